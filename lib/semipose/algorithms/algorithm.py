@@ -1,0 +1,104 @@
+"""The contract of an algorithm. To add one: one file like `mean_teacher.py`, one line in `ALGORITHMS`, one YAML.
+
+The trainer does, for each step: `forward` -> backward and optimiser step of the phase -> `after_step`.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from semipose.augment.views import ViewSampler
+from semipose.codecs import HeatmapCodec
+from semipose.pseudo_labels import PseudoLabeler
+from semipose.structures import PairBatch, StepOutput
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factors of the loss terms; a term of weight 0 is not computed.
+
+    Attributes:
+        pose: supervised loss on labelled images.
+        cons: easy-to-hard consistency on unlabelled images.
+    """
+
+    pose: float = 1.0
+    cons: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """Factor of all unlabelled terms: 0 until `start`, then rising in a line to 1 at `end` (in steps)."""
+
+    start: int = 0
+    end: int = 0
+
+    def __call__(self, step: int) -> float:
+        if step < self.start:
+            return 0.0
+        return 1.0 if step >= self.end else (step + 1 - self.start) / (self.end - self.start)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every algorithm is given besides its networks.
+
+    Attributes:
+        joint_forward: labelled and unlabelled images go through a student in one pass (one BatchNorm batch).
+        use_ema: co-training takes the other network's EMA as teacher instead of the other network itself.
+        ema_decay: largest decay of EMA teachers.
+    """
+
+    codec: HeatmapCodec
+    views: ViewSampler
+    labeler: PseudoLabeler
+    weights: LossWeights = LossWeights()
+    ramp: Ramp = Ramp()
+    joint_forward: bool = True
+    use_ema: bool = True
+    ema_decay: float = 0.999
+
+
+class Algorithm(nn.Module):
+    """Owns students and teachers, and turns a batch into a loss.
+
+    Class attributes:
+        num_students: networks it is built from.
+        uses_unlabeled: whether it takes unlabelled batches.
+        phases: names of its optimisation phases. An epoch is one pass over the data for each phase.
+    """
+
+    num_students = 1
+    uses_unlabeled = True
+    phases = ("all",)
+
+    def __init__(self, recipe: Recipe):
+        super().__init__()
+        self.recipe = recipe
+
+    def learners(self, phase: str) -> list[nn.Module]:
+        """The networks that the optimiser of `phase` moves."""
+        raise TypeError(f"{type(self).__name__} must define learners()")
+
+    def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
+        """Loss of one step. A function of the networks, the batch and `step` (which seeds all random views)."""
+        raise TypeError(f"{type(self).__name__} must define forward()")
+
+    def after_step(self, phase: str) -> None:
+        """Called after each optimiser step: move EMA teachers here."""
+
+    def after_epoch(self, epoch: int) -> None:
+        """Called after each epoch."""
+
+    def predictors(self) -> dict[str, nn.Module]:
+        """Networks to evaluate, by the name that its metrics carry."""
+        raise TypeError(f"{type(self).__name__} must define predictors()")
+
+    def main_predictors(self) -> tuple[str, ...]:
+        """Names of the predictors whose mean heatmap is the result: it decides which checkpoint is the best."""
+        return tuple(self.predictors())[-1:]
+
+
+def scalar_logs(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Loss terms as detached scalars for the tracker, with a `loss_` prefix."""
+    return {f"loss_{name}": value.detach() for name, value in terms.items()}

@@ -1,0 +1,32 @@
+"""Mean Teacher (Tarvainen and Valpola, NeurIPS 2017) on heatmaps: the teacher is the moving average of the student."""
+
+from torch import nn
+
+from semipose.algorithms.algorithm import Algorithm, Recipe, scalar_logs
+from semipose.algorithms.terms import make_views, student_terms, teach, total
+from semipose.models.ema import EmaTeacher
+from semipose.structures import PairBatch, StepOutput
+
+
+class MeanTeacher(Algorithm):
+    """`L = w_pose * L_sup + w_cons * MSE(f(H(x_u)), T t(E(x_u)))`, `t` the EMA of `f`."""
+
+    def __init__(self, students: list[nn.Module], recipe: Recipe):
+        super().__init__(recipe)
+        (self.student,) = students
+        self.teacher = EmaTeacher(self.student, recipe.ema_decay)
+
+    def learners(self, phase: str) -> list[nn.Module]:
+        return [self.student]
+
+    def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
+        data = make_views(self.recipe, batch, step)
+        taught = None if data.easy is None else teach(self.teacher, data.easy)
+        terms = student_terms(self.recipe, self.student, data, taught)
+        return StepOutput(total(terms), scalar_logs(terms))
+
+    def after_step(self, phase: str) -> None:
+        self.teacher.update(self.student)
+
+    def predictors(self) -> dict[str, nn.Module]:
+        return {"student": self.student, "ema": self.teacher}

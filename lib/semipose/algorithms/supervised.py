@@ -1,0 +1,27 @@
+"""Supervised learning on the labelled images alone: the baseline."""
+
+from torch import nn
+
+from semipose.algorithms.algorithm import Algorithm, Recipe, scalar_logs
+from semipose.algorithms.terms import make_views, student_terms, total
+from semipose.structures import PairBatch, StepOutput
+
+
+class Supervised(Algorithm):
+    """`L = w_pose * MSE(f(E(x_l)), G)`."""
+
+    uses_unlabeled = False
+
+    def __init__(self, students: list[nn.Module], recipe: Recipe):
+        super().__init__(recipe)
+        (self.student,) = students
+
+    def learners(self, phase: str) -> list[nn.Module]:
+        return [self.student]
+
+    def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
+        terms = student_terms(self.recipe, self.student, make_views(self.recipe, batch, step), taught=None)
+        return StepOutput(total(terms), scalar_logs(terms))
+
+    def predictors(self) -> dict[str, nn.Module]:
+        return {"student": self.student}

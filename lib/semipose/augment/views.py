@@ -1,0 +1,100 @@
+"""The views of a training step: labelled, easy, and hard on top of easy (Xie et al., ICCV 2021)."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from semipose.augment.affine import AffinePolicy, draw_affine, half_body_maps, view_change
+from semipose.augment.joint_cutout import CutoutPolicy, draw_cutout, fill_boxes
+from semipose.augment.photometric import ColorPolicy, change_colors
+from semipose.geometry import affine
+from semipose.geometry.view import View, centre_map
+from semipose.skeletons import Skeleton
+from semipose.structures import PoseBatch
+
+
+@dataclass(frozen=True)
+class ViewPolicies:
+    """What is done to make each kind of view."""
+
+    labeled: AffinePolicy = field(default_factory=AffinePolicy)
+    easy: AffinePolicy = field(default_factory=AffinePolicy)
+    hard: AffinePolicy = field(default_factory=AffinePolicy)
+    labeled_colors: ColorPolicy = field(default_factory=ColorPolicy)
+    hard_colors: ColorPolicy = field(default_factory=ColorPolicy)
+    cutout: CutoutPolicy = field(default_factory=CutoutPolicy)
+
+
+class ViewSampler:
+    """Makes the views of one step; every draw is a function of (seed, step), so a resumed run repeats it.
+
+    Args:
+        policies: strengths.
+        skeleton: for mirroring and half body.
+        size: (width, height) of a view.
+        fill: colour (3,) in [0, 1] of hidden boxes.
+        seed: any int.
+    """
+
+    def __init__(self, policies: ViewPolicies, skeleton: Skeleton, size: tuple[int, int], fill: Tensor, seed: int):
+        self.policies, self.size, self.fill, self.seed = policies, tuple(size), fill, seed
+        self.flip_order = torch.tensor(skeleton.flip_order)
+        self.upper_body = torch.tensor(skeleton.upper_body_mask)
+
+    def at_step(self, step: int) -> "StepViews":
+        return StepViews(self, torch.Generator().manual_seed(self.seed * 1_000_003 + step))
+
+
+class StepViews:
+    """The draws of one step, in the order in which they are asked for."""
+
+    def __init__(self, sampler: ViewSampler, generator: torch.Generator):
+        self._sampler, self._generator = sampler, generator
+        self._policies, self._size = sampler.policies, sampler.size
+
+    def labeled(self, batch: PoseBatch) -> View:
+        """A view for the supervised loss: affine, half body, light colour changes."""
+        to_base = half_body_maps(
+            self._centre(batch), batch.keypoints, batch.weights > 0, self._sampler.upper_body.to(batch.images.device),
+            self._policies.labeled, self._size, self._generator,
+        )  # fmt: skip
+        view = self._changed(batch, to_base, torch.zeros_like(batch.index, dtype=torch.bool), self._policies.labeled)
+        return view.with_images(change_colors(view.images, self._policies.labeled_colors, self._generator))
+
+    def easy(self, batch: PoseBatch) -> View:
+        """A view that a teacher can read: weak affine change, no colour change."""
+        unflipped = torch.zeros_like(batch.index, dtype=torch.bool)
+        return self._changed(batch, self._centre(batch), unflipped, self._policies.easy)
+
+    def hard(self, batch: PoseBatch, easy: View) -> View:
+        """A further change of `easy`, sampled anew from the base crops, with colour changes."""
+        view = self._changed(batch, easy.to_base, easy.flipped, self._policies.hard)
+        return view.with_images(change_colors(view.images, self._policies.hard_colors, self._generator))
+
+    def cutout(self, view: View, keypoints: Tensor) -> View:
+        """`view` with some of its joints hidden; keypoints (B, K, 2) in its pixels."""
+        if self._policies.cutout.joints == 0:
+            return view
+        boxes = draw_cutout(self._policies.cutout, keypoints, self._size, self._generator)
+        return view.with_images(fill_boxes(view.images, boxes, self._sampler.fill))
+
+    def _centre(self, batch: PoseBatch) -> Tensor:
+        height, width = batch.images.shape[-2:]
+        return centre_map((width, height), self._size, len(batch), batch.images.device)
+
+    def _changed(self, batch: PoseBatch, to_base: Tensor, flipped: Tensor, policy: AffinePolicy) -> View:
+        draw = draw_affine(policy, len(batch), self._generator).to(batch.images.device)
+        to_base = affine.compose(to_base, view_change(draw, self._size))
+        images = affine.warp(batch.images.float() / 255, to_base, self._size)
+        return View(images, to_base, flipped ^ draw.mirrored, self._sampler.flip_order.to(batch.images.device))
+
+
+def centred_view(batch: PoseBatch, size: tuple[int, int], flip_order: Tensor) -> View:
+    """The view used for evaluation: the middle of the base crop, unchanged."""
+    height, width = batch.images.shape[-2:]
+    to_base = centre_map((width, height), size, len(batch), batch.images.device)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    images = batch.images[..., top : top + size[1], left : left + size[0]].float() / 255
+    unflipped = torch.zeros_like(batch.index, dtype=torch.bool)
+    return View(images, to_base, unflipped, flip_order.to(batch.images.device))

@@ -1,0 +1,240 @@
+"""Command lines of the scripts in pose_estimation/: flags -> configuration -> build -> run.
+
+Only the standard library is imported at the top, so that `--help` and mistakes in flags answer at once.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from pathlib import Path
+
+from semipose.errors import ConfigError, DataError, SemiposeError
+
+log = logging.getLogger(__name__)
+
+# flags whose method is not there yet; they are refused, so that no flag does nothing
+NOT_YET = ("reweight", "mix", "worst")
+FLAG_KEYS = {
+    "name": "NAME", "gpus": "GPUS", "workers": "WORKERS", "output_dir": "OUTPUT_DIR", "seed": "SEED",
+    "ema": "USE_EMA", "pose": "WEIGHT.LOSS_POSE", "cons": "WEIGHT.LOSS_CONS",
+}  # fmt: skip
+SAME_RUN_KEYS = ("NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "TRAIN.PRINT_FREQ", "DATASET.CACHE")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
+def train() -> None:
+    """Entry of pose_estimation/train.py: the ALGORITHM of the configuration."""
+    _main(_training_parser("Train one of: supervised, pose_cons, pose_dual, mean_teacher (key ALGORITHM)."), None)
+
+
+def cotrain() -> None:
+    """Entry of pose_estimation/cotrain.py: sequential co-training."""
+    _main(_cotraining_parser("Co-training, sequential: the two networks take turns."), "cotrain")
+
+
+def cotrain1() -> None:
+    """Entry of pose_estimation/cotrain1.py: joint co-training."""
+    _main(_cotraining_parser("Co-training, joint: both networks learn in the same step."), "cotrain1")
+
+
+def valid() -> None:
+    """Entry of pose_estimation/valid.py: score a checkpoint."""
+    parser = _common_parser("Score a checkpoint on the validation set.")
+    parser.add_argument("--checkpoint", required=True, help="best.pth or last.pth of a run")
+    parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
+    _exit_with(lambda: run_validation(parser.parse_intermixed_args()))
+
+
+def run_training(arguments: argparse.Namespace, algorithm: str | None) -> int:
+    """Train as the command line says; returns the exit code (see README)."""
+    from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
+
+    config = _load(arguments, algorithm)
+    with Interrupts() as interrupts:
+        try:
+            return _dry_run(config) if arguments.dry_run else _train(config, arguments.resume, interrupts)
+        except Interrupted as stop:
+            print(f"interrupted and saved; go on with --resume auto ({stop})", file=sys.stderr)
+            return INTERRUPTED_EXIT[stop.signal]
+
+
+def run_validation(arguments: argparse.Namespace) -> int:
+    """Score a checkpoint; prints one line per predictor."""
+    from semipose import build
+    from semipose.data.faults import FaultLog
+    from semipose.engine.checkpoint import load_checkpoint
+    from semipose.evaluation import coco_results
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    config = _load(arguments, _checkpoint_algorithm(arguments))
+    state = load_checkpoint(arguments.checkpoint)
+    algorithm = build.build_algorithm(config)
+    build.load_networks(algorithm, state, arguments.checkpoint)
+    persons = build.read_validation(config)
+    validator = build.build_validator(config, persons, FaultLog(config.DATASET.MAX_BAD))
+    predictions = validator.predict(algorithm.predictors(), algorithm.main_predictors())
+    scores = {name: validator.score(rows, people) for name, (rows, people) in predictions.items()}
+    for name, values in scores.items():
+        print(f"{name:12s} " + "  ".join(f"{key} {100 * value:5.1f}" for key, value in values.items()))
+    if arguments.out:
+        out = Path(arguments.out)
+        _, people = list(predictions.values())[-1]
+        _write_json(out, scores)
+        _write_json(out.with_name(out.stem + ".results.json"), coco_results(people, validator.ground_truth.category_id))
+    return 0
+
+
+def _train(config, resume: str | None, interrupts) -> int:
+    from semipose import __version__, build
+    from semipose.config import to_plain, to_yaml
+    from semipose.engine.checkpoint import CheckpointFolder
+    from semipose.engine.tracking import make_tracker
+
+    folder = Path(config.OUTPUT_DIR) / config.NAME
+    state = _resume_state(CheckpointFolder(folder), resume)
+    tracker = make_tracker(
+        folder, config.NAME, config.TRACKING.WANDB, config.TRACKING.TENSORBOARD, config.TRACKING.PROJECT,
+        state and state["step"], state and state["wandb_run_id"],
+    )  # fmt: skip
+    tracker.start(to_plain(config))
+    data = build.build_data(config)
+    log.info("semipose %s, run %s\n%s", __version__, folder, data.report)
+    trainer = build.build_trainer(config, data, folder, tracker, interrupts)
+    _report_networks(trainer.algorithm)
+    if state:
+        build.load_networks(trainer.algorithm, state, str(folder))
+        trainer.load_state_dict(state)
+        _warn_of_changes(state["config"], config)
+        log.info("resumed at step %d, epoch %d", trainer.step, trainer.epoch)
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    _write_json(folder / "labeled.json", {"version": __version__, "annotation_ids": data.labeled.ids.tolist()})
+    metrics = trainer.fit()
+    tracker.finish({"best_AP": trainer.best} | metrics)
+    return 0
+
+
+def _dry_run(config) -> int:
+    from semipose import build
+    from semipose.config import to_yaml
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    print(to_yaml(config))
+    print(build.build_data(config).report)
+    _report_networks(build.build_algorithm(config))
+    return 0
+
+
+def _report_networks(algorithm) -> None:
+    for name, network in algorithm.named_children():
+        count = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        log.info("%-10s %8.3f M parameters learned", name, count / 1e6)
+    for network in algorithm.learners(algorithm.phases[0])[:1]:
+        if network.report is not None:
+            log.info("pretrained backbone: %s", network.report)
+
+
+def _resume_state(checkpoints, resume: str | None) -> dict | None:
+    if resume is None:
+        if checkpoints.last.exists():
+            raise ConfigError(
+                f"{checkpoints.folder} holds a run; go on with it: --resume auto, or choose another --name"
+            )
+        return None
+    found = checkpoints.find_resume(resume)
+    return found[0] if found else None
+
+
+def _warn_of_changes(saved_yaml: str, config) -> None:
+    import yaml
+
+    from semipose.config import to_plain
+
+    before, now = (_flat(c) for c in (yaml.safe_load(saved_yaml), to_plain(config)))
+    for key in sorted(now):
+        if not key.startswith(SAME_RUN_KEYS) and before.get(key) != now[key]:
+            log.warning("%s was %r in the run that is resumed, now it is %r", key, before.get(key), now[key])
+
+
+def _flat(tree: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _checkpoint_algorithm(arguments: argparse.Namespace) -> str | None:
+    """The algorithm that made the checkpoint: cotrain.py and cotrain1.py set it, the YAML file need not."""
+    import yaml
+
+    from semipose.engine.checkpoint import load_checkpoint
+
+    saved = yaml.safe_load(load_checkpoint(arguments.checkpoint).get("config") or "")
+    return saved.get("ALGORITHM") if isinstance(saved, dict) else None
+
+
+def _load(arguments: argparse.Namespace, algorithm: str | None):
+    from semipose.config import load_config
+
+    given = {FLAG_KEYS[flag]: value for flag, value in vars(arguments).items() if flag in FLAG_KEYS and value is not None}
+    for flag in NOT_YET:
+        if getattr(arguments, flag, None) is not None:
+            raise ConfigError(f"--{flag}: this part of the method is not in this version yet; leave the flag out")
+    if algorithm is not None:
+        given["ALGORITHM"] = algorithm
+    return load_config(arguments.cfg, given, arguments.pairs)
+
+
+def _common_parser(description: str) -> _Parser:
+    parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
+    parser.add_argument("--gpus", help='number of the GPU, or "cpu"; default: the first GPU if there is one')
+    parser.add_argument("--workers", type=int, help="loader processes")
+    parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4")
+    return parser
+
+
+def _training_parser(description: str) -> _Parser:
+    parser = _common_parser(description)
+    parser.add_argument("--name", help="name of the run: in the tracker, and its folder under --output-dir")
+    parser.add_argument("--output-dir", help="where runs are written")
+    parser.add_argument("--seed", type=int, help="seed of networks, samplers and views")
+    parser.add_argument("--resume", metavar="auto|PATH", help="go on from the run's last checkpoint, or from a file")
+    parser.add_argument("--dry-run", action="store_true", help="print configuration, data and networks, then stop")
+    return parser
+
+
+def _cotraining_parser(description: str) -> _Parser:
+    parser = _training_parser(description)
+    parser.add_argument("--ema", type=int, choices=(0, 1), help="1: each network is taught by the other's EMA")
+    parser.add_argument("--pose", type=float, help="weight of the supervised loss; 0 switches it off")
+    parser.add_argument("--cons", type=float, help="weight of the easy-hard consistency; 0 switches it off")
+    for flag in NOT_YET:
+        parser.add_argument(f"--{flag}", type=float, help="not in this version yet")
+    return parser
+
+
+def _main(parser: _Parser, algorithm: str | None) -> None:
+    arguments = parser.parse_intermixed_args()
+    _exit_with(lambda: run_training(arguments, algorithm))
+
+
+def _exit_with(run) -> None:
+    try:
+        sys.exit(run())
+    except SemiposeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _write_json(path: Path, content) -> None:
+    try:
+        path.write_text(json.dumps(content), encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,115 @@
+"""Every key, once, with its default. A YAML file under `experiments/` sets what differs."""
+
+from yacs.config import CfgNode as Node
+
+
+def default_config() -> Node:
+    """A fresh copy of the defaults."""
+    c = Node()
+    c.NAME = "run"  # run name, in the tracker and as folder (flag --name)
+    c.OUTPUT_DIR = "output"  # runs are written to OUTPUT_DIR/NAME (flag --output-dir)
+    c.SEED = 0  # of networks, samplers and views (flag --seed)
+    c.GPUS = ""  # "" = the first GPU if there is one; "cpu"; or the number of a GPU, "0" (flag --gpus)
+    c.WORKERS = 4  # loader processes of each side, labelled and unlabelled; 0 = load in the main process (flag --workers)
+    c.ALGORITHM = "supervised"  # supervised, pose_cons, pose_dual, mean_teacher; cotrain and cotrain1 by their scripts
+
+    c.DATASET = Node()
+    c.DATASET.ROOT = "data/coco"  # folder that the sets below are in
+    c.DATASET.SKELETON = "coco"  # keypoints of the annotation: coco, lsp
+    c.DATASET.TRAIN_SET = "train2017"  # set name, or path of a COCO json
+    c.DATASET.TRAIN_IMAGES = ""  # image folder of TRAIN_SET; "" = looked for in the usual places
+    c.DATASET.TRAIN_LEN = 0  # labelled = the first N person instances; 0 = all
+    c.DATASET.TRAIN_UNSUP_SET = []  # unlabelled sources: set names, json paths or image folders; [] = all of TRAIN_SET
+    c.DATASET.TEST_SET = "val2017"  # set name, or path of a COCO json
+    c.DATASET.TEST_IMAGES = ""  # image folder of TEST_SET; "" = looked for in the usual places
+    c.DATASET.CACHE = "none"  # decoded crops: none, ram, disk
+    c.DATASET.CACHE_DIR = "data/cache"  # for CACHE disk
+    c.DATASET.CROP_MARGIN = 1.25  # size of a stored crop in units of the input; room for rotation and zooming out
+    c.DATASET.BOX_PADDING = 1.25  # growth of the person box
+    c.DATASET.MAX_BAD = 10  # unreadable images that are skipped before the run stops
+
+    c.MODEL = Node()
+    c.MODEL.BACKBONE = "resnet18"  # resnet18/34/50/101/152, light_unet
+    c.MODEL.PRETRAINED = ""  # "" = from scratch, "imagenet" = torchvision's weights, or a local file
+    c.MODEL.IMAGE_SIZE = [192, 256]  # width, height
+    c.MODEL.HEATMAP_SIZE = [48, 64]  # width, height
+    c.MODEL.SIGMA = 2.0  # of the Gaussian, heatmap pixels
+    c.MODEL.CODEC = "gaussian"  # gaussian (float centre, DARK decoding) or msra (as in the papers)
+    c.MODEL.CHANNELS_LAST = True  # memory format of networks and images; faster on CPU and tensor cores
+
+    c.TRAIN = Node()
+    c.TRAIN.BATCH_SIZE = 32  # labelled images in a step
+    c.TRAIN.BATCH_SIZE_UNSUP = 32  # unlabelled images in a step
+    c.TRAIN.END_EPOCH = 30  # an epoch is one pass over the unlabelled set (supervised: over the labelled one)
+    c.TRAIN.STEPS_PER_EPOCH = 0  # 0 = one pass; else an epoch has this many steps
+    c.TRAIN.OPTIMIZER = "adam"  # adam, adamw, sgd
+    c.TRAIN.LR = 0.001
+    c.TRAIN.WD = 0.0  # weight decay
+    c.TRAIN.MOMENTUM = 0.9  # for sgd
+    c.TRAIN.CLIP_NORM = 0.0  # largest gradient norm; 0 = no clipping
+    c.TRAIN.SCHEDULE = "step"  # step, cosine, constant
+    c.TRAIN.LR_STEP = [20, 25]  # epochs after which the rate falls (step)
+    c.TRAIN.LR_FACTOR = 0.1  # by this factor (step)
+    c.TRAIN.LR_END = 0.02  # last rate as a share of LR (cosine)
+    c.TRAIN.WARMUP_STEPS = 0  # steps of linear warm-up of the rate
+    c.TRAIN.UNSUP_START = 0.0  # share of all steps before the unlabelled losses start
+    c.TRAIN.UNSUP_RAMP = 0.0  # share of all steps over which they rise to their full weight
+    c.TRAIN.JOINT_FORWARD = True  # labelled and unlabelled images in one forward pass
+    c.TRAIN.ALTERNATE = "epoch"  # cotrain.py: the students take turns per epoch or per step
+    c.TRAIN.EVAL_INTERVAL = 1  # epochs between evaluations; the last epoch is always evaluated
+    c.TRAIN.PRINT_FREQ = 50  # steps between log lines
+
+    c.WEIGHT = Node()
+    c.WEIGHT.LOSS_POSE = 1.0  # supervised loss (flag --pose)
+    c.WEIGHT.LOSS_CONS = 1.0  # easy-hard consistency (flag --cons)
+    c.LOSS = Node()
+    c.LOSS.USE_KEYPOINT_WEIGHTS = False  # the skeleton's weight of each keypoint in the supervised loss
+
+    c.USE_EMA = True  # co-training: teach with the other network's EMA (flag --ema)
+    c.EMA_DECAY = 0.999
+
+    c.PSEUDO = Node()
+    c.PSEUDO.TARGET = "heatmap"  # heatmap = the teacher's own, warped; redrawn = a clean Gaussian at its joint
+    c.PSEUDO.MIN_SCORE = 0.0  # joints with a lower maximum are ignored
+
+    c.AUGMENT = Node()
+    c.AUGMENT.LABELED = _affine(rotation_prob=0.6, half_body=0.3)
+    c.AUGMENT.EASY = _affine(rotation_prob=0.6)
+    c.AUGMENT.HARD = _affine(rotation_prob=0.8, flip=0.0)
+    c.AUGMENT.LABELED.COLOR = 0.0
+    c.AUGMENT.HARD.COLOR = 0.0  # strength of gain, bias and noise, 0 to 1
+    c.AUGMENT.HARD.RAND_AUGMENT = 0  # colour operations per image, RandAugment-like
+    c.AUGMENT.HARD.MAGNITUDE = 0.5  # their strength, 0 to 1
+    c.AUGMENT.CUTOUT = Node()
+    c.AUGMENT.CUTOUT.JOINTS = 5  # joints hidden in each hard view; 0 = off
+    c.AUGMENT.CUTOUT.HALF_SIZE = [10.0, 20.0]  # pixels of a 256x192 crop
+    c.AUGMENT.CUTOUT.JITTER = 10.0  # standard deviation around the joint, pixels of a 256x192 crop
+
+    c.TEST = Node()
+    c.TEST.BATCH_SIZE = 64
+    c.TEST.FLIP_TEST = False  # average with the mirrored image
+    c.TEST.USE_GT_BBOX = True
+    c.TEST.COCO_BBOX_FILE = ""  # detections, for USE_GT_BBOX False
+    c.TEST.BBOX_THRESHOLD = 0.0  # smallest score of a detection
+    c.TEST.OKS_NMS = "hard"  # hard, soft, none
+    c.TEST.OKS_THRESHOLD = 0.9
+    c.TEST.PCK_THRESHOLD = 0.1
+    c.TEST.PCK_NORM = "box"  # box (longer side), torso, head
+
+    c.TRACKING = Node()
+    c.TRACKING.WANDB = "auto"  # auto = online when logged in, else offline; online, offline, off
+    c.TRACKING.PROJECT = "semipose"
+    c.TRACKING.TENSORBOARD = True
+    return c
+
+
+def _affine(rotation_prob: float, flip: float = 0.5, half_body: float | None = None) -> Node:
+    node = Node()
+    node.ROTATION = 30.0  # standard deviation in degrees, clipped at two of them
+    node.ROTATION_PROB = rotation_prob
+    node.SCALE = 0.25  # standard deviation of the zoom
+    node.SCALE_CLIP = 0.25  # largest change of the zoom
+    node.FLIP = flip
+    if half_body is not None:
+        node.HALF_BODY = half_body
+    return node

@@ -1,0 +1,1 @@
+"""Data: readers of annotations, context crops and their cache, samplers and loaders."""

@@ -1,0 +1,72 @@
+"""Context crops: the person's box with a margin, cut once and the same every time.
+
+Views are made from these crops on the training device, so a crop can be cached: nothing random happens here.
+"""
+
+import cv2
+import numpy as np
+
+from semipose.data.images import read_image
+from semipose.geometry.boxes import box_to_region, crop_to_image
+from semipose.structures import Persons
+
+REDUCTIONS = (8, 4, 2)
+
+
+class ContextCrops:
+    """Crops of N persons.
+
+    Args:
+        persons: whom to crop.
+        size: (width, height) of a network input; at scale 1 it shows the padded box.
+        margin: width and height of the crop in units of `size`; room for rotation and for zooming out.
+        padding: growth of the box, see `box_to_region`.
+
+    Attributes:
+        size: (width, height) of a context crop.
+        to_image: (N, 2, 3) float32 maps from crop pixels to image pixels.
+    """
+
+    def __init__(self, persons: Persons, size: tuple[int, int], margin: float, padding: float):
+        self.persons = persons
+        # an even difference keeps the centred view on whole pixels
+        self.size = tuple(n + 2 * round(n * (margin - 1) / 2) for n in size)
+        centres, sizes = box_to_region(persons.boxes, size[0] / size[1], padding)
+        self.to_image = crop_to_image(centres, sizes, self.size, size).astype(np.float32)
+        self._reduction = self._image_reductions()
+        self._by_image = np.argsort(persons.image_index, kind="stable")
+        self._image_start = np.searchsorted(persons.image_index[self._by_image], np.arange(len(persons.image_paths) + 1))
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def on_same_image(self, row: int) -> np.ndarray:
+        """Rows of all persons on the image of person `row`."""
+        image = self.persons.image_index[row]
+        return self._by_image[self._image_start[image] : self._image_start[image + 1]]
+
+    def cut(self, rows) -> np.ndarray:
+        """Crops (n, 3, H, W) uint8 RGB of persons that are all on one image, which is decoded once.
+
+        Raises:
+            DataError: the image cannot be read.
+        """
+        reduction = int(self._reduction[self.persons.image_index[rows[0]]])
+        image = read_image(self.persons.path(rows[0]), reduction)
+        crops = np.empty((len(rows), 3, self.size[1], self.size[0]), dtype=np.uint8)
+        for crop, row in zip(crops, rows):
+            matrix = self.to_image[row].astype(np.float64)
+            matrix[:, 2] = (matrix[:, 2] + 0.5) / reduction - 0.5
+            matrix[:, :2] /= reduction
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            crop[:] = cv2.warpAffine(image, matrix, self.size, flags=flags).transpose(2, 0, 1)
+        return crops
+
+    def _image_reductions(self) -> np.ndarray:
+        """Per image, the largest decoder reduction that still has a pixel for each crop pixel of all its persons."""
+        scale = np.full(len(self.persons.image_paths), np.inf)
+        np.minimum.at(scale, self.persons.image_index, self.to_image[:, 0, 0])
+        reduction = np.ones(len(scale), dtype=np.int8)
+        for step in sorted(REDUCTIONS):
+            reduction[scale >= step] = step
+        return reduction

@@ -1,0 +1,134 @@
+"""Where context crops come from: decoded each time, or kept in RAM or in a file that all workers share."""
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semipose.data.context_crops import ContextCrops
+from semipose.errors import ConfigError, DataError
+
+CACHES = ("none", "ram", "disk")
+EMPTY, FILLED, BROKEN = 0, 1, 2
+
+
+class DirectCrops:
+    """Decodes on every request (`DATASET.CACHE none`)."""
+
+    def __init__(self, crops: ContextCrops):
+        self.crops = crops
+
+    def fetch(self, row: int, out: Tensor) -> None:
+        """Write the crop of person `row` into `out` (3, H, W) uint8. Raises DataError if its image is broken."""
+        out.copy_(torch.from_numpy(self.crops.cut([row])[0]))
+
+
+class CachedCrops:
+    """Keeps crops in shared RAM (`folder` is None) or in memory-mapped files.
+
+    An image is decoded when its first person is asked for, and then all its persons are cropped. Several workers may
+    fill the cache at once: they write the same bytes, and a row counts as filled only after it was written.
+
+    Raises:
+        ConfigError: the crops do not fit into memory or on the disk.
+    """
+
+    def __init__(self, crops: ContextCrops, folder: Path | None):
+        self.crops = crops
+        self._shape = (len(crops), 3, crops.size[1], crops.size[0])
+        self._folder = None if folder is None else folder / _source_key(crops)
+        needed = int(np.prod(self._shape))
+        if self._folder is None:
+            _check_room("ram", needed, _free_memory())
+            self._pixels = torch.empty(self._shape, dtype=torch.uint8).share_memory_()
+            self._state = torch.zeros(len(crops), dtype=torch.uint8).share_memory_()
+        else:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if not (self._folder / "pixels").exists():
+                _check_room("disk", needed, shutil.disk_usage(self._folder).free)
+            self._open_files()
+
+    def fetch(self, row: int, out: Tensor) -> None:
+        """Write the crop of person `row` into `out` (3, H, W) uint8. Raises DataError if its image is broken."""
+        if self._state[row] == EMPTY:
+            self._fill(row)
+        if self._state[row] == BROKEN:
+            self.crops.cut([row])  # raises again, naming file and reason; a file that was mended works
+        out.copy_(self._pixels[row])
+
+    def _fill(self, row: int) -> None:
+        rows = self.crops.on_same_image(row)
+        try:
+            pixels = torch.from_numpy(self.crops.cut(rows))
+        except DataError:
+            self._state[row] = BROKEN
+            raise
+        self._pixels[rows] = pixels
+        self._state[rows] = FILLED
+
+    def _open_files(self) -> None:
+        self._pixels = _map_file(self._folder / "pixels", self._shape)
+        self._state = _map_file(self._folder / "state", self._shape[:1])
+
+    def __getstate__(self) -> dict:
+        # a started (not forked) worker opens the files itself; NumPy would send it a copy of them
+        drop = ("_pixels", "_state") if self._folder else ()
+        return {key: value for key, value in self.__dict__.items() if key not in drop}
+
+    def __setstate__(self, state: dict) -> None:
+        self.__dict__.update(state)
+        if self._folder:
+            self._open_files()
+
+
+def make_crop_source(crops: ContextCrops, cache: str, folder: Path) -> DirectCrops | CachedCrops:
+    """The source for a `DATASET.CACHE` value; raises ConfigError for an unknown one."""
+    if cache not in CACHES:
+        raise ConfigError(f"DATASET.CACHE is {cache!r}; allowed: {', '.join(CACHES)}")
+    if cache == "none":
+        return DirectCrops(crops)
+    return CachedCrops(crops, folder if cache == "disk" else None)
+
+
+def _map_file(path: Path, shape: tuple[int, ...]) -> Tensor:
+    size = int(np.prod(shape))
+    with open(path, "ab") as file:
+        if file.tell() < size:
+            file.truncate(size)  # a sparse file of zeros: EMPTY everywhere
+    return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="r+", shape=shape))
+
+
+def _source_key(crops: ContextCrops) -> str:
+    """Changes with any image file (name, size, time) and with the geometry of any crop."""
+    digest = hashlib.sha256(repr(crops.size).encode())
+    for path in crops.persons.image_paths:
+        try:
+            facts = os.stat(path)
+            digest.update(f"{path}|{facts.st_size}|{facts.st_mtime_ns}\n".encode())
+        except OSError:
+            digest.update(f"{path}|missing\n".encode())
+    digest.update(np.ascontiguousarray(crops.persons.image_index).tobytes())
+    digest.update(crops.to_image.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _check_room(kind: str, needed: int, free: int) -> None:
+    if needed > free:
+        raise ConfigError(
+            f"DATASET.CACHE {kind} needs {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
+            f"use {'disk or none' if kind == 'ram' else 'none'}"
+        )
+
+
+def _free_memory() -> int:
+    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        reclaimable = 0
+        if os.path.exists("/proc/meminfo"):
+            lines = Path("/proc/meminfo").read_text().splitlines()
+            reclaimable = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+        return max(reclaimable, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return 2**63

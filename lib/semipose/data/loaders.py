@@ -1,0 +1,76 @@
+"""Loaders: labelled and unlabelled batches side by side, and batches in order for evaluation."""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch.utils.data import DataLoader
+
+from semipose.data.person_dataset import PersonDataset
+from semipose.data.samplers import PassSampler, ReplacementSampler
+from semipose.structures import PairBatch, PoseBatch
+
+WORKER_TIMEOUT_S = 300
+
+
+def _unchanged(batch: PoseBatch) -> PoseBatch:
+    return batch
+
+
+def _make_loader(dataset: PersonDataset, sampler, workers: int, worker_init: Callable[[int], None] | None):
+    return DataLoader(
+        dataset, batch_sampler=sampler, collate_fn=_unchanged, num_workers=workers, worker_init_fn=worker_init,
+        persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
+        timeout=WORKER_TIMEOUT_S if workers else 0,
+    )  # fmt: skip
+
+
+class PairLoader:
+    """Training batches. One pass over the unlabelled set is an epoch; labelled rows are drawn with replacement.
+
+    Without an unlabelled set an epoch is one pass over the labelled set. The coordinates of the unlabelled side are
+    zeroed here, before any algorithm sees them.
+
+    Args:
+        labeled, unlabeled: the data sets; `unlabeled` may be None.
+        batch_sizes: (labelled, unlabelled).
+        steps: batches of an epoch; 0 = one pass.
+        seed: any int.
+        workers: worker processes of each side.
+        worker_init: called in each worker.
+    """
+
+    def __init__(
+        self, labeled: PersonDataset, unlabeled: PersonDataset | None, batch_sizes: tuple[int, int], steps: int,
+        seed: int, workers: int = 0, worker_init: Callable[[int], None] | None = None,
+    ):  # fmt: skip
+        if unlabeled is None:
+            self._samplers = [PassSampler(len(labeled), batch_sizes[0], steps, seed)]
+            self._loaders = [_make_loader(labeled, self._samplers[0], workers, worker_init)]
+            return
+        pool = PassSampler(len(unlabeled), batch_sizes[1], steps, seed)
+        labels = ReplacementSampler(len(labeled), batch_sizes[0], len(pool), seed + 1)
+        self._samplers = [labels, pool]
+        sides = zip((labeled, unlabeled), self._samplers)
+        self._loaders = [_make_loader(dataset, sampler, workers, worker_init) for dataset, sampler in sides]
+
+    def __len__(self) -> int:
+        return len(self._samplers[-1])
+
+    def batches(self, number: int, start: int = 0) -> Iterator[PairBatch]:
+        """The batches of pass `number`, from batch `start` on."""
+        for sampler in self._samplers:
+            sampler.set_pass(number, start)
+        if len(self._loaders) == 1:
+            for labeled in self._loaders[0]:
+                yield PairBatch(labeled)
+            return
+        for labeled, unlabeled in zip(*self._loaders, strict=True):
+            yield PairBatch(labeled, unlabeled.without_labels())
+
+
+def evaluation_loader(
+    dataset: PersonDataset, batch_size: int, workers: int = 0, worker_init: Callable[[int], None] | None = None
+) -> DataLoader:
+    """All persons once, in order."""
+    batches = [list(range(i, min(i + batch_size, len(dataset)))) for i in range(0, len(dataset), batch_size)]
+    return _make_loader(dataset, batches, workers, worker_init)

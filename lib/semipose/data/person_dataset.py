@@ -1,0 +1,63 @@
+"""Persons as batches of context crops."""
+
+import numpy as np
+import torch
+
+from semipose.data.crop_cache import CachedCrops, DirectCrops
+from semipose.errors import DataError
+from semipose.geometry import affine
+from semipose.structures import PoseBatch
+
+
+class PersonDataset:
+    """Batches of one source; `__getitems__` is what a DataLoader calls with the rows of a batch.
+
+    Args:
+        source: of the crops.
+        keypoint_weights: (K,) loss weight of each keypoint.
+        on_fault: "replace" takes the next readable person instead of one whose image is broken (training);
+            "omit" leaves that person out (evaluation). Either way the batch's `faults` name it.
+    """
+
+    def __init__(self, source: DirectCrops | CachedCrops, keypoint_weights: list[float], on_fault: str):
+        self.source, self.on_fault = source, on_fault
+        self.persons = source.crops.persons
+        self._to_image = torch.from_numpy(source.crops.to_image)
+        xyv = torch.from_numpy(np.asarray(self.persons.keypoints, dtype=np.float32))
+        self._keypoints = affine.apply(affine.invert(self._to_image), xyv[..., :2])
+        self._weights = xyv[..., 2] * torch.tensor(keypoint_weights)
+        self._keypoints[xyv[..., 2] == 0] = 0
+
+    def __len__(self) -> int:
+        return len(self.persons)
+
+    def __getitem__(self, row: int) -> PoseBatch:
+        """A batch of one."""
+        return self.__getitems__([row])
+
+    def __getitems__(self, rows: list[int]) -> PoseBatch:
+        """The persons of `rows`. Raises DataError if none of the source's images can be read."""
+        width, height = self.source.crops.size
+        images = torch.empty((len(rows), 3, height, width), dtype=torch.uint8)
+        kept, faults = [], []
+        for row in rows:
+            row = self._fetch(row, images[len(kept)], faults)
+            if row is not None:
+                kept.append(row)
+        index = torch.tensor(kept, dtype=torch.int64)
+        return PoseBatch(
+            images[: len(kept)], self._keypoints[index], self._weights[index], self._to_image[index], index,
+            tuple(faults),
+        )  # fmt: skip
+
+    def _fetch(self, row: int, out: torch.Tensor, faults: list[str]) -> int | None:
+        for attempt in range(len(self)):
+            candidate = (row + attempt) % len(self)
+            try:
+                self.source.fetch(candidate, out)
+                return candidate
+            except DataError as error:
+                faults.append(f"{error} (person {self.persons.ids[candidate]})")
+                if self.on_fault == "omit":
+                    return None
+        raise DataError(f"none of the {len(self)} persons has a readable image; the last fault: {faults[-1]}")

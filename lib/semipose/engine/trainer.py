@@ -1,0 +1,139 @@
+"""The training loop. One step is read here and in the algorithm's own file, nowhere else."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from semipose.algorithms import Algorithm
+from semipose.data.loaders import PairLoader
+from semipose.engine.averages import Averages
+from semipose.engine.checkpoint import CheckpointFolder, restore_rng_state, rng_state
+from semipose.engine.interrupts import Interrupted, Interrupts
+from semipose.engine.progress import Progress
+from semipose.engine.stepper import Stepper
+from semipose.engine.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class TrainerOptions:
+    """`epochs` to train, `eval_interval` in epochs, `print_freq` in steps; `alternate` "epoch" or "step"."""
+
+    epochs: int
+    eval_interval: int = 1
+    print_freq: int = 50
+    alternate: str = "epoch"
+
+
+class Trainer:
+    """Trains an algorithm on batches. Each epoch has one pass over the loader for every phase of the algorithm.
+
+    Attributes:
+        step: optimiser steps done, over all phases.
+        epoch: epochs finished (trained and evaluated).
+        best: the best `AP` so far, 0..1.
+    """
+
+    def __init__(
+        self, algorithm: Algorithm, loader: PairLoader, stepper: Stepper, validate: Callable[..., dict[str, float]],
+        checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
+        on_faults: Callable[[tuple[str, ...]], None], options: TrainerOptions, config_yaml: str,
+    ):  # fmt: skip
+        self.algorithm, self.loader, self.stepper, self.validate = algorithm, loader, stepper, validate
+        self.checkpoints, self.tracker, self.interrupts = checkpoints, tracker, interrupts
+        self.on_faults, self.options, self.config_yaml = on_faults, options, config_yaml
+        self.device = next(algorithm.parameters()).device
+        self.step, self.epoch, self.best = 0, 0, -1.0
+        self.epoch_steps = len(loader) * len(algorithm.phases)
+        self.metrics: dict[str, float] = {}
+        self._averages = Averages()
+
+    def fit(self) -> dict[str, float]:
+        """Train to the last epoch; returns the metrics of the last evaluation.
+
+        Raises:
+            Interrupted: a signal came; `last.pth` holds everything.
+            DivergedError: the loss is not finite.
+        """
+        self.algorithm.train()
+        try:
+            while self.epoch < self.options.epochs:
+                self._train_epoch()
+                self._finish_epoch()
+        except Interrupted:
+            self.checkpoints.save_last(self.state_dict())
+            raise
+        return self.metrics
+
+    def _train_epoch(self) -> None:
+        done = self.step - self.epoch * self.epoch_steps
+        options = self.options
+        progress = Progress(self.epoch_steps, done, self.epoch + 1, options.epochs, options.print_freq)
+        for number in range(len(self.algorithm.phases)):
+            start = max(0, done - number * len(self.loader))
+            if start < len(self.loader):
+                self._train_pass(number, start, progress)
+        progress.close()
+
+    def _train_pass(self, number: int, start: int, progress: Progress) -> None:
+        clock = time.perf_counter()
+        batches = self.loader.batches(self.epoch * len(self.algorithm.phases) + number, start)
+        for position, batch in enumerate(batches, start):
+            data_time = time.perf_counter() - clock
+            self.on_faults(batch.labeled.faults + (batch.unlabeled.faults if batch.unlabeled else ()))
+            phase = self._phase(number, position)
+            lr = self.stepper.lr(phase)
+            output = self.algorithm(batch.to(self.device), self.step, phase)
+            self.stepper.step(phase, output.loss, self.step)
+            self.algorithm.after_step(phase)
+            self.step += 1
+            self._log_step(output.logs, lr)
+            done = self.step - self.epoch * self.epoch_steps
+            progress.update(done, {"lr": lr} | output.logs, data_time, time.perf_counter() - clock)
+            self.interrupts.check()
+            clock = time.perf_counter()
+
+    def _phase(self, number: int, position: int) -> str:
+        """Phases take turns by pass, or by step; either way each gets as many steps."""
+        phases = self.algorithm.phases
+        return phases[number if self.options.alternate == "epoch" else (number + position) % len(phases)]
+
+    def _finish_epoch(self) -> None:
+        last = self.epoch + 1 == self.options.epochs
+        if last or (self.epoch + 1) % self.options.eval_interval == 0:
+            self.metrics = self.validate(self.algorithm.predictors(), self.algorithm.main_predictors())
+            self.tracker.log_epoch(self.epoch + 1, self.step, self.metrics)
+        self.algorithm.after_epoch(self.epoch)
+        self.epoch += 1
+        if self.metrics.get("AP", -1.0) > self.best:
+            self.best = self.metrics["AP"]
+            self.checkpoints.save_best(self.result_state())
+        self.checkpoints.save_last(self.state_dict())
+
+    def _log_step(self, logs: dict[str, torch.Tensor], lr: float) -> None:
+        self._averages.add(logs)
+        if self.step % self.options.print_freq == 0 or self.step % self.epoch_steps == 0:
+            self.tracker.log_step(self.step, self._averages.take() | {"lr": lr})
+
+    def result_state(self) -> dict:
+        """What `valid.py` needs: networks, configuration, metrics."""
+        return {
+            "algorithm": self.algorithm.state_dict(), "config": self.config_yaml, "epoch": self.epoch,
+            "step": self.step, "best": self.best, "metrics": dict(self.metrics),
+        }  # fmt: skip
+
+    def state_dict(self) -> dict:
+        """All that a run needs to go on as if it had never stopped."""
+        return self.result_state() | {
+            "stepper": self.stepper.state_dict(), "rng": rng_state(), "averages": self._averages.state_dict(),
+            "wandb_run_id": self.tracker.wandb_run_id,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict) -> None:
+        self.algorithm.load_state_dict(state["algorithm"])
+        self.stepper.load_state_dict(state["stepper"])
+        restore_rng_state(state["rng"])
+        self.step, self.epoch, self.best = state["step"], state["epoch"], state["best"]
+        self.metrics = dict(state["metrics"])
+        self._averages.load_state_dict(state["averages"])

@@ -1,0 +1,74 @@
+"""Batched affine maps (B, 2, 3) in pixels, and images warped by them."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def identity(count: int, device: torch.device | None = None) -> Tensor:
+    """(count, 2, 3) maps that move nothing."""
+    return torch.eye(2, 3, device=device).repeat(count, 1, 1)
+
+
+def scaling(factor: tuple[float, float], offset: tuple[float, float], device: torch.device | None = None) -> Tensor:
+    """(1, 2, 3) map `x -> factor * x + offset`, each for x and y."""
+    return torch.tensor([[[factor[0], 0.0, offset[0]], [0.0, factor[1], offset[1]]]], device=device)
+
+
+def similarity(degrees: Tensor, scale: Tensor, mirrored: Tensor, source: Tensor, target: Tensor) -> Tensor:
+    """Maps that mirror, turn and scale around a point and put that point somewhere else.
+
+    Args:
+        degrees: (B,) rotation; positive turns x towards y (clockwise on screen, since y points down).
+        scale: (B,) growth of lengths.
+        mirrored: (B,) bool, x is negated before the rotation.
+        source: (B, 2) the fixed point before, target: (B, 2) where it lands.
+
+    Returns:
+        (B, 2, 3) maps. A true rotation in pixels: it never shears, whatever the shape of the image.
+    """
+    angle = torch.deg2rad(degrees)
+    cos, sin = scale * torch.cos(angle), scale * torch.sin(angle)
+    sign = torch.where(mirrored, -1.0, 1.0)
+    linear = torch.stack([torch.stack([cos * sign, -sin], -1), torch.stack([sin * sign, cos], -1)], -2)
+    return torch.cat([linear, (target - _matvec(linear, source)).unsqueeze(-1)], -1)
+
+
+def compose(outer: Tensor, inner: Tensor) -> Tensor:
+    """The map that applies `inner` first, then `outer`; both (B, 2, 3) or broadcastable."""
+    linear = outer[..., :2] @ inner[..., :2]
+    return torch.cat([linear, outer[..., :2] @ inner[..., 2:] + outer[..., 2:]], -1)
+
+
+def invert(matrix: Tensor) -> Tensor:
+    """The inverse maps, (B, 2, 3)."""
+    a, b, c, d = matrix[..., 0, 0], matrix[..., 0, 1], matrix[..., 1, 0], matrix[..., 1, 1]
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
+    linear = adjugate / (a * d - b * c)[..., None, None]
+    return torch.cat([linear, -linear @ matrix[..., 2:]], -1)
+
+
+def apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """Points (B, K, 2) moved by maps (B, 2, 3)."""
+    return points @ matrix[..., :2].transpose(-1, -2) + matrix[..., 2].unsqueeze(-2)
+
+
+def warp(images: Tensor, to_source: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (B, C, H, W) sampled bilinearly; black (0) outside.
+
+    Args:
+        images: float images or heatmaps.
+        to_source: (B, 2, 3) map from an output pixel to the input pixel it shows.
+        size: (width, height) of the output.
+    """
+    height, width = images.shape[-2:]
+    # grid_sample with align_corners=True puts -1 and 1 on the centres of the first and last pixel
+    normalise = scaling((2 / max(width - 1, 1), 2 / max(height - 1, 1)), (-1, -1), images.device)
+    pixels = scaling(((size[0] - 1) / 2, (size[1] - 1) / 2), ((size[0] - 1) / 2, (size[1] - 1) / 2), images.device)
+    theta = compose(normalise, compose(to_source.to(images), pixels))
+    grid = F.affine_grid(theta, [len(images), 1, size[1], size[0]], align_corners=True)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+
+
+def _matvec(linear: Tensor, vector: Tensor) -> Tensor:
+    return (linear @ vector.unsqueeze(-1)).squeeze(-1)

@@ -1,0 +1,79 @@
+"""A view: one look at a batch of base crops, and the way back.
+
+Points and heatmaps move between base crop, easy view and hard view here and nowhere else.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from semipose.geometry import affine
+
+
+def swap_rows(values: Tensor, flip_order: Tensor, rows: Tensor) -> Tensor:
+    """`values` (B, K, ...) with left and right keypoints exchanged in the rows where `rows` (B,) is true."""
+    shape = (-1,) + (1,) * (values.dim() - 1)
+    return torch.where(rows.view(shape), values[:, flip_order], values)
+
+
+@dataclass(frozen=True)
+class ViewMap:
+    """From a source view to a target view of the same crops.
+
+    Attributes:
+        to_source: (B, 2, 3) map from a target pixel to the source pixel that shows the same spot.
+        swapped: (B,) bool, true where exactly one of the two views is mirrored.
+        flip_order: (K,) int64, see `Skeleton.flip_order`.
+    """
+
+    to_source: Tensor
+    swapped: Tensor
+    flip_order: Tensor
+
+    def points(self, points: Tensor) -> Tensor:
+        """Keypoints (B, K, 2) of the source view, in target pixels."""
+        return self.swap(affine.apply(affine.invert(self.to_source), points))
+
+    def swap(self, values: Tensor) -> Tensor:
+        """Values (B, K, ...) of the source's keypoints, in the order of the target's."""
+        return swap_rows(values, self.flip_order, self.swapped)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a network sees.
+
+    Attributes:
+        images: (B, 3, H, W) float in [0, 1].
+        to_base: (B, 2, 3) map from view pixels to base-crop pixels.
+        flipped: (B,) bool, mirrored against the base crop.
+        flip_order: (K,) int64, see `Skeleton.flip_order`.
+    """
+
+    images: Tensor
+    to_base: Tensor
+    flipped: Tensor
+    flip_order: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def with_images(self, images: Tensor) -> "View":
+        """The same geometry with other pixels (colour, occlusion)."""
+        return replace(self, images=images)
+
+    def from_base(self) -> ViewMap:
+        """The map for labels given in base-crop pixels."""
+        return ViewMap(self.to_base, self.flipped, self.flip_order)
+
+    def map_to(self, target: "View") -> ViewMap:
+        """The map for predictions made on this view, to be used on `target`."""
+        to_source = affine.compose(affine.invert(self.to_base), target.to_base)
+        return ViewMap(to_source, self.flipped ^ target.flipped, self.flip_order)
+
+
+def centre_map(base: tuple[int, int], size: tuple[int, int], count: int, device: torch.device | None = None) -> Tensor:
+    """(count, 2, 3) map from pixels of a centred view of (width, height) `size` to base-crop pixels."""
+    offset = ((base[0] - size[0]) / 2, (base[1] - size[1]) / 2)
+    return affine.scaling((1.0, 1.0), offset, device).repeat(count, 1, 1)

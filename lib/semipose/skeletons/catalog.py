@@ -1,0 +1,67 @@
+"""The skeletons that come with semipose. `get_skeleton("coco")` is how the rest of the code asks for one."""
+
+from semipose.errors import ConfigError
+from semipose.skeletons.skeleton import Skeleton
+
+_LIMB_SWAPS = tuple(
+    (f"left_{part}", f"right_{part}") for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+)
+_LIMB_LINKS = (
+    ("left_ankle", "left_knee"), ("left_knee", "left_hip"),
+    ("right_ankle", "right_knee"), ("right_knee", "right_hip"), ("left_hip", "right_hip"),
+    ("left_shoulder", "left_hip"), ("right_shoulder", "right_hip"), ("left_shoulder", "right_shoulder"),
+    ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
+    ("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist"),
+)  # fmt: skip
+_ARMS = tuple(name for pair in _LIMB_SWAPS[:3] for name in pair)
+
+# Lin et al., Microsoft COCO; sigmas and order of the COCO keypoint evaluation
+COCO = Skeleton(
+    name="coco",
+    keypoints=(
+        "nose", "left_eye", "right_eye", "left_ear", "right_ear",
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+        "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle",
+    ),
+    sigmas=(
+        0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062,
+        0.107, 0.107, 0.087, 0.087, 0.089, 0.089,
+    ),
+    swaps=(("left_eye", "right_eye"), ("left_ear", "right_ear")) + _LIMB_SWAPS,
+    links=_LIMB_LINKS + (
+        ("left_eye", "right_eye"), ("nose", "left_eye"), ("nose", "right_eye"),
+        ("left_eye", "left_ear"), ("right_eye", "right_ear"),
+        ("left_ear", "left_shoulder"), ("right_ear", "right_shoulder"),
+    ),
+    upper_body=("nose", "left_eye", "right_eye", "left_ear", "right_ear") + _ARMS,
+    loss_weights=(1, 1, 1, 1, 1, 1, 1, 1.2, 1.2, 1.5, 1.5, 1, 1, 1.2, 1.2, 1.5, 1.5),
+    torso=("left_shoulder", "right_hip"),
+)  # fmt: skip
+
+_COCO_SIGMA = dict(zip(COCO.keypoints, COCO.sigmas)) | {"neck": 0.079, "head_top": 0.079}
+_LSP_KEYPOINTS = (
+    "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
+    "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+    "neck", "head_top",
+)  # fmt: skip
+
+# Johnson and Everingham, BMVC 2010 / CVPR 2011; the set defines no sigmas, COCO's are taken by name
+LSP = Skeleton(
+    name="lsp",
+    keypoints=_LSP_KEYPOINTS,
+    sigmas=tuple(_COCO_SIGMA[n] for n in _LSP_KEYPOINTS),
+    swaps=_LIMB_SWAPS,
+    links=_LIMB_LINKS + (("neck", "head_top"), ("neck", "left_shoulder"), ("neck", "right_shoulder")),
+    upper_body=_ARMS + ("neck", "head_top"),
+    head=("neck", "head_top"),
+    torso=("left_shoulder", "right_hip"),
+)
+
+SKELETONS = {s.name: s for s in (COCO, LSP)}
+
+
+def get_skeleton(name: str) -> Skeleton:
+    """The skeleton of this name; raises ConfigError listing the known ones."""
+    if name not in SKELETONS:
+        raise ConfigError(f"unknown skeleton {name!r}; known: {', '.join(sorted(SKELETONS))}")
+    return SKELETONS[name]

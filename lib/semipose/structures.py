@@ -1,0 +1,110 @@
+"""The plain data types that the layers hand to each other."""
+
+from dataclasses import dataclass, field, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Persons:
+    """What a reader returns: N persons on I images, as arrays (workers share them without copying).
+
+    Attributes:
+        image_paths: (I,) str, absolute or relative to the working folder.
+        image_ids: (I,) int64, the data set's own image ids.
+        image_index: (N,) int32, row of `image_paths` for each person.
+        ids: (N,) int64, annotation ids (for detections and bare images: running numbers).
+        boxes: (N, 4) float32, x, y, width, height in image pixels.
+        keypoints: (N, K, 3) float32, x, y in image pixels and 1 where labelled, else 0.
+        areas: (N,) float32, segmentation area in square pixels.
+        scores: (N,) float32, detector score; 1 for ground truth.
+    """
+
+    image_paths: np.ndarray
+    image_ids: np.ndarray
+    image_index: np.ndarray
+    ids: np.ndarray
+    boxes: np.ndarray
+    keypoints: np.ndarray
+    areas: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def path(self, row: int) -> str:
+        """Image file of person `row`."""
+        return str(self.image_paths[self.image_index[row]])
+
+    def take(self, rows) -> "Persons":
+        """The persons in `rows` (indices or boolean mask), in that order; all images are kept."""
+        per_person = ("image_index", "ids", "boxes", "keypoints", "areas", "scores")
+        return replace(self, **{name: getattr(self, name)[rows] for name in per_person})
+
+    @staticmethod
+    def concatenate(parts: "list[Persons]") -> "Persons":
+        """All persons of several sources, in order."""
+        offsets = np.cumsum([0] + [len(p.image_paths) for p in parts[:-1]])
+        joined = {f.name: np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Persons)}
+        joined["image_index"] = np.concatenate([p.image_index + o for p, o in zip(parts, offsets)]).astype(np.int32)
+        return Persons(**joined)
+
+
+@dataclass(frozen=True)
+class PoseBatch:
+    """B context crops with their keypoints.
+
+    Attributes:
+        images: (B, 3, H, W) uint8 RGB context crops ("base crops").
+        keypoints: (B, K, 2) float32, x, y in base-crop pixels; zero in an unlabelled batch.
+        weights: (B, K) float32, weight of each keypoint in the loss; 0 = not labelled.
+        to_image: (B, 2, 3) float32, affine map from base-crop pixels to image pixels.
+        index: (B,) int64, row of each person in its data set.
+        faults: one line for each image that could not be read while this batch was made.
+    """
+
+    images: Tensor
+    keypoints: Tensor
+    weights: Tensor
+    to_image: Tensor
+    index: Tensor
+    faults: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def _map(self, function) -> "PoseBatch":
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "faults"}
+        return replace(self, **{name: function(t) for name, t in tensors.items()})
+
+    def to(self, device: torch.device) -> "PoseBatch":
+        return self._map(lambda t: t.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "PoseBatch":
+        return self._map(Tensor.pin_memory)
+
+    def without_labels(self) -> "PoseBatch":
+        """The same crops with all coordinates and weights zero, so that no label can leak."""
+        return replace(self, keypoints=torch.zeros_like(self.keypoints), weights=torch.zeros_like(self.weights))
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """One training step's data; `unlabeled` is None for a supervised algorithm."""
+
+    labeled: PoseBatch
+    unlabeled: PoseBatch | None = None
+
+    def to(self, device: torch.device) -> "PairBatch":
+        unlabeled = None if self.unlabeled is None else self.unlabeled.to(device)
+        return PairBatch(self.labeled.to(device), unlabeled)
+
+
+@dataclass(frozen=True)
+class StepOutput:
+    """What an algorithm returns for one step: the scalar loss to back-propagate and detached scalars to log."""
+
+    loss: Tensor
+    logs: dict[str, Tensor]

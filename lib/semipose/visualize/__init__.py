@@ -1,0 +1,7 @@
+"""Pictures for people: skeletons on crops, charts, the report page."""
+
+from semipose.visualize.charts import line_chart_svg
+from semipose.visualize.draw import draw_heatmaps, draw_skeleton, enlarge, tile
+from semipose.visualize.report import ExampleRow, write_report
+
+__all__ = ["ExampleRow", "draw_heatmaps", "draw_skeleton", "enlarge", "line_chart_svg", "tile", "write_report"]
