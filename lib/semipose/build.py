@@ -29,7 +29,7 @@ from semipose.engine.interrupts import Interrupts, worker_init
 from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.engine.tracking import Tracker
 from semipose.engine.trainer import Trainer, TrainerOptions
-from semipose.errors import ConfigError, ModelError
+from semipose.errors import ConfigError
 from semipose.evaluation import load_ground_truth
 from semipose.inference.validate import ValidationOptions, Validator
 from semipose.models.pose_network import PoseNetwork, build_pose_network
@@ -191,9 +191,7 @@ def build_validator(
     skeleton, test = get_skeleton(config.DATASET.SKELETON), config.TEST
     annotation, _ = locate_coco(config.DATASET.ROOT, config.DATASET.TEST_SET, config.DATASET.TEST_IMAGES)
     dataset = build_dataset(config, persons, on_fault="omit")
-    options = ValidationOptions(
-        test.FLIP_TEST, test.OKS_NMS, test.OKS_THRESHOLD, test.PCK_THRESHOLD, test.PCK_NORM
-    )
+    options = ValidationOptions(test.FLIP_TEST, test.OKS_NMS, test.OKS_THRESHOLD, test.PCK_THRESHOLD, test.PCK_NORM)
     return Validator(
         evaluation_loader(dataset, test.BATCH_SIZE, config.WORKERS, worker_init), dataset,
         load_ground_truth(annotation, np.array(skeleton.sigmas)), skeleton, build_codec(config),
@@ -220,7 +218,9 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
     return Stepper(learners, settings, train.END_EPOCH * pass_steps)
 
 
-def build_trainer(config: CfgNode, data: RunData, folder: Path, tracker: Tracker, interrupts: Interrupts) -> Trainer:
+def build_trainer(
+    config: CfgNode, data: RunData, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts
+) -> Trainer:
     """Everything put together, at step 0."""
     if config.TRAIN.ALTERNATE not in ("epoch", "step"):
         raise ConfigError(f"TRAIN.ALTERNATE is {config.TRAIN.ALTERNATE!r}; allowed: epoch, step")
@@ -231,18 +231,9 @@ def build_trainer(config: CfgNode, data: RunData, folder: Path, tracker: Tracker
     return Trainer(
         algorithm, loader, build_stepper(config, algorithm, len(loader)),
         validate=build_validator(config, data.validation, faults, interrupts.check),
-        checkpoints=CheckpointFolder(folder), tracker=tracker, interrupts=interrupts, on_faults=faults,
+        checkpoints=checkpoints, tracker=tracker, interrupts=interrupts, on_faults=faults,
         options=TrainerOptions(
             config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ, config.TRAIN.ALTERNATE
         ),
         config_yaml=to_yaml(config),
     )  # fmt: skip
-
-
-def load_networks(algorithm: Algorithm, state: dict, source: str) -> None:
-    """Put a checkpoint's networks into `algorithm`; raises ModelError if it is of another model or algorithm."""
-    try:
-        algorithm.load_state_dict(state["algorithm"])
-    except (KeyError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{source}: the checkpoint is of another model or algorithm: {reason}") from error

@@ -9,7 +9,7 @@ import logging
 import sys
 from pathlib import Path
 
-from semipose.errors import ConfigError, DataError, SemiposeError
+from semipose.errors import ConfigError, ModelError, SemiposeError, write_error
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ def run_training(arguments: argparse.Namespace, algorithm: str | None) -> int:
 def run_validation(arguments: argparse.Namespace) -> int:
     """Score a checkpoint; prints one line per predictor."""
     from semipose import build
+    from semipose.algorithms.algorithm import load_networks
     from semipose.data.faults import FaultLog
     from semipose.engine.checkpoint import load_checkpoint
     from semipose.evaluation import coco_results
@@ -74,7 +75,7 @@ def run_validation(arguments: argparse.Namespace) -> int:
     config = _load(arguments, _checkpoint_algorithm(arguments))
     state = load_checkpoint(arguments.checkpoint)
     algorithm = build.build_algorithm(config)
-    build.load_networks(algorithm, state, arguments.checkpoint)
+    load_networks(algorithm, state, arguments.checkpoint)
     persons = build.read_validation(config)
     validator = build.build_validator(config, persons, FaultLog(config.DATASET.MAX_BAD))
     predictions = validator.predict(algorithm.predictors(), algorithm.main_predictors())
@@ -90,32 +91,43 @@ def run_validation(arguments: argparse.Namespace) -> int:
 
 
 def _train(config, resume: str | None, interrupts) -> int:
-    from semipose import __version__, build
-    from semipose.config import to_plain, to_yaml
+    from semipose.config import to_plain
     from semipose.engine.checkpoint import CheckpointFolder
     from semipose.engine.tracking import make_tracker
 
-    folder = Path(config.OUTPUT_DIR) / config.NAME
-    state = _resume_state(CheckpointFolder(folder), resume)
+    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
+    state, source = _resume_state(checkpoints, resume)
+    tracking = config.TRACKING
     tracker = make_tracker(
-        folder, config.NAME, config.TRACKING.WANDB, config.TRACKING.TENSORBOARD, config.TRACKING.PROJECT,
+        checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
         state and state["step"], state and state["wandb_run_id"],
     )  # fmt: skip
     tracker.start(to_plain(config))
-    data = build.build_data(config)
-    log.info("semipose %s, run %s\n%s", __version__, folder, data.report)
-    trainer = build.build_trainer(config, data, folder, tracker, interrupts)
-    _report_networks(trainer.algorithm)
-    if state:
-        build.load_networks(trainer.algorithm, state, str(folder))
-        trainer.load_state_dict(state)
-        _warn_of_changes(state["config"], config)
-        log.info("resumed at step %d, epoch %d", trainer.step, trainer.epoch)
-    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-    _write_json(folder / "labeled.json", {"version": __version__, "annotation_ids": data.labeled.ids.tolist()})
-    metrics = trainer.fit()
-    tracker.finish({"best_AP": trainer.best} | metrics)
+    summary = {}
+    try:
+        trainer = _make_trainer(config, checkpoints, tracker, interrupts)
+        if state:
+            _warn_of_changes(state["config"], config)
+            trainer.load_state_dict(state, source)
+            log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
+        summary = trainer.fit() | {"best_AP": trainer.best}
+    finally:
+        tracker.finish(summary)
     return 0
+
+
+def _make_trainer(config, checkpoints, tracker, interrupts):
+    from semipose import __version__, build
+    from semipose.config import to_yaml
+
+    data = build.build_data(config)
+    log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
+    trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts)
+    _report_networks(trainer.algorithm)
+    (checkpoints.folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
+    _write_json(checkpoints.folder / "labeled.json", labeled)
+    return trainer
 
 
 def _dry_run(config) -> int:
@@ -138,15 +150,17 @@ def _report_networks(algorithm) -> None:
             log.info("pretrained backbone: %s", network.report)
 
 
-def _resume_state(checkpoints, resume: str | None) -> dict | None:
-    if resume is None:
-        if checkpoints.last.exists():
-            raise ConfigError(
-                f"{checkpoints.folder} holds a run; go on with it: --resume auto, or choose another --name"
-            )
-        return None
-    found = checkpoints.find_resume(resume)
-    return found[0] if found else None
+def _resume_state(checkpoints, resume: str | None) -> tuple[dict | None, str]:
+    """The state to go on from and the file it was in; (None, "") for a new run."""
+    if resume is None and checkpoints.last.exists():
+        raise ConfigError(f"{checkpoints.folder} holds a run; go on with it: --resume auto, or choose another --name")
+    found = None if resume is None else checkpoints.find_resume(resume)
+    if found is None:
+        return None, ""
+    state, path = found
+    if "stepper" not in state:
+        raise ModelError(f"{path}: not a checkpoint to resume from (best.pth holds networks only); use last.pth")
+    return state, str(path)
 
 
 def _warn_of_changes(saved_yaml: str, config) -> None:
@@ -180,7 +194,9 @@ def _checkpoint_algorithm(arguments: argparse.Namespace) -> str | None:
 def _load(arguments: argparse.Namespace, algorithm: str | None):
     from semipose.config import load_config
 
-    given = {FLAG_KEYS[flag]: value for flag, value in vars(arguments).items() if flag in FLAG_KEYS and value is not None}
+    given = {
+        FLAG_KEYS[flag]: value for flag, value in vars(arguments).items() if flag in FLAG_KEYS and value is not None
+    }
     for flag in NOT_YET:
         if getattr(arguments, flag, None) is not None:
             raise ConfigError(f"--{flag}: this part of the method is not in this version yet; leave the flag out")
@@ -194,7 +210,9 @@ def _common_parser(description: str) -> _Parser:
     parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
     parser.add_argument("--gpus", help='number of the GPU, or "cpu"; default: the first GPU if there is one')
     parser.add_argument("--workers", type=int, help="loader processes")
-    parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4")
+    parser.add_argument(
+        "pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4"
+    )
     return parser
 
 
@@ -237,4 +255,4 @@ def _write_json(path: Path, content) -> None:
     try:
         path.write_text(json.dumps(content), encoding="utf-8")
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror}") from error
+        raise write_error(error, path) from error

@@ -1,5 +1,9 @@
 """Errors a user can cause and mend. The command line prints each as one line, without a traceback."""
 
+import errno
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 class SemiposeError(Exception):
     """Base of all errors with a message for the user; `exit_code` is what the process returns."""
@@ -23,3 +27,15 @@ class DivergedError(SemiposeError):
     """The loss is no longer a finite number."""
 
     exit_code = 3
+
+
+class NoSpaceError(SemiposeError):
+    """A file could not be written because the disk, the quota or the size limit is reached."""
+
+    exit_code = 4
+
+
+def write_error(error: OSError, path) -> SemiposeError:
+    """The one-line error for a failed write to `path`; exit code 4 where space ran out, else 2."""
+    kind = NoSpaceError if error.errno in NO_SPACE else SemiposeError
+    return kind(f"{path}: cannot write: {error.strerror or error}")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from semipose.augment.views import ViewSampler
 from semipose.codecs import HeatmapCodec
+from semipose.errors import ModelError
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.structures import PairBatch, StepOutput
 
@@ -97,6 +98,15 @@ class Algorithm(nn.Module):
     def main_predictors(self) -> tuple[str, ...]:
         """Names of the predictors whose mean heatmap is the result: it decides which checkpoint is the best."""
         return tuple(self.predictors())[-1:]
+
+
+def load_networks(algorithm: Algorithm, state: dict, source: str) -> None:
+    """Put a checkpoint's networks into `algorithm`; raises ModelError if they are of another model or algorithm."""
+    try:
+        algorithm.load_state_dict(state["algorithm"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{source}: the checkpoint is of another model or algorithm: {reason}") from error
 
 
 def scalar_logs(terms: dict[str, Tensor]) -> dict[str, Tensor]:

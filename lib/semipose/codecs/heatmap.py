@@ -33,12 +33,16 @@ class HeatmapCodec:
         ConfigError: for an unknown kind, or when the heatmap is not a whole fraction of the input.
     """
 
-    def __init__(self, input_size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float, kind: str = "gaussian"):
+    def __init__(
+        self, input_size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float, kind: str = "gaussian"
+    ):
         if kind not in CODECS:
             raise ConfigError(f"unknown codec {kind!r}; known: {', '.join(CODECS)}")
         self.stride = input_size[0] // heatmap_size[0]
         if tuple(heatmap_size[i] * self.stride for i in (0, 1)) != tuple(input_size):
-            raise ConfigError(f"heatmap size {tuple(heatmap_size)} is not input size {tuple(input_size)} over one stride")
+            raise ConfigError(
+                f"heatmap size {tuple(heatmap_size)} is not input size {tuple(input_size)} over one stride"
+            )
         self.size = tuple(heatmap_size)
         self.sigma = sigma
         self.rounded = kind == "msra"

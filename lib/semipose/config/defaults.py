@@ -10,7 +10,9 @@ def default_config() -> Node:
     c.OUTPUT_DIR = "output"  # runs are written to OUTPUT_DIR/NAME (flag --output-dir)
     c.SEED = 0  # of networks, samplers and views (flag --seed)
     c.GPUS = ""  # "" = the first GPU if there is one; "cpu"; or the number of a GPU, "0" (flag --gpus)
-    c.WORKERS = 4  # loader processes of each side, labelled and unlabelled; 0 = load in the main process (flag --workers)
+    c.WORKERS = (
+        4  # loader processes of each side, labelled and unlabelled; 0 = load in the main process (flag --workers)
+    )
     c.ALGORITHM = "supervised"  # supervised, pose_cons, pose_dual, mean_teacher; cotrain and cotrain1 by their scripts
 
     c.DATASET = Node()

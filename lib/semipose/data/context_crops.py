@@ -35,7 +35,9 @@ class ContextCrops:
         self.to_image = crop_to_image(centres, sizes, self.size, size).astype(np.float32)
         self._reduction = self._image_reductions()
         self._by_image = np.argsort(persons.image_index, kind="stable")
-        self._image_start = np.searchsorted(persons.image_index[self._by_image], np.arange(len(persons.image_paths) + 1))
+        self._image_start = np.searchsorted(
+            persons.image_index[self._by_image], np.arange(len(persons.image_paths) + 1)
+        )
 
     def __len__(self) -> int:
         return len(self.persons)

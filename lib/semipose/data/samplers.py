@@ -8,8 +8,8 @@ import numpy as np
 class PassSampler:
     """Shuffled passes: each row once in `length` slots.
 
-    With `steps` = 0 a pass is exactly one shuffle of all rows. With `steps` > 0 a pass has that many batches and goes on
-    in an endless row of shuffles where the pass before it ended, so that rows stay evenly used.
+    With `steps` = 0 a pass is exactly one shuffle of all rows. With `steps` > 0 a pass has that many batches and goes
+    on in an endless row of shuffles where the pass before it ended, so that rows stay evenly used.
 
     Args:
         length: number of rows.

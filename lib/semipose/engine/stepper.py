@@ -59,14 +59,12 @@ class Stepper:
         self.settings = settings
         self._parameters = {phase: [p for net in nets for p in net.parameters()] for phase, nets in learners.items()}
         self._optimizers = {phase: _make_optimizer(settings, p) for phase, p in self._parameters.items()}
-        self._schedules = {
-            phase: torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(settings, step, total))
-            for phase, optimizer in self._optimizers.items()
-        }
+        self._steps = dict.fromkeys(learners, 0)
+        self._total = total
 
     def lr(self, phase: str) -> float:
-        """Learning rate of the next step."""
-        return self._optimizers[phase].param_groups[0]["lr"]
+        """Learning rate of the next step of `phase`."""
+        return self.settings.lr * rate_factor(self.settings, self._steps[phase], self._total)
 
     def step(self, phase: str, loss: Tensor, step: int) -> None:
         """Backward, clip, update. Raises DivergedError, naming the step, if the loss is not finite."""
@@ -77,19 +75,19 @@ class Stepper:
         loss.backward()
         if self.settings.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self._parameters[phase], self.settings.clip_norm)
+        for group in optimizer.param_groups:
+            group["lr"] = self.lr(phase)
         optimizer.step()
-        self._schedules[phase].step()
+        self._steps[phase] += 1
 
     def state_dict(self) -> dict:
-        return {
-            "optimizers": {phase: o.state_dict() for phase, o in self._optimizers.items()},
-            "schedules": {phase: {"last_epoch": s.last_epoch} for phase, s in self._schedules.items()},
-        }
+        optimizers = {phase: optimizer.state_dict() for phase, optimizer in self._optimizers.items()}
+        return {"optimizers": optimizers, "steps": dict(self._steps)}
 
     def load_state_dict(self, state: dict) -> None:
         for phase, optimizer in self._optimizers.items():
             optimizer.load_state_dict(state["optimizers"][phase])
-            self._schedules[phase].load_state_dict(state["schedules"][phase])
+        self._steps = dict(state["steps"])
 
 
 def _make_optimizer(settings: OptimizerSettings, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from semipose.algorithms import Algorithm
+from semipose.algorithms.algorithm import load_networks
 from semipose.data.loaders import PairLoader
 from semipose.engine.averages import Averages
 from semipose.engine.checkpoint import CheckpointFolder, restore_rng_state, rng_state
@@ -130,8 +131,9 @@ class Trainer:
             "wandb_run_id": self.tracker.wandb_run_id,
         }  # fmt: skip
 
-    def load_state_dict(self, state: dict) -> None:
-        self.algorithm.load_state_dict(state["algorithm"])
+    def load_state_dict(self, state: dict, source: str) -> None:
+        """Go on from a state of `state_dict`; raises ModelError, naming `source`, if it is of another model."""
+        load_networks(self.algorithm, state, source)
         self.stepper.load_state_dict(state["stepper"])
         restore_rng_state(state["rng"])
         self.step, self.epoch, self.best = state["step"], state["epoch"], state["best"]

@@ -68,7 +68,7 @@ class Skeleton:
     @property
     def flip_order(self) -> list[int]:
         """K indices: channel k of a mirrored image is channel `flip_order[k]` of the original."""
-        partner = {a: b for a, b in self.swaps} | {b: a for a, b in self.swaps}
+        partner = dict(self.swaps) | {b: a for a, b in self.swaps}
         return [self.keypoints.index(partner.get(n, n)) for n in self.keypoints]
 
     @property

@@ -1,0 +1,49 @@
+# Every target first sets up .venv, and again when setup.py, pyproject.toml or constraints.txt has changed.
+# PYTHON=python3.12 make test     another interpreter for a new .venv
+# make test ARGS="-k ema"         more arguments for the command
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help:
+	@echo "make demo    draw the demo data, train on it, write output/demo/report.html"
+	@echo "make test    run all tests that need no GPU"
+	@echo "make lint    check style and formatting"
+	@echo "make bench   time the loader and the training step"
+	@echo "make setup   only create .venv and install"
+	@echo "make clean   remove .venv and caches"
+
+setup: $(STAMP)
+
+$(STAMP): setup.py pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "error: semipose needs Python 3.10 or later, and '$(PYTHON)' is not: \
+	$$($(PYTHON) --version 2>&1). Name another one: PYTHON=python3.12 make $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(RUN) -m pip --version >/dev/null 2>&1 || { \
+	  echo "== creating $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "== installing into $(VENV) (about 1.5 GB with CPU torch; a few minutes)"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,fast-eval]'
+	@touch $@
+
+demo: $(STAMP)
+	@$(RUN) tools/demo.py $(ARGS)
+
+# One thread per worker: more threads than cores make small networks slower.
+test: $(STAMP)
+	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --maxprocesses 4 $(ARGS)
+
+lint: $(STAMP)
+	@$(RUN) -m ruff check $(ARGS) .
+	@$(RUN) -m ruff format --check .
+
+bench: $(STAMP)
+	@$(RUN) tools/bench.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache build lib/*.egg-info

@@ -1,0 +1,113 @@
+"""Image files to arrays. Every fault is one DataError line that names the file."""
+
+import io
+import os
+from typing import BinaryIO
+
+import numpy as np
+
+from semipose.errors import DataError, SemiposeError
+
+MAX_PIXELS = 100_000_000  # 300 MB as RGB; a small compressed file can ask for far more
+
+# OpenCV reads both when it is loaded. What the user set stays. Our own line replaces OpenCV's log of bad files.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
+try:
+    import cv2
+except ImportError as error:
+    raise SemiposeError(f"OpenCV cannot be loaded ({error}); run: pip install opencv-python-headless") from error
+
+_JPEG_START = b"\xff\xd8\xff"
+_DECODE = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+
+
+def read_image(path: str, reduce: int = 1) -> np.ndarray:
+    """The stored pixels of an image file; EXIF orientation is ignored, since COCO labels refer to the stored pixels.
+
+    Args:
+        path: image file.
+        reduce: 1, 2, 4 or 8; scale by exactly 1/reduce, width and height rounded up. Faster than full size for JPEG.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: the file is missing, empty, truncated, damaged, too large or not an image.
+    """
+    if reduce not in _DECODE:
+        raise _fault(path, f"reduce is {reduce!r}; allowed: 1, 2, 4, 8")
+    data = _read_bytes(path)
+    decoder_reduces = data.startswith(_JPEG_START)
+    flags = _DECODE[reduce if decoder_reduces else 1] | cv2.IMREAD_IGNORE_ORIENTATION
+    # from a buffer OpenCV refuses a truncated JPEG; from a file it fills the rest with grey and says nothing
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise _fault(path, _refusal(error)) from error
+    if image is None:
+        fault = "is not an image" if _header_size(io.BytesIO(data)) is None else "is truncated or damaged"
+        raise _fault(path, fault)
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image if decoder_reduces or reduce == 1 else _shrink(image, reduce)
+
+
+def image_size(path: str) -> tuple[int, int]:
+    """(width, height) of the stored pixels, from the file's header alone; raises DataError if there is none."""
+    with _open(path) as file:
+        size = _header_size(file)
+    if size is None:
+        raise _fault(path, "is not an image")
+    return size
+
+
+def _shrink(image: np.ndarray, reduce: int) -> np.ndarray:
+    # OpenCV rounds the size of other formats down, which changes the scale and so moves the keypoints
+    height, width = image.shape[:2]
+    image = cv2.copyMakeBorder(image, 0, -height % reduce, 0, -width % reduce, cv2.BORDER_REPLICATE)
+    return cv2.resize(image, (image.shape[1] // reduce, image.shape[0] // reduce), interpolation=cv2.INTER_AREA)
+
+
+def _fault(path: str, reason: str) -> DataError:
+    # a name that is not valid UTF-8 must not break the printing of the message
+    return DataError(f"{path.encode('utf-8', 'backslashreplace').decode()}: {reason}")
+
+
+def _open(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
+        raise _fault(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _read_bytes(path: str) -> bytes:
+    with _open(path) as file:
+        try:
+            data = file.read()
+        except OSError as error:
+            raise _fault(path, f"cannot be read: {error.strerror}") from error
+    if not data:
+        raise _fault(path, "is empty")
+    return data
+
+
+def _refusal(error: cv2.error) -> str:
+    if "MAX_IMAGE" in str(error):
+        limit = os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]
+        return f"has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS={limit} allows"
+    return f"cannot be decoded: {' '.join(str(error).split())}"
+
+
+def _header_size(file: BinaryIO) -> tuple[int, int] | None:
+    from PIL import Image  # OpenCV cannot give the size alone; torchvision brings Pillow
+
+    try:
+        with Image.open(file) as image:
+            return image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return None

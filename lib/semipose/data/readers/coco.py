@@ -1,0 +1,150 @@
+"""COCO keypoint annotations (Lin et al. 2014, format of cocodataset.org) and detector boxes as `Persons`."""
+
+import logging
+
+import numpy as np
+
+from semipose.data.readers.image_list import ImageList, box_areas
+from semipose.data.readers.table import Table, load_json
+from semipose.errors import DataError
+from semipose.skeletons import Skeleton
+from semipose.structures import Persons
+
+_log = logging.getLogger(__name__)
+
+
+def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, first: int = 0) -> Persons:
+    """The annotated persons of a COCO keypoint file, top-down, in annotation order.
+
+    Crowds, persons without a labelled keypoint and boxes that are empty inside the image are left out. An area that is
+    missing or zero is max(1, 0.53 * width * height) of the box.
+
+    Args:
+        annotation_file: JSON file.
+        image_dir: folder that its file names refer to.
+        skeleton: the K keypoints of the file, in the file's order.
+        first: keep the first N persons of those that remain; 0 keeps all.
+
+    Raises:
+        DataError: naming the file, the id, the field and the reason.
+    """
+    document = _load_document(annotation_file)
+    images = ImageList(annotation_file, image_dir, document)
+    table = Table(annotation_file, "annotation", document.get("annotations"))
+    _check_categories(annotation_file, document.get("categories"), skeleton)
+    table.unique_integers("id")
+    images.rows_of(table)
+    crowd = table.integers("iscrowd", default=0) != 0
+    with_keypoints = np.array([bool(row.get("keypoints")) for row in table.rows], bool)
+    persons = _persons(images, table.where(~crowd & with_keypoints), skeleton)
+
+    posed = persons.keypoints[:, :, 2].any(axis=1)
+    filled = (persons.boxes[:, 2:] > 0).all(axis=1)
+    rows = np.flatnonzero(posed & filled)
+    _log.info(
+        "%s: %d persons; left out: %d crowds, %d without keypoints, %d with an empty box",
+        annotation_file, len(rows), crowd.sum(), (~crowd).sum() - posed.sum(), (posed & ~filled).sum(),
+    )  # fmt: skip
+    return persons.take(rows[:first] if first else rows)
+
+
+def read_detections(
+    detection_file: str, annotation_file: str, image_dir: str, skeleton: Skeleton, score_threshold: float = 0.0
+) -> Persons:
+    """The person boxes of a detector, without keypoints.
+
+    Other categories than 1 (person), scores below the threshold and boxes that are empty inside the image are left
+    out. So are boxes on images that the annotation file does not list, since one detector file often serves several
+    subsets; the log tells their number.
+
+    Args:
+        detection_file: JSON list of `{image_id, category_id, bbox, score}`.
+        annotation_file: JSON file with at least `images`.
+        image_dir: folder that its file names refer to.
+        skeleton: gives K for the (N, K, 3) keypoints, which are zero.
+        score_threshold: smallest score to keep.
+
+    Raises:
+        DataError: naming the file, the id, the field and the reason; also if no detection is on a listed image.
+    """
+    images = ImageList(annotation_file, image_dir, _load_document(annotation_file))
+    table = Table(detection_file, "detection", load_json(detection_file))
+    known = images.known(table)
+    if len(table) and not known.any():
+        raise DataError(f"{detection_file}: none of its {len(table)} detections is on an image of {annotation_file}")
+    if not known.all():
+        _log.warning(
+            "%s: skipped %d detections on images that are not in %s", detection_file, (~known).sum(), annotation_file
+        )
+    wanted = (table.integers("category_id") == 1) & (table.numbers("score") >= score_threshold)
+    table = table.where(known & wanted)
+
+    image_index = images.rows_of(table)
+    boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height"), image_index)
+    persons = Persons(
+        image_paths=images.paths,
+        image_ids=images.ids,
+        image_index=image_index,
+        ids=np.arange(1, len(table) + 1),
+        boxes=boxes,
+        keypoints=np.zeros((len(table), len(skeleton), 3), np.float32),
+        areas=box_areas(boxes),
+        scores=table.numbers("score").astype(np.float32),
+    )
+    return persons.take((boxes[:, 2:] > 0).all(axis=1))
+
+
+def _load_document(file: str) -> dict:
+    document = load_json(file)
+    if not isinstance(document, dict):
+        raise DataError(
+            f"{file}: must be a JSON object with 'images' and 'annotations', found a {type(document).__name__}"
+        )
+    return document
+
+
+def _persons(images: ImageList, table: Table, skeleton: Skeleton) -> Persons:
+    image_index = images.rows_of(table)
+    boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height"), image_index)
+    areas = table.numbers("area", default=0)
+    table.first_fault(areas < 0, "area", "must not be negative, found {}")
+    return Persons(
+        image_paths=images.paths,
+        image_ids=images.ids,
+        image_index=image_index,
+        ids=table.integers("id"),
+        boxes=boxes,
+        keypoints=_keypoints(table, skeleton),
+        areas=np.where(areas > 0, areas, box_areas(boxes)).astype(np.float32),
+        scores=np.ones(len(table), np.float32),
+    )
+
+
+def _keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
+    meaning = f"x, y, v of the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
+    keypoints = table.vectors("keypoints", 3 * len(skeleton), meaning).reshape(-1, len(skeleton), 3)
+    flags = keypoints[:, :, 2]
+    wrong = ~np.isin(flags, (0, 1, 2))
+    if wrong.any():
+        row, joint = np.argwhere(wrong)[0]
+        reason = f"v of {skeleton.keypoints[joint]} must be 0, 1 or 2, found {flags[row, joint]:g}"
+        raise table.fault(int(row), "keypoints", reason)
+    keypoints[:, :, 2] = np.minimum(flags, 1)
+    return keypoints.astype(np.float32)
+
+
+def _check_categories(file: str, categories: object, skeleton: Skeleton) -> None:
+    """Refuses keypoint names that show another skeleton; a file without names is taken at its word."""
+    table = Table(file, "category", [] if categories is None else categories)
+    expected = f"the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
+    for row, category in enumerate(table.rows):
+        names = category.get("keypoints")
+        if not names:
+            continue
+        if not isinstance(names, list) or len(names) != len(skeleton):
+            found = f"{len(names)} names" if isinstance(names, list) else "no list"
+            raise table.fault(row, "keypoints", f"must name {expected}, found {found}")
+        if set(map(str, names)) == set(skeleton.keypoints) and tuple(names) != skeleton.keypoints:
+            raise table.fault(row, "keypoints", f"must name {expected} in this order: {', '.join(skeleton.keypoints)}")
+        if tuple(names) != skeleton.keypoints:
+            _log.warning("%s: its keypoint names differ from those of skeleton %r", file, skeleton.name)

@@ -1,0 +1,73 @@
+"""A folder of images without annotation, as material for the unlabelled side."""
+
+import logging
+import os
+
+import numpy as np
+
+from semipose.data.images import image_size
+from semipose.data.readers.image_list import box_areas
+from semipose.errors import DataError
+from semipose.structures import Persons
+
+_log = logging.getLogger(__name__)
+_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_NAMED = 5  # unreadable files that are named one by one
+
+
+def read_folder(folder: str, num_keypoints: int) -> Persons:
+    """One person for each image below a folder, the whole frame as its box.
+
+    Files are sorted by path; hidden files and folders and links to folders are left out. Only headers are read. A file
+    without an image header is left out and logged.
+
+    Args:
+        folder: folder to search, with all folders below it.
+        num_keypoints: K of the (N, K, 3) keypoints, which are zero.
+
+    Raises:
+        DataError: the folder does not exist or has no readable image.
+    """
+    if not os.path.isdir(folder):
+        raise DataError(f"{folder}: image folder does not exist")
+    paths, sizes, faults = [], [], []
+    for path in _image_files(folder):
+        try:
+            sizes.append(image_size(path))
+            paths.append(path)
+        except DataError as fault:
+            faults.append(fault)
+    _report(folder, faults)
+    if not paths:
+        raise DataError(f"{folder}: no readable image ({', '.join(e[1:] for e in _ENDINGS)}) in it or below it")
+    return _whole_frames(paths, sizes, num_keypoints)
+
+
+def _image_files(folder: str) -> list[str]:
+    found = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.join(parent, n) for n in names if n.lower().endswith(_ENDINGS) and not n.startswith(".")]
+    return sorted(found)
+
+
+def _whole_frames(paths: list[str], sizes: list[tuple[int, int]], num_keypoints: int) -> Persons:
+    rows = np.arange(len(paths))
+    boxes = np.concatenate([np.zeros((len(rows), 2)), np.array(sizes)], axis=1).astype(np.float32)
+    return Persons(
+        image_paths=np.array(paths, str),
+        image_ids=rows + 1,
+        image_index=rows.astype(np.int32),
+        ids=rows + 1,
+        boxes=boxes,
+        keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
+        areas=box_areas(boxes),
+        scores=np.ones(len(rows), np.float32),
+    )
+
+
+def _report(folder: str, faults: list[DataError]) -> None:
+    for fault in faults[:_NAMED]:
+        _log.warning("left out: %s", fault)
+    if len(faults) > _NAMED:
+        _log.warning("%s: left out %d unreadable images in all", folder, len(faults))

@@ -1,0 +1,1 @@
+"""The training engine: loop, optimiser steps, checkpoints, interrupts, progress and tracking."""

@@ -1,0 +1,207 @@
+"""Checkpoints that a crash cannot damage: written atomically, loaded without executing anything in them."""
+
+import io
+import logging
+import os
+import random
+import zipfile
+from collections import Counter, OrderedDict
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semipose.errors import ModelError, write_error
+
+logger = logging.getLogger(__name__)
+
+PLAIN_TYPES = (int, float, bool, str, bytes, type(None))
+CONTAINER_TYPES = (list, tuple, dict, OrderedDict, Counter)
+
+
+def save_atomic(state: dict, path) -> None:
+    """Write `state` to `path` so that the file is at every moment either the old or the new one, never a part.
+
+    Args:
+        state: nested dicts and lists of tensors, numbers and strings; anything else could not be loaded again.
+        path: target file; its folder must exist.
+
+    Raises:
+        TypeError: `state` holds another type; the message names the key.
+        NoSpaceError: the disk is full; the old file is intact.
+        SemiposeError: the file cannot be written for another reason.
+    """
+    path = Path(path)
+    _publish(_write_temporary(state, path), path)
+
+
+def load_checkpoint(path, device="cpu") -> dict:
+    """Load a checkpoint with its tensors on `device`. Nothing in the file is executed.
+
+    Raises:
+        ModelError: the file is missing, damaged, not a checkpoint, or holds more than plain data.
+    """
+    try:
+        _check_sums(path)
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such checkpoint") from None
+    # A damaged or hostile file can raise nearly anything inside torch's reader.
+    except Exception as error:
+        raise ModelError(f"{path}: not a loadable checkpoint ({_reason(error)})") from error
+    if not isinstance(state, dict):
+        raise ModelError(f"{path}: not a checkpoint: holds a {type(state).__name__}, expected a dict")
+    return state
+
+
+class CheckpointFolder:
+    """The checkpoints of one run: `last.pth`, the one before it (`last.previous.pth`) and `best.pth`."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder)
+        self.last = self.folder / "last.pth"
+        self.previous = self.folder / "last.previous.pth"
+        self.best = self.folder / "best.pth"
+        self._last_is_damaged = False
+
+    def save_last(self, state: dict) -> None:
+        """Write `last.pth`; the file it replaces becomes `last.previous.pth`. Raises as `save_atomic`.
+
+        The old pair stays in place until the new file is complete, so one of the two can be loaded at every moment.
+        """
+        temporary = _write_temporary(state, self.last)
+        older = None if self._last_is_damaged else self._set_aside()
+        _publish(temporary, self.last)
+        if older:
+            _publish(older, self.previous)
+        self._last_is_damaged = False
+
+    def save_best(self, state: dict) -> None:
+        """Write `best.pth`. Raises as `save_atomic`."""
+        save_atomic(state, self.best)
+
+    def find_resume(self, resume) -> tuple[dict, Path] | None:
+        """The state to resume from and the file it came from.
+
+        Args:
+            resume: path of a checkpoint, or "auto" for the newest of this folder that can be loaded.
+
+        Returns:
+            None for "auto" in a folder without checkpoints.
+
+        Raises:
+            ModelError: the named checkpoint, or each one in the folder, cannot be loaded.
+        """
+        if resume != "auto":
+            return load_checkpoint(resume), Path(resume)
+        faults = []
+        for path in (self.last, self.previous):
+            if not path.exists():
+                continue
+            try:
+                state = load_checkpoint(path)
+            except ModelError as error:
+                logger.warning("%s; looking for an older one", error)
+                faults.append(str(error))
+                self._last_is_damaged |= path == self.last
+            else:
+                return state, path
+        if faults:
+            raise ModelError(f"{self.folder}: no checkpoint to resume from: {'; '.join(faults)}")
+        return None
+
+    def _set_aside(self) -> Path | None:
+        """A second name for the present `last.pth`; None where there is none."""
+        if not self.last.exists():
+            return None
+        older = self.last.with_name(self.last.name + ".older")
+        older.unlink(missing_ok=True)
+        try:
+            os.link(self.last, older)
+        except OSError:  # this file system has no hard links
+            _publish(self.last, self.previous)
+            return None
+        return older
+
+
+def rng_state() -> dict:
+    """State of the global generators of torch, CUDA (the current device), numpy and python, as plain data."""
+    name, keys, position, has_gauss, cached = np.random.get_state()
+    version, internal, gauss_next = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), int(position), int(has_gauss), float(cached)],
+        "python": [version, list(internal), gauss_next],
+    }
+
+
+def restore_rng_state(state: dict) -> None:
+    """Undo all drawing since `rng_state` returned `state`. The CUDA part is skipped where either side has none."""
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), *rest))
+    version, internal, gauss_next = state["python"]
+    random.setstate((version, tuple(internal), gauss_next))
+
+
+def _write_temporary(state: dict, path: Path) -> Path:
+    """Write `state` next to `path` and return that file; what a killed run left there is overwritten."""
+    _check_plain(state, "state")
+    # In memory first: torch.save to a full disk raises a RuntimeError that does not say why.
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(buffer.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_error(error, path) from error
+    return temporary
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Give `temporary` the name `path`, and make the renaming itself survive a power cut."""
+    try:
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise write_error(error, path) from error
+
+
+def _check_plain(value, key: str) -> None:
+    """Refuse what `weights_only=True` would refuse at the next start, numpy scalars among them."""
+    if isinstance(value, Tensor) or type(value) in PLAIN_TYPES:
+        return
+    if type(value) not in CONTAINER_TYPES:
+        raise TypeError(f"{key}: a checkpoint cannot hold {type(value).__module__}.{type(value).__qualname__}")
+    children = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, child in children:
+        _check_plain(child, f"{key}[{name!r}]")
+
+
+def _check_sums(path) -> None:
+    """Refuse flipped bits: torch.load itself does not compare the checksums that torch.save wrote."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged:
+            raise zipfile.BadZipFile(f"bad checksum of {damaged}")
+
+
+def _reason(error: Exception) -> str:
+    """First line of the message, without torch's advice to load the file unsafely."""
+    lines = [line.strip() for line in str(error).splitlines() if "Unsupported" in line or "GLOBAL" in line]
+    lines = lines or str(error).splitlines() or [type(error).__name__]
+    return f"{type(error).__name__}: {lines[0][:160]}"

@@ -1,0 +1,84 @@
+"""What a run records of itself: one tracker that hands every number to several sinks (sinks.py, wandb_sink.py)."""
+
+import logging
+from pathlib import Path
+
+from semipose.engine.sinks import ConsoleSink, JsonlSink, Sink, TensorBoardSink
+from semipose.engine.wandb_sink import WandbSink
+
+logger = logging.getLogger(__name__)
+
+
+class Tracker:
+    """Hands numbers to its sinks. A sink that is `optional` and fails is switched off with one warning.
+
+    A process that must not record (rank > 0) uses `Tracker([])`.
+    """
+
+    def __init__(self, sinks: list[Sink]):
+        self.sinks = list(sinks)
+        self._run_ids = [sink.run_id for sink in sinks if isinstance(sink, WandbSink)]
+
+    @property
+    def wandb_run_id(self) -> str | None:
+        """To be kept in the checkpoint and given to `make_tracker` on resume; None without wandb."""
+        return self._run_ids[0] if self._run_ids else None
+
+    def start(self, config: dict) -> None:
+        """Open the sinks; `config` is the full configuration, nested dicts of plain values."""
+        self._tell("start", config)
+
+    def log_step(self, step: int, values: dict) -> None:
+        """Numbers of one training step (the steps made so far, over all epochs)."""
+        self._tell("log_step", step, _floats(values))
+
+    def log_epoch(self, epoch: int, step: int, values: dict) -> None:
+        """Numbers of one epoch, such as the AP of each network."""
+        self._tell("log_epoch", epoch, step, _floats(values))
+
+    def image(self, step: int, name: str, array) -> None:
+        """A picture, (H, W, 3) uint8 RGB."""
+        self._tell("image", step, name, array)
+
+    def finish(self, summary: dict) -> None:
+        """Record the final numbers and close all sinks; a second call does nothing."""
+        self._tell("finish", _floats(summary))
+        self.sinks = []
+
+    def _tell(self, method: str, *arguments) -> None:
+        for sink in list(self.sinks):
+            try:
+                getattr(sink, method)(*arguments)
+            # Whatever goes wrong in somebody else's service must not end a run.
+            except Exception as error:
+                if not sink.optional:
+                    raise
+                self.sinks.remove(sink)
+                reason = (str(error).splitlines() or [""])[0]
+                logger.warning("%s is off for this run: %s: %s", sink.name, type(error).__name__, reason)
+
+
+def make_tracker(
+    folder, name: str, wandb_mode: str, tensorboard: bool, project: str, resume_step=None, wandb_run_id=None
+) -> Tracker:
+    """The tracker of the run `name` whose files go to `folder` (made if it is not there).
+
+    Args:
+        wandb_mode: "auto", "online", "offline" or "off", see `WandbSink`.
+        tensorboard: write TensorBoard event files.
+        project: wandb project.
+        resume_step: step of the checkpoint that the run continues; None for a new run, whose record starts empty.
+        wandb_run_id: `Tracker.wandb_run_id` of the run that is continued.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sinks = [ConsoleSink(folder / "run.log"), JsonlSink(folder / "metrics.jsonl", resume_step)]
+    if tensorboard:
+        sinks.append(TensorBoardSink(folder / "tensorboard", resume_step))
+    if wandb_mode != "off":
+        sinks.append(WandbSink(name, project, folder, wandb_mode, wandb_run_id))
+    return Tracker(sinks)
+
+
+def _floats(values: dict) -> dict[str, float]:
+    return {name: float(value) for name, value in values.items()}

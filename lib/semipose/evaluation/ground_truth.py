@@ -1,0 +1,125 @@
+"""The ground truth of an OKS evaluation: a checked, lean copy of a COCO annotation."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from semipose.errors import DataError
+
+
+@dataclass(frozen=True)
+class CocoGroundTruth:
+    """Annotations ready for the COCO tools; make it once with `prepare_ground_truth`, evaluate often.
+
+    Attributes:
+        dataset: COCO dict with the images and the annotations of one category, annotation ids running from 1 (the
+            tools take an annotation with id 0 for an unmatched one).
+        sigmas: (K,) OKS constants of the skeleton.
+    """
+
+    dataset: dict
+    sigmas: np.ndarray
+
+    @property
+    def image_ids(self) -> list[int]:
+        return [image["id"] for image in self.dataset["images"]]
+
+    @property
+    def category_id(self) -> int:
+        return self.dataset["categories"][0]["id"]
+
+
+def load_ground_truth(annotation_file, sigmas, image_ids=None, category_id: int | None = None) -> CocoGroundTruth:
+    """`prepare_ground_truth` of a COCO JSON file; raises DataError as well when it cannot be read."""
+    try:
+        annotation = json.loads(Path(annotation_file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{annotation_file}: annotation file cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise DataError(f"{annotation_file}: annotation file is not JSON: {error}") from error
+    return prepare_ground_truth(annotation, sigmas, image_ids, category_id, source=str(annotation_file))
+
+
+def prepare_ground_truth(
+    annotation: dict, sigmas, image_ids=None, category_id: int | None = None, source: str = "annotation"
+) -> CocoGroundTruth:
+    """Check a COCO dict and copy from it what the evaluation needs; the dict is left as it is.
+
+    A missing `area` is max(1, 0.53 w h), a missing `num_keypoints` is counted, missing `keypoints` are all zero (the
+    person is then a region to ignore, as in COCO).
+
+    Args:
+        annotation: COCO dict with `images` and `annotations`.
+        sigmas: (K,) OKS constants, any K.
+        image_ids: evaluate only these images; None = all.
+        category_id: None = the one category that has keypoints.
+        source: what error messages call the annotation.
+
+    Raises:
+        DataError: a key is missing, keypoints of another length, numbers that are not finite, an unknown image id, or
+            more or less than one category with keypoints.
+    """
+    sigmas = np.asarray(sigmas, np.float64)
+    for key in ("images", "annotations"):
+        if not isinstance(annotation, dict) or not isinstance(annotation.get(key), list):
+            raise DataError(f"{source}: {key}: expected a COCO file with a list under this key")
+    known = {image["id"] for image in annotation["images"] if "id" in image}
+    chosen = known if image_ids is None else {int(i) for i in image_ids}
+    if chosen - known:
+        raise DataError(f"{source}: images: no image has the id {min(chosen - known)}")
+    category = _keypoint_category(annotation["annotations"], category_id, source)
+    persons = [
+        a for a in annotation["annotations"] if a.get("image_id") in chosen and a.get("category_id", 1) == category
+    ]
+    dataset = {
+        "images": [{"id": i} for i in sorted(chosen)],
+        "categories": [{"id": category, "name": "person"}],
+        "annotations": [_prepared(a, number, category, len(sigmas), source) for number, a in enumerate(persons, 1)],
+    }
+    return CocoGroundTruth(dataset, sigmas)
+
+
+def _keypoint_category(annotations: list[dict], category_id: int | None, source: str) -> int:
+    found = sorted({a.get("category_id", 1) for a in annotations if a.get("keypoints")})
+    if category_id is None and len(found) == 1:
+        return found[0]
+    if category_id not in found:
+        asked = "exactly one is needed" if category_id is None else f"category_id {category_id} is not one of them"
+        raise DataError(f"{source}: category_id: annotations of categories {found} have keypoints; {asked}")
+    return category_id
+
+
+def _prepared(annotation: dict, number: int, category_id: int, num_keypoints: int, source: str) -> dict:
+    """A copy with id `number` and only what the COCO tools read."""
+    keypoints = _numbers(annotation, "keypoints", 3 * num_keypoints, source, default=[0] * 3 * num_keypoints)
+    box = _numbers(annotation, "bbox", 4, source)
+    area = annotation.get("area", max(1.0, 0.53 * box[2] * box[3]))
+    if not isinstance(area, (int, float)) or not 0 <= area < float("inf"):
+        raise DataError(f"{source}: annotation {annotation.get('id')}: area: found {area!r}, expected a number from 0")
+    return {
+        "id": number,
+        "image_id": annotation["image_id"],
+        "category_id": category_id,
+        "keypoints": keypoints,
+        "num_keypoints": annotation.get("num_keypoints", sum(v > 0 for v in keypoints[2::3])),
+        "bbox": box,
+        "area": area,
+        "iscrowd": annotation.get("iscrowd", 0),
+    }
+
+
+def _numbers(annotation: dict, key: str, length: int, source: str, default=None) -> list:
+    values = annotation.get(key) or default
+    where = f"{source}: annotation {annotation.get('id')}: {key}"
+    if not isinstance(values, list) or len(values) != length:
+        found = f"{len(values)} numbers" if isinstance(values, list) else repr(values)
+        raise DataError(f"{where}: found {found}, expected {length}")
+    try:
+        finite = np.isfinite(values).all()
+    except TypeError:
+        finite = False
+    if not finite:
+        raise DataError(f"{where}: every value must be a finite number")
+    return values

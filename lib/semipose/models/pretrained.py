@@ -1,0 +1,134 @@
+"""Pretrained backbone weights: ImageNet weights by torchvision name, or a local file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from semipose.errors import ModelError
+from semipose.models.torchvision_import import import_torchvision
+
+IMAGENET = "imagenet"
+WRAPPERS = ("state_dict", "model")  # keys under which training scripts store the weights
+PREFIXES = ("module.", "backbone.")  # what DDP or AveragedModel and an enclosing network put before names
+
+
+@dataclass(frozen=True)
+class MatchReport:
+    """Names of tensors: loaded; in the network only; in the file only; in both with unlike shapes.
+
+    BatchNorm's `num_batches_tracked` counters are loaded when present but not listed: old files lack them.
+    """
+
+    matched: tuple[str, ...]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    shape_mismatch: tuple[str, ...]
+
+    def __str__(self) -> str:
+        total = len(self.matched) + len(self.missing) + len(self.shape_mismatch)
+        parts = (("left out", self.unexpected), ("not in file", self.missing), ("other shape", self.shape_mismatch))
+        line = f"{len(self.matched)} of {total} tensors matched"
+        return line + "".join(f"; {title}: {_shorten(names)}" for title, names in parts if names)
+
+
+def load_pretrained(backbone: nn.Module, source: str, name: str) -> MatchReport | None:
+    """Load into `backbone` in place all tensors that match by name and shape.
+
+    `source` is '' (train from scratch, returns None), 'imagenet' (torchvision's IMAGENET1K_V1 weights of the model
+    `name`: V1 because the published pose results start from these), or the path of a local file: a state dict, bare or
+    under 'state_dict' or 'model', also with the prefixes 'module.' and 'backbone.'.
+
+    Raises:
+        ModelError: the weights cannot be had, are damaged, would run code on load, or match nothing.
+    """
+    if not source:
+        return None
+    state = imagenet_state(name) if source == IMAGENET else read_state_dict(Path(source))
+    report = _load_matching(backbone, state)
+    if not report.matched:
+        names = _shorten(tuple(state))
+        raise ModelError(f"pretrained weights {source!r}: no tensor fits backbone {name!r}; the file has {names}")
+    return report
+
+
+def imagenet_state(name: str) -> dict[str, Tensor]:
+    """torchvision's IMAGENET1K_V1 state dict of model `name`, downloaded once into torch's hub folder.
+
+    Raises:
+        ModelError: torchvision has no such weights, or they cannot be downloaded.
+    """
+    models = import_torchvision().models
+    if name not in models.list_models(module=models):
+        raise ModelError(f"no ImageNet weights for backbone {name!r}; set MODEL.PRETRAINED to '' or to a file")
+    weights = models.get_model_weights(name).IMAGENET1K_V1
+    try:
+        return weights.get_state_dict(progress=False, check_hash=True, weights_only=True, map_location="cpu")
+    except Exception as fault:  # no network, a proxy's error page, a full disk, a damaged file: each its own type
+        folder = Path(torch.hub.get_dir()) / "checkpoints"
+        raise ModelError(
+            f"cannot load ImageNet weights of {name!r} ({_first_line(fault)}); download {weights.url} elsewhere and "
+            f"put the file into {folder}, or set MODEL.PRETRAINED to its path"
+        ) from fault
+
+
+def read_state_dict(path: Path) -> dict[str, Tensor]:
+    """The tensors of a local weights file, under their names without wrapping prefixes; never runs code from the file.
+
+    Raises:
+        ModelError: missing, damaged, without tensors, or holding objects that would run code on load.
+    """
+    if not path.is_file():
+        raise ModelError(f"pretrained weights {str(path)!r}: no such file; allowed: '', 'imagenet', or a file")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as fault:  # damaged files raise at least KeyError, EOFError, RuntimeError and UnpicklingError
+        if "GLOBAL" in str(fault):
+            raise ModelError(f"pretrained weights {str(path)!r}: refused, loading it would run code") from fault
+        raise ModelError(
+            f"pretrained weights {str(path)!r}: damaged or not a torch file ({_first_line(fault)})"
+        ) from fault
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    tensors = content.items() if isinstance(content, Mapping) else ()
+    state = {_strip_prefixes(str(key)): value for key, value in tensors if isinstance(value, Tensor)}
+    if not state:
+        raise ModelError(
+            f"pretrained weights {str(path)!r}: holds no state dict, bare or under {' or '.join(WRAPPERS)}"
+        )
+    return state
+
+
+def _load_matching(backbone: nn.Module, state: dict[str, Tensor]) -> MatchReport:
+    own = backbone.state_dict()
+    fits = {name: t for name, t in state.items() if name in own and own[name].shape == t.shape}
+    backbone.load_state_dict(fits, strict=False)
+    own_names, file_names = _without_counters(own), _without_counters(state)
+    return MatchReport(
+        matched=tuple(n for n in own_names if n in fits),
+        missing=tuple(n for n in own_names if n not in state),
+        unexpected=tuple(n for n in file_names if n not in own),
+        shape_mismatch=tuple(n for n in own_names if n in state and n not in fits),
+    )
+
+
+def _without_counters(names) -> list[str]:
+    return [n for n in names if not n.endswith("num_batches_tracked")]
+
+
+def _strip_prefixes(name: str) -> str:
+    while name.startswith(PREFIXES):
+        name = name.split(".", 1)[1]
+    return name
+
+
+def _shorten(names: tuple[str, ...], most: int = 5) -> str:
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _first_line(fault: Exception) -> str:
+    return f"{type(fault).__name__}: {str(fault).strip()}".splitlines()[0]

@@ -1,0 +1,44 @@
+"""The one source of packaging metadata; pyproject.toml holds the build system and tool settings only."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).resolve().parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "lib/semipose/__init__.py").read_text(encoding="utf-8"))[1]
+README = HERE / "README.md"
+
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"]
+
+setup(
+    name="semipose",
+    version=VERSION,
+    description="Semi-supervised 2D keypoint learning from few labels and many images",
+    long_description=README.read_text(encoding="utf-8") if README.is_file() else "",
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    package_dir={"": "lib"},
+    packages=find_packages("lib"),
+    python_requires=">=3.10",
+    install_requires=[
+        "torch>=2.6",  # weights_only loading had a hole before 2.6
+        "torchvision>=0.21",  # the partner of torch 2.6
+        "numpy>=1.26",
+        "opencv-python>=4.8",
+        "pillow>=10",
+        "pycocotools>=2.0.7",
+        "scikit-learn>=1.4",
+        "scipy>=1.11",
+        "tensorboard>=2.15",
+        "tqdm>=4.66",
+        "wandb>=0.17",
+        "yacs>=0.1.8",
+        "PyYAML>=6.0",
+    ],
+    extras_require={
+        "fast-eval": ["faster-coco-eval>=1.6"],
+        "test": TEST,
+        "dev": [*TEST, "ruff>=0.9"],
+    },
+)

@@ -1,0 +1,178 @@
+"""What every algorithm in the table must do."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import make_batch, make_networks, make_recipe
+
+from semipose.algorithms import ALGORITHMS
+from semipose.algorithms.algorithm import Ramp
+from semipose.codecs import CODECS
+
+EVERY = pytest.mark.parametrize("name", ALGORITHMS)
+SEMI = pytest.mark.parametrize("name", [n for n, kind in ALGORITHMS.items() if kind.uses_unlabeled])
+
+
+def build(name: str, **settings):
+    kind = ALGORITHMS[name]
+    return kind(make_networks(kind.num_students), make_recipe(**settings)).train()
+
+
+def gradients(algorithm, phase: str, batch=None, step: int = 0) -> dict[str, torch.Tensor]:
+    algorithm.zero_grad(set_to_none=True)
+    algorithm(batch or make_batch(), step, phase).loss.backward()
+    return {name: p.grad for name, p in algorithm.named_parameters() if p.grad is not None and p.grad.any()}
+
+
+def learner_names(algorithm, phase: str) -> set[str]:
+    own = {id(p) for network in algorithm.learners(phase) for p in network.parameters()}
+    return {name for name, p in algorithm.named_parameters() if id(p) in own}
+
+
+@EVERY
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("target", ["heatmap", "redrawn"])
+def test_loss_is_a_finite_scalar_with_every_codec(name, codec, target):
+    algorithm = build(name, codec=codec, target=target)
+    for phase in algorithm.phases:
+        output = algorithm(make_batch(), 0, phase)
+        assert output.loss.shape == () and output.loss.isfinite() and output.loss > 0
+        assert output.logs and all(not value.requires_grad for value in output.logs.values())
+
+
+@EVERY
+@pytest.mark.parametrize("joint_forward", [True, False])
+def test_gradients_reach_the_learners_of_the_phase_and_nothing_else(name, joint_forward):
+    algorithm = build(name, joint_forward=joint_forward)
+    for phase in algorithm.phases:
+        assert set(gradients(algorithm, phase)) == learner_names(algorithm, phase)
+
+
+@SEMI
+def test_each_term_alone_reaches_every_learner(name):
+    for terms in ({"pose": 1.0, "cons": 0.0}, {"pose": 0.0, "cons": 1.0}):
+        algorithm = build(name, **terms)
+        for phase in algorithm.phases:
+            assert set(gradients(algorithm, phase)) == learner_names(algorithm, phase)
+
+
+@SEMI
+def test_unlabeled_coordinates_change_nothing(name):
+    algorithm, batch = build(name), make_batch()
+    other = replace(batch.unlabeled, keypoints=batch.unlabeled.keypoints + 5, weights=batch.unlabeled.weights * 0)
+    for phase in algorithm.phases:
+        losses = []
+        for unlabeled in (batch.unlabeled, other):
+            state = {key: value.clone() for key, value in algorithm.state_dict().items()}
+            losses.append(algorithm(replace(batch, unlabeled=unlabeled), 0, phase).loss)
+            algorithm.load_state_dict(state)
+        assert losses[0] == losses[1]
+
+
+@SEMI
+def test_unlabeled_images_act(name):
+    algorithm, batch = build(name), make_batch()
+    phase = algorithm.phases[0]
+    first = gradients(algorithm, phase, batch)
+    first = {key: value.clone() for key, value in first.items()}
+    darker = replace(batch.unlabeled, images=batch.unlabeled.images // 2)
+    second = gradients(algorithm, phase, replace(batch, unlabeled=darker))
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+
+
+@EVERY
+def test_forward_is_a_function_of_the_step(name):
+    algorithm, batch = build(name), make_batch()
+    state = {key: value.clone() for key, value in algorithm.state_dict().items()}
+    losses = []
+    for step in (3, 3, 4):
+        algorithm.load_state_dict(state)
+        losses.append(algorithm(batch, step, algorithm.phases[0]).loss.item())
+    assert losses[0] == losses[1] != losses[2]
+
+
+@SEMI
+def test_a_term_of_weight_zero_is_not_computed(name):
+    batch = make_batch()
+    algorithm = build(name, cons=0.0)
+    logs = algorithm(batch, 0, algorithm.phases[0]).logs
+    assert not any("cons" in key for key in logs) and any("pose" in key for key in logs)
+    algorithm = build(name, pose=0.0)
+    logs = algorithm(batch, 0, algorithm.phases[0]).logs
+    assert not any("pose" in key for key in logs) and any("cons" in key for key in logs)
+
+
+@SEMI
+def test_weights_scale_their_terms(name):
+    batch = make_batch()
+    single, double = build(name), build(name, pose=2.0, cons=3.0)
+    one, two = (a(batch, 0, a.phases[0]).logs for a in (single, double))
+    for key in one:
+        factor = 2.0 if "pose" in key else 3.0
+        torch.testing.assert_close(two[key], factor * one[key])
+
+
+@SEMI
+def test_ramp_switches_the_unlabeled_terms_on(name):
+    algorithm, batch = build(name, ramp=Ramp(2, 6)), make_batch()
+    phase = algorithm.phases[0]
+    assert not any("cons" in key for key in algorithm(batch, 1, phase).logs)
+    assert any("cons" in key for key in algorithm(batch, 2, phase).logs)
+    assert [Ramp(2, 6)(step) for step in range(8)] == [0, 0, 0.25, 0.5, 0.75, 1, 1, 1]
+
+
+@EVERY
+def test_teachers_move_only_after_a_step_and_never_by_gradient(name):
+    algorithm = build(name)
+    teachers = [m for m in algorithm.modules() if type(m).__name__ == "EmaTeacher"]
+    for teacher in teachers:
+        assert not any(p.requires_grad for p in teacher.parameters())
+    phase = algorithm.phases[0]
+    before = [p.clone() for teacher in teachers for p in teacher.parameters()]
+    algorithm(make_batch(), 0, phase)
+    assert all(torch.equal(a, b) for a, b in zip(before, (p for t in teachers for p in t.parameters()), strict=True))
+    with torch.no_grad():
+        for network in algorithm.learners(phase):
+            for parameter in network.parameters():
+                parameter.add_(1.0)
+    algorithm.after_step(phase)
+    moved = [p for teacher in teachers for p in teacher.parameters()]
+    assert not teachers or any(not torch.equal(a, b) for a, b in zip(before, moved, strict=True))
+
+
+@EVERY
+def test_state_dict_round_trip(name):
+    algorithm = build(name)
+    for step in range(2):
+        gradients(algorithm, algorithm.phases[0], step=step)
+        algorithm.after_step(algorithm.phases[0])
+    copy = ALGORITHMS[name](make_networks(algorithm.num_students, seed=9), make_recipe()).train()
+    copy.load_state_dict(algorithm.state_dict())
+    batch = make_batch(seed=1)
+    for phase in algorithm.phases:
+        assert copy(batch, 5, phase).loss == algorithm(batch, 5, phase).loss
+
+
+@EVERY
+def test_predictors_and_main_names(name):
+    algorithm = build(name)
+    predictors = algorithm.predictors()
+    assert set(algorithm.main_predictors()) <= set(predictors)
+    images = torch.rand(2, 3, 32, 24)
+    assert all(network(images).shape == (2, 17, 8, 6) for network in predictors.values())
+
+
+@EVERY
+def test_supervised_part_learns(name):
+    algorithm, batch = build(name, cons=0.0), make_batch()
+    losses = []
+    for phase in algorithm.phases:
+        optimizer = torch.optim.Adam([p for net in algorithm.learners(phase) for p in net.parameters()], lr=0.01)
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss = algorithm(batch, 0, phase).loss
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.7 * losses[-20]

@@ -1,0 +1,412 @@
+"""COCO reader: hand-computed persons, what is left out, and a named error for every broken entry."""
+
+import copy
+import json
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from semipose.data.readers import locate_coco, read_coco, read_detections
+from semipose.errors import DataError
+from semipose.skeletons import Skeleton
+from semipose.structures import Persons
+
+SKELETON = Skeleton(name="tri", keypoints=("head", "left", "right"), sigmas=(0.1, 0.1, 0.1), swaps=(("left", "right"),))
+
+
+def annotation(number: int, image: int, **changes) -> dict:
+    entry = {
+        "id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "area": 50.5, "bbox": [10, 20, 30.5, 40],
+        "keypoints": [11, 21, 2, 12.5, 22, 1, 0, 0, 0], "num_keypoints": 2, "segmentation": [[1, 2, 3, 4]],
+    }  # fmt: skip
+    return {**entry, **changes}
+
+
+def document() -> dict:
+    return {
+        "images": [
+            {"id": 7, "file_name": "a.jpg", "width": 100, "height": 80},
+            {"id": 3, "file_name": "sub/b.jpg", "width": 60, "height": 50},
+        ],
+        "annotations": [annotation(101, 3), annotation(55, 7), annotation(56, 7)],
+        "categories": [{"id": 1, "name": "person", "keypoints": ["head", "left", "right"]}],
+    }
+
+
+def write(folder, content, name="set.json") -> str:
+    path = folder / name
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return str(path)
+
+
+def read(folder, content, first=0) -> Persons:
+    return read_coco(write(folder, content), str(folder), SKELETON, first)
+
+
+def fault(folder, content) -> str:
+    with pytest.raises(DataError) as error:
+        read(folder, content)
+    assert "\n" not in str(error.value)
+    assert "set.json" in str(error.value)
+    return str(error.value)
+
+
+def test_persons_are_read_in_annotation_order(tmp_path):
+    persons = read(tmp_path, document())
+    assert persons.ids.tolist() == [101, 55, 56]
+    assert persons.image_ids.tolist() == [7, 3]
+    assert persons.image_index.tolist() == [1, 0, 0]
+    assert persons.path(0) == os.path.join(str(tmp_path), "sub/b.jpg")
+    np.testing.assert_array_equal(persons.boxes[1], np.float32([10, 20, 30.5, 40]))
+    np.testing.assert_array_equal(persons.keypoints[0], np.float32([[11, 21, 1], [12.5, 22, 1], [0, 0, 0]]))
+    assert persons.areas.tolist() == [50.5] * 3 and persons.scores.tolist() == [1] * 3
+    kinds = {name: getattr(persons, name).dtype for name in ("ids", "image_ids", "image_index", "boxes", "keypoints")}
+    assert kinds == {"ids": np.int64, "image_ids": np.int64, "image_index": np.int32, "boxes": np.float32,
+                     "keypoints": np.float32}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("box", "clipped"),
+    [
+        ([-5, -5, 20, 20], [0, 0, 15, 15]),
+        ([90, 70, 50, 50], [90, 70, 9, 9]),  # to 99 and 79, the last pixel centres
+        ([0, 0, 100, 80], [0, 0, 99, 79]),
+    ],
+)
+def test_boxes_are_clipped(tmp_path, box, clipped):
+    content = document()
+    content["annotations"] = [annotation(1, 7, bbox=box)]
+    assert read(tmp_path, content).boxes.tolist() == [clipped]
+
+
+@pytest.mark.parametrize("area", [{"area": None}, {"area": 0}, {}])
+def test_missing_area_is_estimated_from_the_clipped_box(tmp_path, area):
+    content = document()
+    content["annotations"] = [annotation(1, 7, bbox=[-10, 0, 20, 40]), annotation(2, 7, bbox=[1, 1, 1, 1])]
+    for entry in content["annotations"]:
+        del entry["area"]
+        entry.update(area)
+    assert read(tmp_path, content).areas.tolist() == pytest.approx([0.53 * 10 * 40, 1.0])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"iscrowd": 1},
+        {"keypoints": [5, 5, 0] * 3},
+        {"keypoints": []},
+        {"keypoints": None},
+        {"bbox": [200, 10, 20, 20]},
+        {"bbox": [10, 10, -4, 20]},
+        {"bbox": [10, 10, 0, 20]},
+    ],
+)
+def test_left_out_and_not_counted_by_first(tmp_path, changes):
+    content = document()
+    content["annotations"][0].update(changes)
+    assert read(tmp_path, content).ids.tolist() == [55, 56]
+    assert read(tmp_path, content, first=1).ids.tolist() == [55]
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 3), (2, 2), (99, 3)])
+def test_first(tmp_path, first, count):
+    assert len(read(tmp_path, document(), first)) == count
+
+
+def test_no_person_left_gives_empty_arrays(tmp_path):
+    persons = read(tmp_path, {**document(), "annotations": []})
+    assert persons.keypoints.shape == (0, 3, 3) and persons.boxes.shape == (0, 4) and len(persons.image_paths) == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("bbox", [1, 2, float("nan"), 4], "must be 4 finite numbers (x, y, width, height), found a list of 4 with nan"),
+        ("bbox", [1, 2, 3, float("inf")], "found a list of 4 with inf"),
+        ("bbox", [1, 2, 3], "found a list of 3"),
+        ("bbox", "1 2 3 4", "found '1 2 3 4'"),
+        ("bbox", None, "found nothing"),
+        ("bbox", [1, 2, True, 4], "found a list of 4 with True"),
+        ("keypoints", [1, 2, 2] * 4, "must be 9 finite numbers (x, y, v of the 3 keypoints of skeleton 'tri'), found a"
+                                     " list of 12"),
+        ("keypoints", [1, float("nan"), 2] * 3, "found a list of 9 with nan"),
+        ("keypoints", [[1, 2, 2]] * 3, "found a list of 3 with a list of 3"),
+        ("keypoints", [1, 2, 3, 1, 2, 2, 1, 2, 2], "v of head must be 0, 1 or 2, found 3"),
+        ("image_id", 12, "12 is not the id of an image in this file"),
+        ("image_id", "3", "must be a 64-bit integer, found '3'"),
+        ("id", 55, "55 is used more than once"),
+        ("id", 1.5, "must be a 64-bit integer, found 1.5"),
+        ("id", 2**70, "must be a 64-bit integer"),
+        ("area", -1, "must not be negative, found -1"),
+        ("area", "big", "must be a finite number, found 'big'"),
+        ("iscrowd", "no", "must be a 64-bit integer, found 'no'"),
+    ],
+)  # fmt: skip
+def test_wrong_annotation_is_named(tmp_path, field, value, reason):
+    content = document()
+    content["annotations"][2][field] = value
+    message = fault(tmp_path, content)
+    name = value if field == "id" and value != 2**70 else 2**70 if field == "id" else 56
+    assert f"annotation id {name}: {field}: " in message
+    assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("id", 7, "7 is used more than once"),
+        ("width", 0, "must be at least 1, found 0"),
+        ("height", None, "must be a finite number, found nothing"),
+        ("file_name", 5, "must be a text, found 5"),
+        ("file_name", "", "must be a text"),
+        ("file_name", "../a.jpg", "leaves the image folder"),
+        ("file_name", "sub/../../a.jpg", "leaves the image folder"),
+        ("file_name", "/etc/a.jpg", "is an absolute path"),
+        ("file_name", "C:/a.jpg", "is an absolute path"),
+        ("file_name", "sub\\a.jpg", "holds a backslash"),
+        ("file_name", "a\0.jpg", "holds a NUL character"),
+    ],
+)
+def test_wrong_image_is_named(tmp_path, field, value, reason):
+    content = document()
+    content["images"][1][field] = value
+    message = fault(tmp_path, content)
+    assert f"image id {value if field == 'id' else 3}: {field}: " in message
+    assert reason in message
+
+
+@pytest.mark.parametrize("name", ["a..b.jpg", "..a.jpg", "mädchen/写真.jpg", "a b.jpg", "./a.jpg"])
+def test_harmless_file_names(tmp_path, name):
+    content = document()
+    content["images"][0]["file_name"] = name
+    assert read(tmp_path, content).path(1) == os.path.join(str(tmp_path), name)
+
+
+@pytest.mark.parametrize("target", ["file", "folder"])
+def test_link_that_leads_out_is_refused(tmp_path, target):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/b.jpg").write_bytes(b"x")
+    images = tmp_path / "images"
+    images.mkdir()
+    if target == "folder":
+        (images / "sub").symlink_to(tmp_path / "outside")
+    else:
+        (images / "sub").mkdir()
+        (images / "sub/b.jpg").symlink_to(tmp_path / "outside/b.jpg")
+    with pytest.raises(DataError, match="image id 3: file_name: 'sub/b.jpg' is a link that leaves the image folder"):
+        read_coco(write(tmp_path, document()), str(images), SKELETON)
+
+
+def test_image_folder_may_be_a_link_and_links_inside_it_are_fine(tmp_path):
+    real = tmp_path / "real"
+    (real / "sub").mkdir(parents=True)
+    (real / "a.jpg").write_bytes(b"x")
+    (real / "sub/b.jpg").symlink_to(real / "a.jpg")
+    (tmp_path / "link").symlink_to(real)
+    assert len(read_coco(write(tmp_path, document()), str(tmp_path / "link"), SKELETON)) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "is not valid JSON"),
+        ("{", "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON: nested too deeply"),
+        ("1" * 5000, "is not valid JSON"),
+        ("[]", "must be a JSON object"),
+        ("{}", "the image list must be a list, found nothing"),
+        ('{"images": {}}', "the image list must be a list, found an object"),
+        ('{"images": [1]}', "image number 0: must be an object, found 1"),
+        ('{"images": []}', "the annotation list must be a list, found nothing"),
+    ],
+)
+def test_wrong_documents(tmp_path, content, reason):
+    assert reason in fault(tmp_path, content)
+
+
+def test_bytes_that_are_not_text(tmp_path):
+    (tmp_path / "set.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="set.json: is not valid JSON"):
+        read_coco(str(tmp_path / "set.json"), str(tmp_path), SKELETON)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(DataError, match="set.json: cannot be read: No such file"):
+        read_coco(str(tmp_path / "set.json"), str(tmp_path), SKELETON)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["head", "left"], "must name the 3 keypoints of skeleton 'tri', found 2 names"),
+        (["head", "right", "left"], "in this order: head, left, right"),
+        ("head", "found no list"),
+    ],
+)
+def test_category_of_another_skeleton(tmp_path, names, reason):
+    content = document()
+    content["categories"][0]["keypoints"] = names
+    message = fault(tmp_path, content)
+    assert "category id 1: keypoints: " in message and reason in message
+
+
+def test_other_names_are_only_logged(tmp_path, caplog):
+    content = document()
+    content["categories"][0]["keypoints"] = ["tip", "l", "r"]
+    assert len(read(tmp_path, content)) == 3
+    assert "keypoint names differ" in caplog.text
+
+
+def detections() -> list[dict]:
+    box = [10, 10, 20, 20]
+    return [
+        {"image_id": 7, "category_id": 1, "bbox": [-10, 10, 20, 20], "score": 0.9},
+        {"image_id": 3, "category_id": 2, "bbox": box, "score": 0.9},
+        {"image_id": 3, "category_id": 1, "bbox": box, "score": 0.3},
+        {"image_id": 3, "category_id": 1, "bbox": box, "score": 0.29},
+        {"image_id": 99, "category_id": 1, "bbox": box, "score": 0.9},
+        {"image_id": 3, "category_id": 1, "bbox": [90, 10, 20, 20], "score": 0.9},
+    ]
+
+
+def read_boxes(folder, content, threshold=0.3) -> Persons:
+    images = {"images": document()["images"]}
+    files = write(folder, content, "boxes.json"), write(folder, images, "images.json")
+    return read_detections(*files, str(folder), SKELETON, threshold)
+
+
+def test_detections(tmp_path, caplog):
+    persons = read_boxes(tmp_path, detections())
+    assert persons.image_index.tolist() == [0, 1]
+    assert persons.boxes.tolist() == [[0, 10, 10, 20], [10, 10, 20, 20]]
+    assert persons.scores.tolist() == pytest.approx([0.9, 0.3])
+    assert persons.areas.tolist() == pytest.approx([0.53 * 200, 0.53 * 400])
+    assert persons.keypoints.shape == (2, 3, 3) and not persons.keypoints.any()
+    assert len(set(persons.ids.tolist())) == 2
+    assert "skipped 1 detections" in caplog.text
+    assert len(read_boxes(tmp_path, [])) == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("bbox", [1, 2, 3, float("nan")], "must be 4 finite numbers"),
+        ("score", "high", "must be a finite number, found 'high'"),
+        ("score", None, "found nothing"),
+        ("image_id", None, "must be a 64-bit integer, found nothing"),
+    ],
+)
+def test_wrong_detection_is_named_by_its_place(tmp_path, field, value, reason):
+    content = detections()[:1]
+    content[0][field] = value
+    with pytest.raises(DataError, match="boxes.json: detection number 0") as error:
+        read_boxes(tmp_path, content)
+    assert f"{field}: " in str(error.value) and reason in str(error.value)
+
+
+def test_detections_of_another_data_set(tmp_path):
+    with pytest.raises(DataError, match="none of its 1 detections is on an image of"):
+        read_boxes(tmp_path, detections()[4:5])
+
+
+@pytest.mark.parametrize("place", ["images/some", "some", "images", "annotations", "."])
+def test_locate_looks_in_the_usual_places(tmp_path, place):
+    (tmp_path / "annotations").mkdir()
+    annotation_file = write(tmp_path / "annotations", document(), "person_keypoints_some.json")
+    (tmp_path / place / "sub").mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / "sub/b.jpg").write_bytes(b"x")  # a.jpg, the first one, is missing
+    found_annotation, found_images = locate_coco(str(tmp_path), "some")
+    assert os.path.samefile(found_annotation, annotation_file)
+    assert os.path.samefile(found_images, tmp_path / place)
+
+
+def test_locate_by_file_and_image_folder(tmp_path):
+    path = write(tmp_path, document())
+    (tmp_path / "pictures").mkdir()
+    for name in ("set.json", path):
+        assert locate_coco(str(tmp_path), name, "pictures") == (path, str(tmp_path / "pictures"))
+
+
+@pytest.mark.parametrize(
+    ("root", "name", "images", "reason"),
+    [
+        ("absent", "set.json", "", "root folder does not exist"),
+        (".", "some", "", r"person_keypoints_some.json: annotation file of set 'some' does not exist"),
+        (".", "set.json", "absent", "image folder of set 'set.json' does not exist"),
+        (".", "set.json", "", "image 'a.jpg' is in none of the folders tried: "),
+        (".", "broken.json", "", "broken.json: is not valid JSON"),
+        (".", "empty.json", "", "empty.json: is not valid JSON"),
+        (".", "bare.json", "", "bare.json: lists no image with a file_name"),
+    ],
+)
+def test_locate_faults(tmp_path, root, name, images, reason):
+    write(tmp_path, document())
+    for other, content in {"broken.json": "{", "empty.json": "", "bare.json": '{"images": []}'}.items():
+        write(tmp_path, content, other)
+    with pytest.raises(DataError, match=reason):
+        locate_coco(str(tmp_path / root), name, images)
+
+
+# any JSON value, with those that break readers more often than chance would draw them
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
+    st.sampled_from([-1, 0, 2**63, 10**400, 1e308, -1e308, float("nan"), float("inf"), "../x.jpg", "C:\\x.jpg", "/x",
+                     "\\\\host\\x", "x\0y", "写真.jpg", "\ud800.jpg", [], {}, [[]], "NaN", [1] * 9,
+                     [-1e308, 0, 1e308, 9], [10, 10, -5, -5], [10**400] * 4]),
+    st.lists(st.one_of(st.integers(), st.floats(), st.none(), st.text(max_size=2)), max_size=10),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+def places(value, path=()):
+    """All positions inside a JSON value, as tuples of keys."""
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path] + [place for key, child in children for place in places(child, (*path, key))]
+
+
+@st.composite
+def broken_documents(draw):
+    content = document()
+    for _ in range(draw(st.integers(1, 3))):
+        *parents, last = draw(st.sampled_from([place for place in places(content) if place]))
+        holder = content
+        for key in parents:
+            holder = holder[key]
+        if draw(st.booleans()):
+            holder[last] = copy.deepcopy(draw(VALUES))
+        else:
+            del holder[last]
+    return content
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(broken_documents())
+def test_any_damage_gives_persons_or_a_named_error(tmp_path, content):
+    try:
+        persons = read(tmp_path, content)
+    except DataError as error:
+        assert "set.json" in str(error) and "\n" not in str(error) and len(str(error)) < 1000
+        str(error).encode()  # can be printed
+        return
+    assert (
+        np.isfinite(persons.boxes).all() and np.isfinite(persons.keypoints).all() and np.isfinite(persons.areas).all()
+    )
+    assert (persons.boxes[:, 2:] > 0).all() and (persons.areas > 0).all()
+    assert np.isin(persons.keypoints[:, :, 2], (0, 1)).all()
+    assert all(".." not in path[len(str(tmp_path)) :].split("/") for path in persons.image_paths.tolist())
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["image_id", "category_id", "bbox", "score"]), VALUES)
+def test_any_damaged_detection_gives_persons_or_a_named_error(tmp_path, field, value):
+    content = detections()
+    content[0][field] = value
+    try:
+        persons = read_boxes(tmp_path, content)
+    except DataError as error:
+        assert "boxes.json" in str(error) and "\n" not in str(error)
+        return
+    assert np.isfinite(persons.boxes).all() and (persons.boxes[:, 2:] > 0).all()

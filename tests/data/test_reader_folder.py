@@ -1,0 +1,45 @@
+"""Folder reader: every image once, whole frames, bad files left out."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semipose.data.readers import read_folder
+from semipose.errors import DataError
+
+
+def save(path, width, height):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path)
+
+
+def test_all_images_below_the_folder_in_order(tmp_path):
+    save(tmp_path / "b.png", 30, 20)
+    save(tmp_path / "a/deep/z.JPG", 8, 6)
+    save(tmp_path / "c.tif", 5, 7)
+    save(tmp_path / ".hidden/d.png", 5, 7)
+    save(tmp_path / "._b.png", 5, 7)
+    (tmp_path / "notes.txt").write_text("x")
+    persons = read_folder(str(tmp_path), 4)
+    assert [persons.path(row)[len(str(tmp_path)) + 1 :] for row in range(3)] == ["a/deep/z.JPG", "b.png", "c.tif"]
+    assert persons.boxes.tolist() == [[0, 0, 8, 6], [0, 0, 30, 20], [0, 0, 5, 7]]
+    assert persons.keypoints.shape == (3, 4, 3) and not persons.keypoints.any()
+    assert persons.ids.tolist() == persons.image_ids.tolist() == [1, 2, 3]
+    assert persons.areas.tolist() == pytest.approx([0.53 * 48, 0.53 * 600, 0.53 * 35])
+    assert persons.boxes.dtype == np.float32 and persons.ids.dtype == np.int64
+
+
+def test_unreadable_files_are_left_out_and_logged(tmp_path, caplog):
+    save(tmp_path / "good.png", 30, 20)
+    for number in range(7):
+        (tmp_path / f"bad{number}.jpg").write_text("not an image")
+    assert len(read_folder(str(tmp_path), 1)) == 1
+    assert "bad0.jpg: is not an image" in caplog.text
+    assert "bad6" not in caplog.text and "left out 7 unreadable images in all" in caplog.text
+
+
+@pytest.mark.parametrize(("name", "reason"), [("absent", "does not exist"), (".", "no readable image")])
+def test_folder_without_images(tmp_path, name, reason):
+    (tmp_path / "bad.jpg").write_text("not an image")
+    with pytest.raises(DataError, match=reason):
+        read_folder(str(tmp_path / name), 1)

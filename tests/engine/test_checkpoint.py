@@ -1,0 +1,303 @@
+import builtins
+import errno
+import io
+import os
+import pathlib
+import pickle
+import random
+import resource
+import subprocess
+import sys
+from collections import defaultdict
+
+import numpy as np
+import pytest
+import torch
+
+from semipose.engine import checkpoint
+from semipose.engine.checkpoint import CheckpointFolder, load_checkpoint, save_atomic
+from semipose.errors import ModelError, NoSpaceError, SemiposeError
+
+
+def state_of(step: int) -> dict:
+    return {"step": step, "weights": torch.full((5000,), float(step)), "config": "TRAIN:\n  LR: 0.001\n"}
+
+
+def saved_twice(folder) -> CheckpointFolder:
+    checkpoints = CheckpointFolder(folder)
+    checkpoints.save_last(state_of(1))
+    checkpoints.save_last(state_of(2))
+    return checkpoints
+
+
+def test_round_trip_of_training_state(tmp_path):
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(network.parameters())
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 5])
+    network(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+    save_atomic({**state, "best": 0.5, "run_id": None}, tmp_path / "last.pth")
+    loaded = load_checkpoint(tmp_path / "last.pth")
+    assert loaded["best"] == 0.5 and loaded["run_id"] is None
+    assert torch.equal(loaded["network"]["weight"], network.weight)
+    assert torch.equal(loaded["optimizer"]["state"][0]["exp_avg"], optimizer.state_dict()["state"][0]["exp_avg"])
+    assert loaded["schedule"] == schedule.state_dict()
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pth"]
+
+
+@pytest.mark.parametrize("value", [np.float64(1), np.zeros(2), pathlib.Path("a"), defaultdict(int), object()])
+def test_what_could_not_be_loaded_again_is_refused_when_saving(tmp_path, value):
+    with pytest.raises(TypeError, match=r"state\['logs'\]\[1\]\['AP'\]"):
+        save_atomic({"logs": [0, {"AP": value}]}, tmp_path / "last.pth")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_save_last_keeps_the_one_before(tmp_path):
+    checkpoints = saved_twice(tmp_path)
+    checkpoints.save_last(state_of(3))
+    assert load_checkpoint(checkpoints.last)["step"] == 3
+    assert load_checkpoint(checkpoints.previous)["step"] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.previous.pth", "last.pth"]
+
+
+def test_save_last_without_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    checkpoints = saved_twice(tmp_path)
+    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [2, 1]
+
+
+def test_one_of_the_pair_can_be_loaded_between_any_two_renamings(tmp_path, monkeypatch):
+    checkpoints = saved_twice(tmp_path)
+    steps_seen = []
+
+    def watch(name):
+        original = getattr(os, name)
+
+        def watched(*arguments, **options):
+            steps_seen.append(CheckpointFolder(tmp_path).find_resume("auto")[0]["step"])
+            result = original(*arguments, **options)
+            steps_seen.append(CheckpointFolder(tmp_path).find_resume("auto")[0]["step"])
+            return result
+
+        monkeypatch.setattr(os, name, watched)
+
+    for name in ("replace", "link", "fsync", "unlink"):
+        watch(name)
+    checkpoints.save_last(state_of(3))
+    assert sorted(steps_seen) == steps_seen and set(steps_seen) == {2, 3}
+
+
+def test_find_resume(tmp_path):
+    assert CheckpointFolder(tmp_path).find_resume("auto") is None
+    checkpoints = saved_twice(tmp_path)
+    checkpoints.save_best(state_of(1))
+    state, path = checkpoints.find_resume("auto")
+    assert (state["step"], path) == (2, checkpoints.last)
+    state, path = checkpoints.find_resume(str(checkpoints.best))
+    assert (state["step"], path) == (1, checkpoints.best)
+    with pytest.raises(ModelError, match=r"absent\.pth: no such checkpoint"):
+        checkpoints.find_resume(tmp_path / "absent.pth")
+
+
+def flip_a_bit_of_the_weights(content: bytes) -> bytes:
+    at = content.index(torch.full((100,), 2.0).numpy().tobytes()) + 50
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+DAMAGES = {f"cut at {share:.0%}": lambda c, share=share: c[: int(share * len(c))] for share in np.linspace(0, 0.99, 12)}
+DAMAGES |= {
+    "last byte missing": lambda c: c[:-1],
+    "one bit": flip_a_bit_of_the_weights,
+    "zeros": lambda c: bytes(len(c)),
+    "zeros at the end": lambda c: c[: len(c) // 2] + bytes(len(c) - len(c) // 2),
+    "text": lambda _: b"<html>502 Bad Gateway</html>\n",
+    "another archive": lambda _: b"PK\x05\x06" + bytes(18),
+    "a list": lambda _: saved_bytes([1, 2]),
+    "a number": lambda _: pickle.dumps(1, protocol=2),
+}
+
+
+def saved_bytes(value, **options) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(value, buffer, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_newest_falls_back_and_says_so(tmp_path, caplog, damage):
+    checkpoints = saved_twice(tmp_path)
+    checkpoints.last.write_bytes(damage(checkpoints.last.read_bytes()))
+    state, path = checkpoints.find_resume("auto")
+    assert (state["step"], path) == (1, checkpoints.previous)
+    assert torch.equal(state["weights"], torch.ones(5000))
+    assert [str(checkpoints.last) in record.message for record in caplog.records] == [True]
+    with pytest.raises(ModelError) as caught:
+        load_checkpoint(checkpoints.last)
+    assert str(checkpoints.last) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_damaged_file_never_replaces_the_good_one_before(tmp_path):
+    checkpoints = saved_twice(tmp_path)
+    checkpoints.last.write_bytes(b"damaged")
+    checkpoints.find_resume("auto")
+    checkpoints.save_last(state_of(3))
+    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [3, 1]
+    checkpoints.save_last(state_of(4))
+    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [4, 3]
+
+
+def test_a_folder_of_only_damaged_files_is_an_error_not_a_new_run(tmp_path):
+    checkpoints = saved_twice(tmp_path)
+    for path in (checkpoints.last, checkpoints.previous):
+        path.write_bytes(b"damaged")
+    with pytest.raises(ModelError, match=r"last\.pth.*last\.previous\.pth"):
+        checkpoints.find_resume("auto")
+
+
+class Hostile:
+    """An object that calls `function(*arguments)` when it is unpickled."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+ATTACKS = {
+    "os.system": lambda marker: Hostile(os.system, f"touch '{marker}'"),
+    "eval": lambda marker: Hostile(builtins.eval, f"open({str(marker)!r}, 'w').close()"),
+    "exec": lambda marker: Hostile(builtins.exec, f"open({str(marker)!r}, 'w').close()"),
+    "open": lambda marker: Hostile(builtins.open, str(marker), "w"),
+    "Path.touch": lambda marker: Hostile(pathlib.Path.touch, marker),
+    "Popen": lambda marker: Hostile(subprocess.Popen, ["touch", str(marker)]),
+}
+FORMATS = {
+    "zip": saved_bytes,
+    "legacy": lambda value: saved_bytes(value, _use_new_zipfile_serialization=False),
+    "pickle": lambda value: pickle.dumps(value, protocol=2),
+}
+
+
+@pytest.mark.parametrize("layout", FORMATS.values(), ids=FORMATS.keys())
+@pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+def test_hostile_checkpoint_is_refused_and_not_run(tmp_path, attack, layout):
+    path, marker = tmp_path / "hostile.pth", tmp_path / "marker"
+    path.write_bytes(layout({"step": 1, "weights": attack(marker)}))
+    with pytest.raises(ModelError) as caught:
+        load_checkpoint(path)
+    assert not marker.exists()
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_attack_works_on_an_unsafe_load(tmp_path):
+    marker = tmp_path / "marker"
+    torch.load(io.BytesIO(saved_bytes(ATTACKS["os.system"](marker))), weights_only=False)
+    assert marker.exists()
+
+
+def assert_old_pair_intact(checkpoints):
+    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [2, 1]
+    names = sorted(path.name for path in checkpoints.folder.iterdir())
+    assert names == ["last.previous.pth", "last.pth"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_leaves_the_old_files(tmp_path, monkeypatch, code):
+    checkpoints = saved_twice(tmp_path)
+
+    def full(_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(match=r"last\.pth: cannot write") as caught:
+        checkpoints.save_last(state_of(3))
+    assert caught.value.exit_code == 4 and isinstance(caught.value, SemiposeError)
+    assert_old_pair_intact(checkpoints)
+
+
+def test_a_real_size_limit_leaves_the_old_files(tmp_path):
+    checkpoints = saved_twice(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+    try:
+        with pytest.raises(NoSpaceError) as caught:
+            checkpoints.save_last(state_of(3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.exit_code == 4
+    assert_old_pair_intact(checkpoints)
+
+
+def test_missing_folder_is_a_usage_error(tmp_path):
+    with pytest.raises(SemiposeError, match="cannot write") as caught:
+        save_atomic(state_of(1), tmp_path / "absent" / "last.pth")
+    assert caught.value.exit_code == 2
+
+
+KILL_TRIALS = """
+import os, random, signal, sys, time
+import torch
+from semipose.engine.checkpoint import CheckpointFolder
+
+folder, trials = sys.argv[1], int(sys.argv[2])
+torch.set_num_threads(1)
+generator = random.Random(0)
+newest = caught = 0
+for _ in range(trials):
+    child = os.fork()
+    if child == 0:
+        checkpoints, step = CheckpointFolder(folder), newest
+        while True:
+            step += 1
+            checkpoints.save_last({"step": step, "weights": torch.full((500_000,), float(step))})
+    time.sleep(generator.uniform(0.02, 0.12))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    caught += os.path.exists(os.path.join(folder, "last.pth.tmp"))
+    found = CheckpointFolder(folder).find_resume("auto")
+    assert found is not None or newest == 0, "no checkpoint"
+    if found is not None:
+        state, path = found
+        assert path.name == "last.pth", f"last.pth unreadable, fell back to {path}"
+        assert state["step"] >= newest and bool((state["weights"] == state["step"]).all())
+        newest = state["step"]
+print(newest, caught)
+"""
+
+
+@pytest.mark.parametrize("trials", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_sigkill_while_saving_never_leaves_half_a_file(tmp_path, trials):
+    command = [sys.executable, "-c", KILL_TRIALS, str(tmp_path), str(trials)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    newest, caught = map(int, result.stdout.split())
+    assert newest > 0, "no trial got as far as one save"
+    assert caught > trials // 10, "hardly any kill came in the middle of a save"
+
+
+def draw() -> list:
+    return [torch.rand(3).tolist(), np.random.rand(3).tolist(), np.random.randn(), random.random(), random.gauss(0, 1)]
+
+
+def test_rng_state_round_trip_through_a_file(tmp_path):
+    random.gauss(0, 1)  # leaves a second number in the cache
+    np.random.randn()
+    save_atomic({"rng": checkpoint.rng_state()}, tmp_path / "last.pth")
+    first = draw()
+    assert draw() != first
+    checkpoint.restore_rng_state(load_checkpoint(tmp_path / "last.pth")["rng"])
+    assert draw() == first
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_rng_state_round_trip_on_the_gpu(tmp_path):
+    save_atomic({"rng": checkpoint.rng_state()}, tmp_path / "last.pth")
+    first = torch.rand(3, device="cuda")
+    checkpoint.restore_rng_state(load_checkpoint(tmp_path / "last.pth", device="cuda")["rng"])
+    assert torch.equal(torch.rand(3, device="cuda"), first)

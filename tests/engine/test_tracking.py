@@ -1,0 +1,341 @@
+import json
+import logging
+import os
+import struct
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from semipose.engine.sinks import JsonlSink, Sink
+from semipose.engine.tracking import Tracker, make_tracker
+from semipose.engine.wandb_sink import WandbSink, has_wandb_key
+from semipose.errors import ConfigError, NoSpaceError
+
+
+@pytest.fixture(autouse=True)
+def _no_account(tmp_path_factory, monkeypatch):
+    """No test may find the account of whoever runs it, and none may reach the network."""
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("NETRC", str(home / "netrc"))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+
+
+def tracker_of(folder, wandb_mode="off", tensorboard=False, **options) -> Tracker:
+    return make_tracker(folder, "500+ema", wandb_mode, tensorboard, "semipose", **options)
+
+
+def record(tracker: Tracker, steps=range(1, 5)) -> None:
+    """A run of two steps an epoch."""
+    for step in steps:
+        tracker.log_step(step, {"loss": torch.tensor(1 / step), "lr": 0.001})
+        if step % 2 == 0:
+            tracker.log_epoch(step // 2, step, {"AP_first": 0.1 * step, "AP_ensemble": 0.125 * step})
+            tracker.image(step, "split", np.zeros((4, 6, 3), np.uint8))
+
+
+def whole_run(folder, **options) -> bytes:
+    tracker = tracker_of(folder, **options)
+    tracker.start({"TRAIN": {"LR": 0.001}})
+    record(tracker)
+    tracker.finish({"best_AP": 0.5})
+    return (folder / "metrics.jsonl").read_bytes()
+
+
+def test_metrics_file(tmp_path):
+    tracker = tracker_of(tmp_path)
+    tracker.start({})
+    tracker.log_step(3, {"loss": torch.tensor(0.5), "lr": 1e-3})
+    tracker.log_step(4, {"loss": float("nan"), "mix": float("-inf")})
+    tracker.log_epoch(1, 4, {"AP_first": 0.25})
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()  # before finish: each line is flushed
+    tracker.finish({})
+    assert lines == [
+        '{"step": 3, "loss": 0.5, "lr": 0.001}',
+        '{"step": 4, "loss": null, "mix": null}',
+        '{"epoch": 1, "step": 4, "AP_first": 0.25}',
+    ]
+
+
+def test_a_new_run_starts_an_empty_record(tmp_path):
+    assert whole_run(tmp_path) == whole_run(tmp_path)
+
+
+@pytest.mark.parametrize("resume_step", [0, 1, 2, 3, 4])
+def test_a_resumed_run_leaves_the_record_of_an_undisturbed_one(tmp_path, resume_step):
+    undisturbed = whole_run(tmp_path)
+    with open(tmp_path / "metrics.jsonl", "a") as file:
+        file.write('{"step": 5, "lo')  # killed in the middle of a line
+    tracker = tracker_of(tmp_path, resume_step=resume_step)
+    tracker.start({})
+    kept = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in kept] == [s for s in (1, 2, 2, 3, 4, 4) if s <= resume_step]
+    record(tracker, range(resume_step + 1, 5))
+    tracker.finish({})
+    assert (tmp_path / "metrics.jsonl").read_bytes() == undisturbed
+
+
+def test_an_epoch_that_is_evaluated_again_after_a_resume_is_not_doubled(tmp_path):
+    undisturbed = whole_run(tmp_path)
+    tracker = tracker_of(tmp_path, resume_step=2)
+    tracker.start({})
+    tracker.log_epoch(1, 2, {"AP_first": 0.2, "AP_ensemble": 0.25})
+    record(tracker, range(3, 5))
+    tracker.finish({})
+    assert (tmp_path / "metrics.jsonl").read_bytes() == undisturbed
+
+
+def test_the_record_is_not_optional(tmp_path):
+    tracker = Tracker([JsonlSink("/dev/full")])
+    tracker.sinks[0]._file = open("/dev/full", "w")  # noqa: SIM115
+    with pytest.raises(NoSpaceError, match="/dev/full: cannot write"):
+        tracker.log_step(1, {"loss": 0.5})
+
+
+def test_log_file_is_appended_to_and_handlers_are_taken_off(tmp_path, capsys):
+    for _ in range(2):
+        whole_run(tmp_path)
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.partition("INFO ")[2] for line in lines] == 2 * [
+        "epoch 1 step 2 AP_first 0.2 AP_ensemble 0.25",
+        "epoch 2 step 4 AP_first 0.4 AP_ensemble 0.5",
+        "finished best_AP 0.5",
+    ]
+    assert capsys.readouterr().out.splitlines()[2] == "finished best_AP 0.5"
+    assert logging.getLogger("semipose").handlers == []
+
+
+class Broken(Sink):
+    name = "broken"
+    optional = True
+
+    def __init__(self):
+        self.calls = 0
+
+    def log_step(self, step, values):
+        self.calls += 1
+        raise ConnectionError("no route to host\nsecond line")
+
+
+def test_an_optional_sink_that_fails_is_off_after_one_warning(caplog):
+    sink = Broken()
+    tracker = Tracker([sink])
+    for step in range(3):
+        tracker.log_step(step, {})
+    assert sink.calls == 1
+    assert [r.message for r in caplog.records] == ["broken is off for this run: ConnectionError: no route to host"]
+
+
+def fail(*_, **__):
+    raise RuntimeError("no network")
+
+
+class FakeRun:
+    def __init__(self):
+        self.rows, self.metrics, self.summary, self.finished = [], {}, {}, False
+
+    def define_metric(self, name, **options):
+        self.metrics[name] = options
+
+    def log(self, row):
+        self.rows.append(row)
+
+    def finish(self):
+        self.finished = True
+
+
+def fake_wandb(monkeypatch, run, base_url="https://api.wandb.ai", init=None, **settings):
+    calls = []
+    module = SimpleNamespace(
+        init=init or (lambda **options: calls.append(options) or run),
+        Settings=type("Settings", (dict,), {"model_fields": {}}),
+        Image=lambda array: ("image", array.shape),
+        setup=lambda: SimpleNamespace(settings=SimpleNamespace(base_url=base_url, api_key=None, **settings)),
+    )
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    return calls
+
+
+def broken_run(method) -> FakeRun:
+    run = FakeRun()
+    setattr(run, method, fail)
+    return run
+
+
+OUTAGES = {
+    "import error": lambda patch: patch.setitem(sys.modules, "wandb", None),
+    "init raises": lambda patch: fake_wandb(patch, None, init=fail),
+    "define raises": lambda patch: fake_wandb(patch, broken_run("define_metric")),
+    "log raises": lambda patch: fake_wandb(patch, broken_run("log")),
+    "finish raises": lambda patch: fake_wandb(patch, broken_run("finish")),
+}
+
+
+@pytest.mark.parametrize("mode", ["auto", "online", "offline"])
+@pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
+def test_a_wandb_outage_leaves_the_same_record(tmp_path, monkeypatch, caplog, outage, mode):
+    expected = whole_run(tmp_path / "off")
+    outage(monkeypatch)
+    assert whole_run(tmp_path / "outage", wandb_mode=mode) == expected
+    assert len([r for r in caplog.records if r.levelname == "WARNING" and "wandb is off" in r.message]) == 1
+
+
+def test_wandb_off_does_not_import_it(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    tracker = tracker_of(tmp_path)
+    tracker.start({})
+    tracker.finish({})
+    assert tracker.wandb_run_id is None
+    assert "wandb" not in caplog.text
+
+
+def test_what_wandb_is_told(tmp_path, monkeypatch):
+    run = FakeRun()
+    (init,) = [fake_wandb(monkeypatch, run)]
+    whole_run(tmp_path, wandb_mode="offline", wandb_run_id="abc123")
+    (options,) = init
+    assert options["name"] == "500+ema" and options["project"] == "semipose" and options["id"] == "abc123"
+    assert options["config"] == {"TRAIN": {"LR": 0.001}} and options["dir"] == str(tmp_path)
+    assert run.metrics["epoch/AP_ensemble"] == {"step_metric": "epoch", "summary": "max"}
+    assert run.metrics["train/*"] == {"step_metric": "step"}
+    assert {"epoch": 2, "step": 4, "epoch/AP_first": 0.4, "epoch/AP_ensemble": 0.5} in run.rows
+    assert {"step": 4, "train/loss": 0.25, "train/lr": 0.001} in run.rows
+    assert {"step": 4, "split": ("image", (4, 6, 3))} in run.rows
+    assert run.summary == {"best_AP": 0.5} and run.finished
+
+
+def test_run_id_is_known_from_the_start_and_reused(tmp_path, monkeypatch):
+    first = tracker_of(tmp_path, wandb_mode="offline").wandb_run_id
+    assert len(first) == 8
+    calls = fake_wandb(monkeypatch, FakeRun())
+    tracker = tracker_of(tmp_path, wandb_mode="online", resume_step=2, wandb_run_id=first)
+    tracker.start({})
+    tracker.finish({})
+    assert tracker.wandb_run_id == first
+    assert (calls[0]["id"], calls[0]["resume"], calls[0]["mode"]) == (first, "allow", "online")
+
+
+def mode_used(monkeypatch, tmp_path, mode="auto", **fake) -> str | None:
+    calls = fake_wandb(monkeypatch, FakeRun(), **fake)
+    WandbSink("run", "project", tmp_path, mode).start({})
+    return calls[0]["mode"] if calls else None
+
+
+def test_auto_mode(tmp_path, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, logger="semipose")
+    assert mode_used(monkeypatch, tmp_path) == "offline"
+    assert [r.message.startswith("wandb: no API key found, recording offline") for r in caplog.records] == [True]
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert mode_used(monkeypatch, tmp_path) == "online"
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert mode_used(monkeypatch, tmp_path) == "offline"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert mode_used(monkeypatch, tmp_path) is None
+    assert mode_used(monkeypatch, tmp_path, mode="online") == "online"  # said on the command line
+
+
+@pytest.mark.parametrize(
+    ("server", "entry", "found"),
+    [
+        ("https://api.wandb.ai", "machine api.wandb.ai login user password " + "0" * 40, True),
+        ("https://api.forge.coreweave.com", "machine api.wandb.ai login user password " + "0" * 40, True),
+        ("https://wandb.example.org", "machine api.wandb.ai login user password " + "0" * 40, False),
+        ("https://wandb.example.org", "machine wandb.example.org login user password " + "0" * 40, True),
+        ("https://api.wandb.ai", "machine github.com login user password x", False),
+        ("https://api.wandb.ai", "not a netrc file", False),
+    ],
+)
+def test_key_in_netrc(tmp_path, monkeypatch, server, entry, found):
+    netrc = tmp_path / "netrc"
+    netrc.write_text(entry + "\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    fake_wandb(monkeypatch, None, base_url=server)
+    assert has_wandb_key() is found
+
+
+def test_unknown_wandb_mode(tmp_path):
+    with pytest.raises(ConfigError, match="'on'; allowed: auto, online, offline, off"):
+        tracker_of(tmp_path, wandb_mode="on")
+
+
+def test_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    whole_run(tmp_path, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [(e.step, round(e.value, 6)) for e in events.Scalars("epoch/AP_first")] == [(2, 0.2), (4, 0.4)]
+    assert [e.step for e in events.Scalars("train/loss")] == [1, 2, 3, 4]
+    assert [(e.width, e.height) for e in events.Images("split")] == [(6, 4), (6, 4)]
+
+
+def test_missing_tensorboard_is_one_warning(tmp_path, monkeypatch, caplog):
+    expected = whole_run(tmp_path / "off")
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    assert whole_run(tmp_path / "missing", tensorboard=True) == expected
+    assert len([r for r in caplog.records if r.message.startswith("tensorboard is off")]) == 1
+
+
+OFFLINE_RUN = """
+import sys
+from semipose.engine.tracking import make_tracker
+tracker = make_tracker(sys.argv[1], "500+ema", "auto", False, "semipose")
+tracker.start({"TRAIN": {"LR": 0.001}, "DATASET": {"TRAIN_LEN": 500}})
+for epoch, AP in enumerate((0.25, 0.5, 0.375), start=1):
+    tracker.log_step(10 * epoch, {"loss": 1 / epoch})
+    tracker.log_epoch(epoch, 10 * epoch, {"AP_first": AP, "AP_ensemble": AP + 0.125})
+tracker.finish({"best_AP": 0.625})
+print(tracker.wandb_run_id)
+"""
+
+
+def wandb_records(path) -> list:
+    """The records of a .wandb file: after 7 bytes, a LevelDB log (blocks of 32 KiB) of protobuf messages."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    content, records, message, position = path.read_bytes(), [], b"", 7
+    while position + 7 <= len(content):
+        if 32768 - position % 32768 < 7:
+            position += 32768 - position % 32768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, position)
+        message += content[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            records.append(Record.FromString(message))
+            message = b""
+    return records
+
+
+def items(entries) -> dict:
+    return {entry.key or "/".join(entry.nested_key): json.loads(entry.value_json) for entry in entries}
+
+
+def test_wandb_offline_for_real(tmp_path):
+    pytest.importorskip("wandb")
+    result = subprocess.run(
+        [sys.executable, "-c", OFFLINE_RUN, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert "wandb: no API key found, recording offline" in result.stdout
+    run_id = result.stdout.split()[-1]
+    (path,) = tmp_path.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb")
+    records = wandb_records(path)
+    (run,) = [r.run for r in records if r.WhichOneof("record_type") == "run"]
+    assert (run.display_name, run.project, run.run_id) == ("500+ema", "semipose", run_id)
+    config = items(run.config.update)
+    assert config["TRAIN"] == {"LR": 0.001} and config["DATASET"] == {"TRAIN_LEN": 500}
+    history = [items(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
+    evaluated = [(row["epoch"], row["epoch/AP_first"], row["epoch/AP_ensemble"]) for row in history if "epoch" in row]
+    assert evaluated == [(1, 0.25, 0.375), (2, 0.5, 0.625), (3, 0.375, 0.5)]
+    assert [row["train/loss"] for row in history if "train/loss" in row] == [1, 1 / 2, 1 / 3]
+    summary = {}
+    for r in records:
+        summary |= items(r.summary.update) if r.WhichOneof("record_type") == "summary" else {}
+    assert summary["best_AP"] == 0.625 and summary["epoch/AP_ensemble"]["max"] == 0.625

@@ -1,0 +1,89 @@
+import pytest
+import torch
+from torch import nn
+
+from semipose.errors import ConfigError, ModelError
+from semipose.models.backbones import build_backbone
+from semipose.models.heads import ConvHead, DeconvHead
+from semipose.models.pose_network import IMAGENET_MEAN, IMAGENET_STD, PoseNetwork, build_pose_network
+
+
+class Pass(nn.Module):
+    """Hands on what it gets, so that the normalisation shows."""
+
+    out_channels, stride, size_multiple, upscale = 3, 1, 1, 1
+
+    def forward(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "name, head", [("resnet18", DeconvHead), ("light_unet", ConvHead), ("light_unet_deep", ConvHead)]
+)
+def test_heatmaps_have_the_declared_stride(name, head):
+    network = build_pose_network(name, num_keypoints=5)
+    assert isinstance(network.head, head)
+    assert network.stride == 4
+    heatmaps = network(torch.rand(2, 3, 96, 64))
+    assert heatmaps.shape == (2, 5, 24, 16)
+    assert network.heatmap_size((64, 96)) == (16, 24)
+
+
+def test_size_of_the_light_network():
+    network = build_pose_network("light_unet", num_keypoints=17)
+    assert sum(p.numel() for p in network.parameters()) == 582_081
+
+
+def test_images_are_normalised_inside():
+    network = PoseNetwork(Pass(), Pass())
+    grey = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1).expand(1, 3, 2, 2)
+    brighter = grey + torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    assert torch.allclose(network(grey), torch.zeros(1, 3, 2, 2), atol=1e-6)
+    assert torch.allclose(network(brighter), torch.ones(1, 3, 2, 2), atol=1e-6)
+
+
+def test_mean_and_std_travel_with_the_weights():
+    source = PoseNetwork(Pass(), Pass(), mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 3.0))
+    target = PoseNetwork(Pass(), Pass())
+    target.load_state_dict(source.state_dict())
+    image = torch.rand(1, 3, 2, 2)
+    assert torch.equal(target(image), source(image))
+
+
+def test_features_and_head_make_the_forward_pass():
+    network = build_pose_network("light_unet", num_keypoints=3).eval()
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(network.head(network.features(images)), network(images))
+
+
+@pytest.mark.parametrize("name", ["light_unet", "resnet18"])
+def test_channels_last_gives_the_same_contiguous_heatmaps(name):
+    network = build_pose_network(name, num_keypoints=4).eval()
+    last = build_pose_network(name, num_keypoints=4, channels_last=True).eval()
+    last.load_state_dict(network.state_dict())
+    images = torch.rand(2, 3, 64, 64)
+    assert last.features(images).is_contiguous(memory_format=torch.channels_last)
+    heatmaps = last(images)
+    assert heatmaps.is_contiguous()
+    assert torch.allclose(heatmaps, network(images), atol=1e-5)
+
+
+def test_size_that_cannot_be_halved_is_refused():
+    network = PoseNetwork(build_backbone("light_unet_deep"), ConvHead(32, 3))
+    with pytest.raises(ConfigError, match="100x96.*multiples of 32"):
+        network.heatmap_size((100, 96))
+
+
+def test_light_backbone_has_no_imagenet_weights():
+    with pytest.raises(ModelError, match="'light_unet'.*MODEL.PRETRAINED"):
+        build_pose_network("light_unet", 17, pretrained="imagenet")
+
+
+def test_pretrained_file_is_loaded_and_reported(tmp_path):
+    source = build_pose_network("light_unet", num_keypoints=3)
+    torch.save(source.state_dict(), tmp_path / "weights.pth")
+    network = build_pose_network("light_unet", num_keypoints=7, pretrained=str(tmp_path / "weights.pth"))
+    assert all(torch.equal(a, b) for a, b in zip(source.backbone.parameters(), network.backbone.parameters()))
+    assert network.report.missing == ()
+    assert "head.final.weight" in network.report.unexpected
+    assert build_pose_network("light_unet", num_keypoints=3).report is None
