@@ -46,4 +46,4 @@ bench: $(STAMP)
 	@$(RUN) tools/bench.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache build lib/*.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build lib/*.egg-info

@@ -1,3 +1,4 @@
+import copy
 import math
 
 import pytest
@@ -43,7 +44,7 @@ def test_a_phase_moves_its_own_network_and_survives_a_round_trip(optimizer):
     assert torch.equal(nets["second"][0].weight, untouched)
     copies, other = make()
     copies["first"][0].load_state_dict(nets["first"][0].state_dict())
-    other.load_state_dict(stepper.state_dict())
+    other.load_state_dict(copy.deepcopy(stepper.state_dict()))
     assert other.lr("first") == stepper.lr("first") != stepper.lr("second")
     run(nets, stepper, "first", 3)
     run(copies, other, "first", 3)

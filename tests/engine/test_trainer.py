@@ -1,0 +1,137 @@
+"""Resume: a run that was stopped anywhere goes on as if it had not been."""
+
+import json
+
+import pytest
+import torch
+
+from semipose import build
+from semipose.config import load_config
+from semipose.data.drawn_people import write_demo_data
+from semipose.engine.checkpoint import CheckpointFolder
+from semipose.engine.interrupts import Interrupted, Interrupts
+from semipose.engine.tracking import make_tracker
+from semipose.errors import ModelError
+
+CFG = "experiments/demo/cotrain.yaml"
+SMALL = """DATASET.TEST_SET val MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3
+TRAIN.BATCH_SIZE_UNSUP 4 TRAIN.STEPS_PER_EPOCH 0 TRAIN.END_EPOCH 2 TRAIN.PRINT_FREQ 2 TRAIN.UNSUP_START 0.1
+TRAIN.UNSUP_RAMP 0.1 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("people")
+    write_demo_data(str(root), labeled=5, unlabeled=14, val=6, size=40, seed=0)
+    return root
+
+
+class StopAfter(Interrupts):
+    """A signal that comes at the n-th look."""
+
+    def __init__(self, looks: int):
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        self.looks -= 1
+        if self.looks == 0:
+            raise Interrupted(15)
+
+
+def make_trainer(root, folder, algorithm="cotrain1", interrupts=None, pairs=(), resumed=None):
+    flags = {"DATASET.ROOT": str(root), "ALGORITHM": algorithm}
+    config = load_config(CFG, flags, [*SMALL, *pairs])
+    tracker = make_tracker(folder, "run", "off", False, "p", resumed and resumed["step"])
+    tracker.start({})
+    data = build.build_data(config)
+    return build.build_trainer(config, data, CheckpointFolder(folder), tracker, interrupts or Interrupts())
+
+
+def finish(trainer):
+    metrics = trainer.fit()
+    trainer.tracker.finish(metrics)
+    return metrics
+
+
+def same_state(a, b) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same_state(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same_state, a, b))
+    return a == b
+
+
+def rows(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_two_runs_with_one_seed_are_equal_to_the_last_bit(data_root, tmp_path):
+    states = []
+    for name in ("a", "b"):
+        trainer = make_trainer(data_root, tmp_path / name)
+        finish(trainer)
+        states.append(trainer.state_dict())
+    assert same_state(*states)
+    assert rows(tmp_path / "a") == rows(tmp_path / "b")
+    other = make_trainer(data_root, tmp_path / "c", pairs=["SEED", "1"])
+    finish(other)
+    assert not same_state(states[0]["algorithm"], other.state_dict()["algorithm"])
+
+
+# 14 unlabelled rows in batches of 4: 4 steps in a pass, 2 looks in an evaluation (one for each batch of 4 of 6 people)
+@pytest.mark.parametrize("algorithm", ["cotrain1", "cotrain", "mean_teacher", "supervised"])
+@pytest.mark.parametrize("looks", [1, 3, 5, 9])
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(data_root, tmp_path, algorithm, looks):
+    whole = make_trainer(data_root, tmp_path / "whole", algorithm)
+    expected = finish(whole)
+
+    stopped = make_trainer(data_root, tmp_path / "stopped", algorithm, StopAfter(looks))
+    if algorithm == "supervised" and looks == 9:  # two steps and one look in each epoch: it is over by then
+        return
+    with pytest.raises(Interrupted):
+        stopped.fit()
+    stopped.tracker.finish({})
+    state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
+    resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, resumed=state)
+    resumed.load_state_dict(state, str(path))
+    assert finish(resumed) == expected
+    assert same_state(whole.state_dict(), resumed.state_dict())
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+
+
+def test_sequential_makes_one_pass_for_each_network(data_root, tmp_path):
+    trainer = make_trainer(data_root, tmp_path, "cotrain", pairs=["TRAIN.END_EPOCH", "1"])
+    seen = []
+    trainer.algorithm.register_forward_pre_hook(lambda _, args: seen.append(args[2]))
+    finish(trainer)
+    assert seen == ["first"] * 4 + ["second"] * 4 and trainer.step == 8
+
+
+def test_sequential_by_step_alternates_and_is_fair(data_root, tmp_path):
+    pairs = ["TRAIN.END_EPOCH", "1", "TRAIN.ALTERNATE", "step"]
+    trainer = make_trainer(data_root, tmp_path, "cotrain", pairs=pairs)
+    seen = []
+    trainer.algorithm.register_forward_pre_hook(lambda _, args: seen.append(args[2]))
+    finish(trainer)
+    assert seen[:4] == ["first", "second", "first", "second"]
+    assert seen.count("first") == seen.count("second") == 4
+
+
+def test_checkpoint_of_another_algorithm_is_refused(data_root, tmp_path):
+    single = make_trainer(data_root, tmp_path / "single", "mean_teacher")
+    pair = make_trainer(data_root, tmp_path / "pair", "cotrain1")
+    with pytest.raises(ModelError, match="other.pth: the checkpoint is of another model"):
+        pair.load_state_dict(single.state_dict(), "other.pth")
+
+
+def test_best_is_kept_and_the_last_epoch_is_always_evaluated(data_root, tmp_path):
+    pairs = ["TRAIN.END_EPOCH", "3", "TRAIN.EVAL_INTERVAL", "2", "TRAIN.STEPS_PER_EPOCH", "2"]
+    trainer = make_trainer(data_root, tmp_path, "supervised", pairs=pairs)
+    finish(trainer)
+    epochs = [row for row in rows(tmp_path) if "epoch" in row]
+    assert [row["epoch"] for row in epochs] == [2, 3]
+    best = torch.load(tmp_path / "best.pth", weights_only=True)
+    assert best["metrics"]["AP"] == max(row["AP"] for row in epochs) == best["best"]
