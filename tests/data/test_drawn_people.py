@@ -46,7 +46,7 @@ def parts_only(monkeypatch):
     black = lambda rng, size: np.zeros((size * scale, size * scale, 3), np.uint8)  # noqa: E731
     monkeypatch.setattr(drawn_scene, "draw_background", black)
     monkeypatch.setattr(drawn_scene, "draw_distractors", lambda *args: None)
-    monkeypatch.setattr(drawn_scene, "draw_folds", lambda *args: None)
+    monkeypatch.setattr(drawn_scene, "draw_folds", lambda *args, striped: None)
     monkeypatch.setattr(drawn_scene, "draw_occluders", lambda r, canvas, b: np.zeros(canvas.shape[:2], np.uint8))
     monkeypatch.setattr(drawn_scene, "photograph", shrink)
 

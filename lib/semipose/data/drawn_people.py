@@ -15,7 +15,7 @@ from semipose.errors import ConfigError, DataError
 from semipose.skeletons import get_skeleton
 
 COCO = get_skeleton("coco")
-GENERATOR = "semipose drawn people 1"  # raise the number when the pictures change
+GENERATOR = "semipose drawn people 2"  # raise the number when the pictures change
 SETS = ("labeled", "unlabeled", "val")
 
 # Lengths of bones and half widths, in units of about a person's height
@@ -27,8 +27,10 @@ _LIMBS = {"arm": ("shoulder", "elbow", "wrist"), "leg": ("hip", "knee", "ankle")
 _BONES = {"arm": ("upper arm", "forearm"), "leg": ("thigh", "shin")}
 _RADII = {"arm": (0.052, 0.046, 0.040), "leg": (0.076, 0.061, 0.050)}
 _SIDES = {"left": 1, "right": -1}  # the person faces us: its left is on the right of the picture
-_FACE_AZIMUTHS = {"nose": 0, "left_eye": 27, "right_eye": -27, "left_ear": 88, "right_ear": -88}
-_FACE_HEIGHTS = {"nose": 0.15, "left_eye": -0.18, "right_eye": -0.18, "left_ear": 0.0, "right_ear": 0.0}
+# Azimuth in degrees and height in half heads, as on a cylinder
+_FACE = {
+    "nose": (0, 0.15), "left_eye": (27, -0.18), "right_eye": (-27, -0.18), "left_ear": (88, 0), "right_ear": (-88, 0),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -81,11 +83,10 @@ def _add_limb(rng: np.random.Generator, figure: scene.Figure, side: str, limb: s
 def _add_head(figure: scene.Figure, centre: np.ndarray, axes: np.ndarray, yaw: float, wear: dict) -> set[str]:
     """Paint hair, ears and face, turned by `yaw` degrees; returns the joints on the side that is turned away."""
     right, down = 0.74 * axes[0], axes[1]
-    skin, hair = wear["skin"], wear["hair"]
-    for name, azimuth in _FACE_AZIMUTHS.items():
-        across = np.sin(np.radians(azimuth + yaw))
-        figure.joints[name] = centre + across * right + _FACE_HEIGHTS[name] * down
-    joints, turned = figure.joints, np.sin(np.radians(yaw)) * right
+    skin, hair, joints = wear["skin"], wear["hair"], figure.joints
+    for name, (azimuth, height) in _FACE.items():
+        joints[name] = centre + np.sin(np.radians(azimuth + yaw)) * right + height * down
+    turned = np.sin(np.radians(yaw)) * right
     figure.add("head", scene.ellipse(centre - 0.12 * down, 1.12 * right, 1.02 * down), hair)
     if wear["long hair"]:
         figure.add("head", scene.ellipse(centre + 0.35 * down, 1.2 * right, 0.95 * down), 0.9 * hair)
@@ -93,12 +94,12 @@ def _add_head(figure: scene.Figure, centre: np.ndarray, axes: np.ndarray, yaw: f
     for side in _SIDES:
         figure.add("head", scene.ellipse(joints[f"{side}_ear"], 0.2 * right, 0.28 * down), 0.82 * skin)
     figure.add("head", scene.ellipse(centre - 0.62 * down + 0.3 * turned, 0.85 * right, 0.38 * down), hair)
-    for side in _SIDES:
-        figure.add("head", scene.ellipse(joints[f"{side}_eye"], 0.24 * right, 0.15 * down), np.full(3, 240.0))
-        figure.add("head", scene.ellipse(joints[f"{side}_eye"], 0.13 * right, 0.14 * down), wear["iris"])
+    for eye in (joints[f"{side}_eye"] for side in _SIDES):
+        figure.add("head", scene.ellipse(eye, 0.24 * right, 0.15 * down), np.full(3, 240.0))
+        figure.add("head", scene.ellipse(eye, 0.13 * right, 0.14 * down), wear["iris"])
     figure.add("head", scene.ellipse(joints["nose"], 0.12 * right, 0.17 * down), 0.68 * skin)
-    mouth = centre + 0.55 * down + 0.8 * turned
-    figure.add("head", scene.ellipse(mouth, 0.3 * right, 0.08 * down), skin * [0.75, 0.4, 0.4])
+    lips = scene.ellipse(centre + 0.55 * down + 0.8 * turned, 0.3 * right, 0.08 * down)
+    figure.add("head", lips, skin * [0.75, 0.4, 0.4])
     return {f"{side}_ear" for side in _SIDES if _SIDES[side] * yaw > 20}
 
 
@@ -112,10 +113,10 @@ def _sample_figure(rng: np.random.Generator) -> tuple[scene.Figure, set[str], di
     for side, sign in _SIDES.items():
         figure.joints[f"{side}_shoulder"] = thorax + sign * narrowing * lengths["shoulder"] * lean[0]
         figure.joints[f"{side}_hip"] = np.array([sign * narrowing * lengths["hip"], 0.0])
-    arms = {side: rng.uniform() < 0.2 for side in _SIDES}  # True: behind the trunk
+    arm_behind = {side: rng.uniform() < 0.2 for side in _SIDES}
     for side in rng.permutation(list(_SIDES)):
         _add_limb(rng, figure, side, "leg", lengths, wear)
-    for side in (s for s in _SIDES if arms[s]):
+    for side in (s for s in _SIDES if arm_behind[s]):
         _add_limb(rng, figure, side, "arm", lengths, wear)
     head_axes = scene.axes(rng.normal(0, 9)) @ lean
     chin = thorax - lengths["neck"] * lean[1]
@@ -126,7 +127,7 @@ def _sample_figure(rng: np.random.Generator) -> tuple[scene.Figure, set[str], di
     figure.add("torso", scene.hull(trunk[:2] + [0.85 * p + 0.15 * thorax for p in trunk[2:]], radii), wear["shirt"])
     head = chin - lengths["head"] * head_axes[1]
     hidden = _add_head(figure, head, lengths["head"] * head_axes, np.clip(rng.normal(0, 20), -45, 45), wear)
-    for side in (s for s in _SIDES if not arms[s]):
+    for side in (s for s in _SIDES if not arm_behind[s]):
         _add_limb(rng, figure, side, "arm", lengths, wear)
     return figure, hidden, wear
 
@@ -138,8 +139,7 @@ def _place(rng: np.random.Generator, figure: scene.Figure, size: int) -> np.ndar
     scale = rng.uniform(0.52, 0.68) * size / (high - low).max()
     middle = (size - 1) / 2 + np.clip(rng.normal(0, 0.035, 2), -0.1, 0.1) * size
     figure.move(scale * np.eye(2), middle - scale * (low + high) / 2)
-    low, high = figure.extent()
-    return np.concatenate([low, high - low])
+    return np.concatenate([middle - scale * (high - low) / 2, scale * (high - low)])
 
 
 def _keypoints(figure: scene.Figure, seen: np.ndarray, covered: np.ndarray, turned_away: set[str]) -> np.ndarray:
@@ -158,10 +158,8 @@ def _keypoints(figure: scene.Figure, seen: np.ndarray, covered: np.ndarray, turn
 def _own_parts(name: str) -> tuple[str, ...]:
     """Body parts that may show at the place of a joint that is seen."""
     side, _, joint = name.partition("_")
-    for limb, joints in _LIMBS.items():
-        if joint in joints:
-            return (f"{side} {limb}", "torso") if joint == joints[0] else (f"{side} {limb}",)
-    return ("head",)
+    limb = next((limb for limb, joints in _LIMBS.items() if joint in joints), None)
+    return ("head",) if limb is None else (f"{side} {limb}", "torso")[: 2 if joint == _LIMBS[limb][0] else 1]
 
 
 def draw_person(rng: np.random.Generator, size: int = 80) -> DrawnPerson:
@@ -171,25 +169,23 @@ def draw_person(rng: np.random.Generator, size: int = 80) -> DrawnPerson:
     bbox = _place(rng, figure, size)
     scene.draw_distractors(rng, canvas, size, [wear["skin"], wear["shirt"], wear["trousers"]])
     seen = figure.paint(canvas)
-    scene.draw_folds(rng, canvas, seen)
+    scene.draw_folds(rng, canvas, seen, striped=[part != "head" for part, _, _ in figure.shapes])
     covered = scene.draw_occluders(rng, canvas, bbox)
     keypoints = _keypoints(figure, seen, covered, turned_away)
     low, high = np.clip([bbox[:2], bbox[:2] + bbox[2:]], 0, size - 1)
-    area = np.count_nonzero(seen) / scene.SUPERSAMPLING**2
-    return DrawnPerson(scene.photograph(rng, canvas), keypoints, np.concatenate([low, high - low]), area)
+    bbox, area = np.concatenate([low, high - low]), np.count_nonzero(seen) / scene.SUPERSAMPLING**2
+    return DrawnPerson(scene.photograph(rng, canvas), keypoints, bbox, area)
 
 
 def write_demo_data(root, labeled=40, unlabeled=1500, val=500, size=80, seed=0, force=False) -> bool:
     """Draw three sets of people as COCO folders: `annotations/person_keypoints_SET.json`, `images/SET/000001.png`.
 
-    Picture i of a set depends on (seed, set, i, size) only. All is drawn into a folder beside `root` and moved there
-    when it is complete; `manifest.json` is written last.
+    Picture i of a set is a function of (seed, set, i, size) only. All is drawn into a folder beside `root`, which takes
+    its place when complete; `manifest.json` is written last.
 
     Args:
-        root: the folder to make.
         labeled, unlabeled, val: number of pictures in each set, one person each.
         size: width and height of a picture in pixels.
-        seed: another seed gives other pictures in all three sets.
         force: draw also when `root` already holds the same.
 
     Returns:
@@ -210,14 +206,16 @@ def write_demo_data(root, labeled=40, unlabeled=1500, val=500, size=80, seed=0, 
         return False
     if present is None and root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise DataError(f"{root}: is not a folder of demo data (no valid manifest.json), so it is not overwritten")
-    partial = root.with_name(root.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    (partial / "annotations").mkdir(parents=True)
+    work = root.with_name(f".{root.name}.partial")
+    shutil.rmtree(work, ignore_errors=True)
+    (work / "new" / "annotations").mkdir(parents=True)
     for name, count in counts.items():
-        _write_set(partial, name, count, size, seed)
-    (partial / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    shutil.rmtree(root, ignore_errors=True)
-    os.replace(partial, root)
+        _write_set(work / "new", name, count, size, seed)
+    (work / "new" / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    if root.exists():
+        os.replace(root, work / "old")  # a rename: a half-deleted folder could still show its manifest
+    os.replace(work / "new", root)
+    shutil.rmtree(work)
     return True
 
 
@@ -225,16 +223,14 @@ def _read_manifest(root: Path) -> dict | None:
     """The manifest of a folder of demo data, of any generator version; None for any other folder."""
     try:
         manifest = json.loads((root / "manifest.json").read_text())
-    except (OSError, ValueError):
+        return manifest if manifest["generator"].startswith(GENERATOR.rpartition(" ")[0]) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    ours = isinstance(manifest, dict) and str(manifest.get("generator", "")).startswith(GENERATOR.rpartition(" ")[0])
-    return manifest if ours else None
 
 
 def _write_set(root: Path, name: str, count: int, size: int, seed: int) -> None:
     """Draw one set; image ids start at 1,000,000 times the set's number, so that no two sets share one."""
-    folder = root / "images" / name
-    folder.mkdir(parents=True)
+    (folder := root / "images" / name).mkdir(parents=True)
     images, annotations = [], []
     for index in tqdm(range(count), desc=f"drawing {name}", unit="image", disable=None):
         person = draw_person(np.random.default_rng([seed, SETS.index(name), index]), size)
@@ -242,12 +238,9 @@ def _write_set(root: Path, name: str, count: int, size: int, seed: int) -> None:
         (folder / file_name).write_bytes(cv2.imencode(".png", person.image[..., ::-1])[1].tobytes())
         images.append({"id": image_id, "file_name": file_name, "width": size, "height": size})
         annotations.append({"id": index + 1, "image_id": image_id, "category_id": 1, "iscrowd": 0, **_labels(person)})
-    category = {
-        "id": 1, "name": "person", "supercategory": "person", "keypoints": list(COCO.keypoints),
-        "skeleton": [[a + 1, b + 1] for a, b in COCO.link_indices],
-    }  # fmt: skip
-    content = {"info": {"description": GENERATOR}, "licenses": [], "images": images}
-    content |= {"annotations": annotations, "categories": [category]}
+    links = [[a + 1, b + 1] for a, b in COCO.link_indices]
+    category = {"id": 1, "name": "person", "keypoints": list(COCO.keypoints), "skeleton": links}
+    content = {"images": images, "annotations": annotations, "categories": [category]}
     (root / "annotations" / f"person_keypoints_{name}.json").write_text(json.dumps(content))
 
 

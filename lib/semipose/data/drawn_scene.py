@@ -131,33 +131,59 @@ def _block(rng: np.random.Generator, centre: np.ndarray, extent: float) -> np.nd
     return ellipse(centre, right, down) if kind == "ellipse" else centre + np.array(corners[kind])
 
 
+def _fill_outlined(canvas: np.ndarray, centres: list, radii: list, colour: np.ndarray) -> None:
+    """Fill a hull with a darker rim, as the parts of a person have one."""
+    fill(canvas, hull(centres, radii), (0.75 * colour).tolist())
+    fill(canvas, hull(centres, [r - 1 / SUPERSAMPLING for r in radii]), colour.tolist())
+
+
 def _draw_loose_limb(rng: np.random.Generator, canvas: np.ndarray, start: np.ndarray, size: int, palette: list) -> None:
     """Two capsules and a round end: what an arm or a leg looks like when nobody is attached to it."""
-    angle = rng.uniform(0, 2 * np.pi)
+    angle = rng.uniform(0, 360)
     radius = size * rng.uniform(0.022, 0.045)
     for _ in range(2):
-        end = start + size * rng.uniform(0.09, 0.16) * np.array([np.cos(angle), np.sin(angle)])
-        fill(canvas, hull([start, end], [radius, 0.8 * radius]), palette[rng.integers(len(palette))].tolist())
-        start, angle = end, angle + rng.uniform(-1.5, 1.5)
-    fill(canvas, hull([start], [1.15 * radius]), palette[rng.integers(len(palette))].tolist())
+        end = start + size * rng.uniform(0.07, 0.14) * direction(angle)
+        _fill_outlined(canvas, [start, end], [radius, 0.8 * radius], palette[rng.integers(len(palette))])
+        start, angle = end, angle + rng.uniform(-90, 90)
+    _fill_outlined(canvas, [start], [1.15 * radius], palette[rng.integers(len(palette))])
+
+
+def _draw_ball(rng: np.random.Generator, canvas: np.ndarray, centre: np.ndarray, size: int, palette: list) -> None:
+    """A disc with a cap of another colour: a head without a face."""
+    radius, up = size * rng.uniform(0.04, 0.08), -direction(rng.normal(0, 60))
+    _fill_outlined(canvas, [centre + 0.15 * radius * up], [1.1 * radius], random_cloth(rng))
+    _fill_outlined(canvas, [centre - 0.2 * radius * up], [0.9 * radius], palette[0])
 
 
 def draw_distractors(rng: np.random.Generator, canvas: np.ndarray, size: int, person_colours: list) -> None:
-    """Paint 4 to 8 things behind the person, half of them limb-like; some wear the person's own colours."""
+    """Paint 4 to 8 things behind the person, most of them like limbs or heads; some wear the person's own colours."""
     for _ in range(rng.integers(4, 9)):
         centre = rng.uniform(0, size, 2)
         palette = person_colours if rng.uniform() < 0.4 else [random_skin(rng), random_cloth(rng)]
-        if rng.uniform() < 0.7:
+        kind = rng.uniform()
+        if kind < 0.6:
             _draw_loose_limb(rng, canvas, centre, size, palette)
+        elif kind < 0.75:
+            _draw_ball(rng, canvas, centre, size, palette)
         else:
             fill(canvas, _block(rng, centre, size * rng.uniform(0.04, 0.15)), random_cloth(rng).tolist())
 
 
-def draw_folds(rng: np.random.Generator, canvas: np.ndarray, shown: np.ndarray) -> None:
-    """Shade the figure in place: soft light and dark spots, and darker seams where one shape ends."""
+def draw_folds(rng: np.random.Generator, canvas: np.ndarray, shown: np.ndarray, striped: list[bool]) -> None:
+    """Shade the figure in place: soft light and dark spots, darker seams where one shape ends, often stripes.
+
+    Args:
+        shown: what `Figure.paint` returned.
+        striped: for each shape of the figure, whether stripes may lie there.
+    """
     size = canvas.shape[0] // SUPERSAMPLING
     light = 1 + rng.uniform(0.02, 0.14) * smooth_noise(rng, size, size // 4, 1)
     light = cv2.resize(light, shown.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    if rng.uniform() < 0.6:
+        pattern = rng.uniform(0.1, 0.35) * stripes(rng, size, (3, 9))
+        light += np.array([False, *striped])[shown] * cv2.resize(
+            pattern, shown.shape[::-1], interpolation=cv2.INTER_LINEAR
+        )
     seams = cv2.morphologyEx(shown, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     light[seams] *= rng.uniform(0.6, 0.95)
     on_figure = shown > 0

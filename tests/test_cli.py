@@ -1,0 +1,242 @@
+"""The command lines, called in this process: what they write, and how they refuse what is wrong."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from semipose import cli
+from semipose.data.drawn_people import write_demo_data
+
+ROOT = Path(__file__).resolve().parent.parent
+CFG = str(ROOT / "experiments/demo/cotrain.yaml")
+SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4
+TRAIN.STEPS_PER_EPOCH 2 TRAIN.END_EPOCH 1 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
+
+
+@pytest.fixture(scope="module")
+def data_root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("people")
+    write_demo_data(str(root), labeled=5, unlabeled=12, val=6, size=40, seed=0)
+    return root
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path, data_root):
+    """Run a script with arguments; returns (exit code, stdout, stderr)."""
+
+    def run(script: str, *arguments: str, root=None, cfg: str = CFG):
+        where = [] if script == "valid" else ["--output-dir", str(tmp_path / "out")]
+        command = [script, "--cfg", cfg, *where, "DATASET.ROOT", str(root or data_root), *SMALL, *arguments]
+        monkeypatch.setattr(sys, "argv", command)
+        with pytest.raises(SystemExit) as stop:
+            getattr(cli, script)()
+        for handler in list(logging.getLogger("semipose").handlers):
+            logging.getLogger("semipose").removeHandler(handler)
+        return stop.value.code, *capsys.readouterr()
+
+    return run
+
+
+def refused(result, *parts: str) -> None:
+    """Exit code 2 and one line that names everything."""
+    code, _, err = result
+    lines = [line for line in err.splitlines() if line.startswith("error:")]
+    assert code == 2 and len(lines) == 1 and "Traceback" not in err, err
+    for part in parts:
+        assert part in lines[0], lines[0]
+
+
+@pytest.mark.parametrize("script", ["train", "cotrain", "cotrain1"])
+def test_training_leaves_the_promised_files(call, tmp_path, script):
+    code, _, err = call(script, "--name", "x")
+    assert code == 0, err
+    folder = tmp_path / "out/x"
+    for name in ("last.pth", "best.pth", "config.yaml", "metrics.jsonl", "run.log", "labeled.json"):
+        assert (folder / name).stat().st_size > 0
+    saved = yaml.safe_load((folder / "config.yaml").read_text())
+    assert saved["ALGORITHM"] == {"train": "cotrain1"}.get(script, script)
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    assert {"AP", "AP_first", "AP_second", "AP_ema_first", "AP_ema_second", "AP_ensemble"} <= rows[-1].keys()
+    assert len(json.loads((folder / "labeled.json").read_text())["annotation_ids"]) == 5
+
+
+def test_flags_reach_the_configuration(call, tmp_path):
+    flags = "--name f --ema 0 --pose 0.25 --cons 0 --seed 7 --workers 0 --gpus cpu".split()
+    assert call("cotrain1", *flags)[0] == 0
+    saved = yaml.safe_load((tmp_path / "out/f/config.yaml").read_text())
+    assert saved["USE_EMA"] is False and saved["SEED"] == 7 and saved["GPUS"] == "cpu" and saved["WORKERS"] == 0
+    assert saved["WEIGHT"] == {"LOSS_POSE": 0.25, "LOSS_CONS": 0.0}
+    rows = (tmp_path / "out/f/metrics.jsonl").read_text()
+    assert "loss_cons" not in rows and "ema" not in rows  # a weight of 0 is 0, and without EMA there is none
+
+
+@pytest.mark.parametrize("flag", ["--mix", "--worst", "--reweight"])
+@pytest.mark.parametrize("value", ["0", "0.5"])
+def test_flags_of_later_versions_are_refused(call, flag, value):
+    refused(call("cotrain1", flag, value), flag, "not in this version yet")
+
+
+def test_a_finished_run_is_not_overwritten_and_resumes_to_nothing(call, tmp_path):
+    assert call("train", "--name", "x")[0] == 0
+    before = (tmp_path / "out/x/last.pth").read_bytes()
+    refused(call("train", "--name", "x"), "--resume auto")
+    assert call("train", "--name", "x", "--resume", "auto")[0] == 0
+    assert (tmp_path / "out/x/last.pth").read_bytes() == before
+
+
+def test_best_cannot_be_resumed_from(call, tmp_path):
+    assert call("train", "--name", "x")[0] == 0
+    refused(call("train", "--name", "y", "--resume", str(tmp_path / "out/x/best.pth")), "best.pth", "last.pth")
+
+
+def test_dry_run_prints_and_writes_nothing(call, tmp_path):
+    code, out, err = call("cotrain1", "--dry-run")
+    assert code == 0 and not (tmp_path / "out").exists()
+    assert "ALGORITHM: cotrain1" in out and "5 persons" in out and "12 persons" in out and "6 persons" in out
+
+
+def test_valid_scores_a_checkpoint_as_training_did(call, tmp_path):
+    assert call("cotrain1", "--name", "x")[0] == 0
+    report = tmp_path / "scores.json"
+    code, out, err = call("valid", "--checkpoint", str(tmp_path / "out/x/last.pth"), "--out", str(report))
+    assert code == 0, err
+    last = json.loads((tmp_path / "out/x/metrics.jsonl").read_text().splitlines()[-1])
+    scores = json.loads(report.read_text())
+    assert scores["ensemble"]["AP"] == last["AP_ensemble"] and scores["first"]["PCK"] == last["PCK_first"]
+    results = json.loads((tmp_path / "scores.results.json").read_text())
+    assert len(results) == 6 and len(results[0]["keypoints"]) == 51
+
+
+def test_detector_boxes(call, tmp_path, data_root):
+    truth = json.loads((data_root / "annotations/person_keypoints_val.json").read_text())
+    boxes = [
+        {"image_id": a["image_id"], "category_id": 1, "bbox": a["bbox"], "score": 0.9} for a in truth["annotations"]
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    pairs = ["TEST.USE_GT_BBOX", "false", "TEST.COCO_BBOX_FILE", str(tmp_path / "boxes.json")]
+    assert call("cotrain1", "--name", "x", *pairs)[0] == 0
+    last = json.loads((tmp_path / "out/x/metrics.jsonl").read_text().splitlines()[-1])
+    assert "AP" in last and "PCK" not in last
+    refused(call("cotrain1", "--name", "y", "TEST.USE_GT_BBOX", "false"), "TEST.COCO_BBOX_FILE")
+
+
+def copy_annotations(data_root, tmp_path, change=None, name="labeled") -> Path:
+    """A copy of the data's annotations with the real images; `change(document)` spoils one file."""
+    root = tmp_path / "spoiled"
+    (root / "annotations").mkdir(parents=True)
+    (root / "images").symlink_to(data_root / "images")
+    for file in (data_root / "annotations").iterdir():
+        document = json.loads(file.read_text())
+        if change and name in file.name.split("_")[-1].split("."):
+            change(document)
+        (root / "annotations" / file.name).write_text(json.dumps(document))
+    return root
+
+
+def test_missing_root_and_annotation(call, tmp_path, data_root):
+    refused(call("train", root=tmp_path / "nowhere"), "nowhere", "does not exist")
+    refused(call("train", "DATASET.TRAIN_SET", "train2099"), "person_keypoints_train2099.json", "does not exist")
+
+
+def test_annotation_that_is_not_json(call, tmp_path, data_root):
+    root = copy_annotations(data_root, tmp_path)
+    (root / "annotations/person_keypoints_labeled.json").write_text("{")
+    refused(call("train", root=root), "person_keypoints_labeled.json", "JSON")
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        (lambda d: d["annotations"][1].update(keypoints=[1, 2, 2]), ["keypoints", "annotation id 2"]),
+        (lambda d: d["annotations"][1].update(bbox=[0, 0, float("nan"), 5]), ["bbox", "annotation id 2"]),
+        (lambda d: d.update(annotations=[]), ["labelled set has no person"]),
+        (lambda d: d["images"][0].update(file_name="../../secret.png"), ["secret.png"]),
+    ],
+    ids=["keypoint length", "NaN box", "empty", "path"],
+)
+def test_broken_annotations(call, tmp_path, data_root, change, parts):
+    refused(call("train", root=copy_annotations(data_root, tmp_path, change)), *parts)
+
+
+def test_overlap_of_training_and_validation(call):
+    refused(call("train", "DATASET.TEST_SET", "labeled"), "5 validation images are also in the labelled set")
+    refused(call("train", "DATASET.TEST_SET", "unlabeled"), "12 validation images are also in the unlabelled set")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "parts"),
+    [
+        (["TRAIN.LRR", "1"], ["TRAIN.LRR", "did you mean TRAIN.LR"]),
+        (["TRAIN.LR", "fast"], ["TRAIN.LR", "'fast'", "number"]),
+        (["DATASET.SKELETON", "robot"], ["robot", "coco, lsp"]),
+        (["ALGORITHM", "magic"], ["magic", "pose_dual"]),
+        (["MODEL.BACKBONE", "vgg"], ["vgg", "resnet18"]),
+        (["MODEL.HEATMAP_SIZE", "[16,16]"], ["MODEL.HEATMAP_SIZE", "[8, 8]"]),
+        (["MODEL.CODEC", "udp"], ["udp", "gaussian, msra"]),
+        (["DATASET.CACHE", "tape"], ["tape", "none, ram, disk"]),
+        (["TRAIN.OPTIMIZER", "lion"], ["lion", "adam, adamw, sgd"]),
+        (["TRAIN.SCHEDULE", "poly"], ["poly", "step, cosine, constant"]),
+        (["TRAIN.ALTERNATE", "day"], ["day", "epoch, step"]),
+        (["PSEUDO.TARGET", "magic"], ["magic", "heatmap, redrawn"]),
+        (["TEST.PCK_NORM", "foot"], ["foot", "box, torso, head"]),
+        (["TEST.OKS_NMS", "firm"], ["firm", "hard, soft, none"]),
+        (["WEIGHT.LOSS_POSE", "0"], ["LOSS_POSE"]),
+        (["MODEL.PRETRAINED", "nowhere.pth"], ["nowhere.pth"]),
+        (["TRACKING.WANDB", "maybe"], ["maybe", "offline"]),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_wrong_values_are_refused_by_name(call, pairs, parts):
+    refused(call("train", "ALGORITHM", "mean_teacher", *pairs), *parts)
+
+
+def test_several_gpus_and_missing_gpus_are_refused(call):
+    refused(call("train", "--gpus", "0,1"), "0,1", "several GPUs")
+    refused(call("train", "--gpus", "99"), "99", "CUDA devices")
+    refused(call("train", "--gpus", "red"), "red")
+
+
+def test_checkpoint_of_another_model(call, tmp_path):
+    assert call("train", "--name", "x")[0] == 0
+    checkpoint = str(tmp_path / "out/x/best.pth")
+    refused(call("valid", "--checkpoint", checkpoint, "MODEL.BACKBONE", "light_unet_deep"), "another model")
+    refused(call("valid", "--checkpoint", str(tmp_path / "none.pth")), "none.pth")
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated"])
+def test_bad_images_are_counted_named_and_skipped_up_to_a_limit(call, tmp_path, data_root, kind):
+    root = tmp_path / "damaged"
+    (root / "annotations").mkdir(parents=True)
+    for file in (data_root / "annotations").iterdir():
+        (root / "annotations" / file.name).write_bytes(file.read_bytes())
+    for file in (data_root / "images").rglob("*.png"):
+        target = root / file.relative_to(data_root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.read_bytes())
+    spoiled = [root / "images/labeled/000002.png", root / "images/val/000003.png"]
+    for path in spoiled:
+        path.unlink() if kind == "missing" else path.write_bytes(path.read_bytes()[:-200])
+    code, _, err = call("train", "--name", "x", "TRAIN.STEPS_PER_EPOCH", "6", root=root)
+    log = (tmp_path / "out/x/run.log").read_text()
+    assert code == 0, err
+    assert log.count("skipped: ") == 2 and all(str(path) in log for path in spoiled)
+    refused(call("train", "--name", "y", "DATASET.MAX_BAD", "0", root=root), "MAX_BAD is 0", ".png")
+
+
+def test_help_and_usage_errors_do_not_load_torch():
+    code = "import sys, semipose.cli; sys.exit(any(m in sys.modules for m in ('torch', 'numpy', 'yaml', 'wandb')))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize("script", ["train", "cotrain", "cotrain1", "valid"])
+def test_scripts_answer_help_and_usage_errors(script):
+    path = str(ROOT / f"pose_estimation/{script}.py")
+    answer = subprocess.run([sys.executable, path, "--help"], capture_output=True, text=True)
+    assert answer.returncode == 0 and "--cfg" in answer.stdout
+    wrong = subprocess.run([sys.executable, path, "--nonsense"], capture_output=True, text=True)
+    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1
