@@ -39,9 +39,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small images, few repeats: only to see that it works")
     quick = parser.parse_args().quick
     size, repeats, images = ((64, 96), 2, 32) if quick else ((192, 256), 7, 256)
-    print(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, input {size[1]}x{size[0]}, batch {BATCH}+{BATCH}"
-    )
+    threads = torch.get_num_threads()
+    print(f"torch {torch.__version__}, {threads} threads, input {size[1]}x{size[0]}, batch {BATCH}+{BATCH}")
     with tempfile.TemporaryDirectory() as folder:
         persons = write_images(Path(folder), images)
         bench_loader(persons, size, Path(folder))

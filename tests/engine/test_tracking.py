@@ -103,11 +103,11 @@ def test_log_file_is_appended_to_and_handlers_are_taken_off(tmp_path, capsys):
         whole_run(tmp_path)
     lines = (tmp_path / "run.log").read_text().splitlines()
     assert [line.partition("INFO ")[2] for line in lines] == 2 * [
-        "epoch 1 step 2 AP_first 0.2 AP_ensemble 0.25",
-        "epoch 2 step 4 AP_first 0.4 AP_ensemble 0.5",
-        "finished best_AP 0.5",
+        "epoch 1 step 2: AP_first 20.0  AP_ensemble 25.0",
+        "epoch 2 step 4: AP_first 40.0  AP_ensemble 50.0",
+        "finished: best_AP 50.0",
     ]
-    assert capsys.readouterr().out.splitlines()[2] == "finished best_AP 0.5"
+    assert capsys.readouterr().out.splitlines()[2] == "finished: best_AP 50.0"
     assert logging.getLogger("semipose").handlers == []
 
 

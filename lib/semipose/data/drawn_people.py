@@ -246,6 +246,5 @@ def _write_set(root: Path, name: str, count: int, size: int, seed: int) -> None:
 
 def _labels(person: DrawnPerson) -> dict:
     keypoints = [value for x, y, v in person.keypoints.tolist() for value in (round(x, 2), round(y, 2), int(v))]
-    labeled = int(np.count_nonzero(person.keypoints[:, 2]))
-    bbox = np.round(person.bbox, 2).tolist()
+    bbox, labeled = np.round(person.bbox, 2).tolist(), int(np.count_nonzero(person.keypoints[:, 2]))
     return {"keypoints": keypoints, "num_keypoints": labeled, "bbox": bbox, "area": round(person.area, 2)}

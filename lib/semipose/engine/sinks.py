@@ -14,6 +14,9 @@ logger = logging.getLogger(__name__)
 RUN_LOGGER = "semipose"
 
 
+SHARES = ("AP", "AR", "PCK", "best_AP")
+
+
 class Sink:
     """One destination; each method may be left as it is. `optional`: a failure switches it off, the run goes on."""
 
@@ -58,10 +61,10 @@ class ConsoleSink(Sink):
             run_logger.addHandler(handler)
 
     def log_epoch(self, epoch, step, values):
-        logger.info("epoch %d step %d %s", epoch, step, _line(values))
+        logger.info("epoch %d step %d: %s", epoch, step, _scores(values))
 
     def finish(self, summary):
-        logger.info("finished %s", _line(summary))
+        logger.info("finished: %s", _scores(summary))
         for handler in self._handlers:
             logging.getLogger(RUN_LOGGER).removeHandler(handler)
             handler.close()
@@ -170,5 +173,12 @@ def _rows_until(path: Path, last_step: int):
             yield row
 
 
-def _line(values: dict) -> str:
-    return " ".join(f"{name} {value:.4g}" for name, value in values.items())
+def _scores(values: dict) -> str:
+    """Shares (AP, AR, PCK) as percent; what is not defined (-1) is left out."""
+    parts = []
+    for name, value in values.items():
+        if not name.startswith(SHARES):
+            parts.append(f"{name} {value:.4g}")
+        elif value >= 0:
+            parts.append(f"{name} {100 * value:.1f}")
+    return "  ".join(parts)
