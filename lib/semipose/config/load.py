@@ -12,10 +12,13 @@ import yaml
 from yacs.config import CfgNode
 
 from semipose.config.defaults import default_config
+from semipose.config.limits import LIMITS, describe
 from semipose.errors import ConfigError
 
 MAX_BYTES = 1_000_000
 MAX_BASES = 10
+MAX_NUMBER = 2**63
+DEFAULTS = default_config()
 
 
 def load_config(path: str | Path, flags: dict[str, object] | None = None, pairs: list[str] = ()) -> CfgNode:
@@ -37,7 +40,7 @@ def load_config(path: str | Path, flags: dict[str, object] | None = None, pairs:
     if len(pairs) % 2:
         raise ConfigError(f"command line: KEY VALUE pairs expected, {pairs[-1]!r} has no value")
     for key, text in zip(pairs[::2], pairs[1::2]):
-        _set(config, key, _parse(text), "command line")
+        _set(config, key, text, "command line")
     config.freeze()
     return config
 
@@ -67,15 +70,20 @@ def _chain(path: Path) -> list[tuple[Path, dict]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (they can blow up) in which `1e-3` is a number."""
+    """Safe YAML without aliases (they can blow up) and tags. Values stay text: their key decides what they mean."""
+
+    yaml_implicit_resolvers = {}
 
     def compose_node(self, parent, index):
-        if self.check_event(yaml.events.AliasEvent):
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed")
+        if getattr(event, "tag", None):
+            raise yaml.YAMLError(f"tags (here {event.tag}) are not allowed")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = {key for key in keys if keys.count(key) > 1}
         if twice:
             raise yaml.YAMLError(f"key {sorted(twice)[0]!r} is given twice")
@@ -88,8 +96,9 @@ def _read_yaml(path: Path) -> dict:
     try:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{_shown(str(path))}: cannot be read: {reason}") from error
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes")
     try:
@@ -106,11 +115,11 @@ def _read_yaml(path: Path) -> dict:
 def _merge(config: CfgNode, content: dict, where: str, prefix: str) -> None:
     for key, value in content.items():
         full = f"{prefix}{key}"
-        node = config.get(key) if isinstance(key, str) else None
+        node = config.get(key)
         if isinstance(node, CfgNode) and isinstance(value, dict):
             _merge(node, value, where, full + ".")
         else:
-            _set_in(config, str(key), full, value, where)
+            _set_in(config, key, full, value, where)
 
 
 def _set(config: CfgNode, full: str, value: object, where: str) -> None:
@@ -125,28 +134,39 @@ def _set(config: CfgNode, full: str, value: object, where: str) -> None:
 def _set_in(node: CfgNode, key: str, full: str, value: object, where: str, root: CfgNode | None = None) -> None:
     if key not in node:
         raise _unknown(root or node, full, where)
-    node[key] = _converted(node[key], value, full, where)
+    default = DEFAULTS
+    for part in full.split("."):
+        default = default[part]
+    node[key] = _converted(default, value, full, where)
+    _check_limits(node[key], full, where)
 
 
 def _unknown(known: CfgNode, full: str, where: str) -> ConfigError:
-    names = _all_keys(default_config())
-    close = difflib.get_close_matches(full, names, n=1, cutoff=0.6)
+    names, wanted = _all_keys(DEFAULTS), full.upper()
+    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.8) or [n for n in names if n.endswith("." + wanted)]
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
-    return ConfigError(f"{where}: unknown key {full}; {hint}")
+    if full in names:
+        hint = f"in a file write it as {full.replace('.', ': {')}: ...{'}' * full.count('.')}"
+    return ConfigError(f"{where}: unknown key {_shown(full)}; {hint}")
+
+
+def _shown(text: str) -> str:
+    """The text, so written that it stays on one line."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _all_keys(node: CfgNode, prefix: str = "") -> list[str]:
     keys = []
     for key, value in node.items():
-        keys += _all_keys(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [prefix + key]
+        keys += [prefix + key] + (_all_keys(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [])
     return keys
 
 
 def _converted(default: object, value: object, full: str, where: str) -> object:
-    """`value` in the type of `default`: an int may stand for a float, `1e-3` is a number, a tuple is a list."""
+    """`value` in the type of `default`: text is read as that type, an int may stand for a float, 0 and 1 for a bool."""
     wanted = type(default)
-    if isinstance(value, str) and wanted in (int, float):
-        value = _parse(value)
+    if isinstance(value, str) and wanted is not str:
+        value = _items(value) if wanted is list else _parse(value)
     if wanted is float and type(value) is int:
         value = float(value)
     if wanted is int and type(value) is float and value.is_integer():
@@ -155,19 +175,22 @@ def _converted(default: object, value: object, full: str, where: str) -> object:
         value = bool(value)
     if wanted is str and type(value) in (int, float):
         value = str(value)
-    if wanted is list and isinstance(value, tuple):
-        value = list(value)
-    if wanted is list and isinstance(value, str):
-        value = [value]
-    if wanted is list and isinstance(value, list) and default and isinstance(default[0], (int, float)):
-        if len(value) != len(default) and full.endswith("SIZE"):
-            raise ConfigError(f"{where}: {full}: {value!r} needs {len(default)} numbers, as in {default!r}")
-        value = [_converted(default[0], item, full, where) for item in value]
     if type(value) is not wanted or isinstance(default, CfgNode):
         raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {_wanted(default)} expected")
-    if wanted is float and value != value:
-        raise ConfigError(f"{where}: {full}: nan is not allowed; a number expected")
+    if wanted is list:
+        if full.endswith("SIZE") and len(value) != len(default):
+            raise ConfigError(f"{where}: {full}: {value!r} needs {len(default)} numbers, as in {default!r}")
+        value = [_converted(default[0] if default else "", item, full, where) for item in value]
     return value
+
+
+def _check_limits(value: object, full: str, where: str) -> None:
+    for number in value if isinstance(value, list) else [value]:
+        if type(number) not in (int, float):
+            continue
+        low, high = LIMITS[full.rpartition(".")[2]]
+        if not low <= number <= min(high, MAX_NUMBER):
+            raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {describe((low, high))} expected")
 
 
 def _wanted(default: object) -> str:
@@ -177,11 +200,20 @@ def _wanted(default: object) -> str:
 
 
 def _parse(text: str) -> object:
-    """A command-line value: true/false, a Python literal, or the text itself."""
+    """The number or truth value that a text shows; the text itself if it shows none."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return text
-    return value if isinstance(value, (int, float, str, list, tuple, bool)) else text
+    return value if isinstance(value, (int, float)) and abs(value) < MAX_NUMBER else text
+
+
+def _items(text: str) -> list:
+    """The items of `[a, b]`, each as text; any other text is the only item."""
+    try:
+        content = yaml.load(text, Loader=_Loader) if text.startswith("[") else [text]
+    except (yaml.YAMLError, RecursionError):
+        return [text]
+    return content if isinstance(content, list) else [text]

@@ -1,0 +1,447 @@
+"""Configuration files and pairs: chains, strict keys, types, ranges; every refusal is one line that names all."""
+
+import math
+
+import pytest
+
+from semipose.config import default_config, load_config, to_plain, to_yaml
+from semipose.config.limits import LIMITS
+from semipose.errors import ConfigError
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Write `text` to a YAML file and load it, with flags and pairs."""
+
+    def run(text: str | bytes = "", *pairs: str, **flags):
+        path = tmp_path / "exp.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load_config(path, flags, list(pairs))
+
+    return run
+
+
+@pytest.fixture
+def refusal(load):
+    """The message of the ConfigError, which must be one line."""
+
+    def run(text: str | bytes = "", *pairs: str) -> str:
+        with pytest.raises(ConfigError) as error:
+            load(text, *pairs)
+        message = str(error.value)
+        assert message and len(message.splitlines()) == 1 and message.isprintable()
+        assert ("command line" if pairs else "exp.yaml") in message
+        return message
+
+    return run
+
+
+# Files that build on each other
+
+
+def test_an_empty_file_gives_the_defaults(load):
+    assert to_plain(load()) == to_plain(load("# nothing\n")) == to_plain(default_config())
+
+
+def test_the_nearest_file_of_a_chain_wins_and_names_are_relative_to_the_file(tmp_path):
+    (tmp_path / "bases").mkdir()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "bases/root.yaml").write_text("SEED: 1\nNAME: root\nTRAIN: {LR: 0.1, WD: 0.2}")
+    (tmp_path / "bases/middle.yaml").write_text("_BASE_: root.yaml\nNAME: middle\nTRAIN: {LR: 0.3}")
+    (tmp_path / "runs/leaf.yaml").write_text("_BASE_: ../bases/middle.yaml\nTRAIN: {END_EPOCH: 7}")
+    config = load_config(tmp_path / "runs/leaf.yaml")
+    assert (config.SEED, config.NAME) == (1, "middle")
+    assert (config.TRAIN.LR, config.TRAIN.WD, config.TRAIN.END_EPOCH) == (0.3, 0.2, 7)
+    assert "_BASE_" not in config
+
+
+def test_flags_beat_files_and_pairs_beat_flags(load):
+    config = load("SEED: 1\nNAME: file\nTRAIN: {LR: 0.1}", "SEED", "3", SEED=2, NAME="flag")
+    assert (config.SEED, config.NAME, config.TRAIN.LR) == (3, "flag", 0.1)
+
+
+@pytest.mark.parametrize("text", ["_BASE_: exp.yaml", "_BASE_: other.yaml"])
+def test_a_circle_is_refused(refusal, tmp_path, text):
+    (tmp_path / "other.yaml").write_text("_BASE_: exp.yaml")
+    assert "circle" in refusal(text)
+
+
+def test_a_fault_in_a_base_names_the_base(load, tmp_path):
+    (tmp_path / "base.yaml").write_text("TRAIN: {LRR: 1}")
+    with pytest.raises(ConfigError, match=r"base\.yaml: unknown key TRAIN\.LRR"):
+        load("_BASE_: base.yaml")
+
+
+@pytest.mark.parametrize("name", ["nowhere.yaml", '"a\\0.yaml"', "base.py", "folder.yaml", "x" * 5000 + ".yaml"])
+def test_bases_that_cannot_be_read(load, tmp_path, name):
+    (tmp_path / "base.py").write_text("raise SystemExit")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(ConfigError) as error:
+        load(f"_BASE_: {name}")
+    assert str(error.value).isprintable()
+
+
+@pytest.mark.parametrize("base", ["[a.yaml]", "{a: b}"])
+def test_a_base_that_is_no_name(refusal, base):
+    assert "_BASE_" in refusal(f"_BASE_: {base}")
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "hint"),
+    [
+        ("TRAIN: {LRR: 1}", "TRAIN.LRR", "did you mean TRAIN.LR?"),
+        ("TRIAN: {LR: 1}", "TRIAN", "did you mean TRAIN?"),
+        ("DATASETS: {ROOT: x}", "DATASETS", "did you mean DATASET?"),
+        ("AUGMENT: {HARD: {COLOUR: 1}}", "AUGMENT.HARD.COLOUR", "did you mean AUGMENT.HARD.COLOR?"),
+        ("train: {lr: 1}", "train", "did you mean TRAIN?"),
+        ("Zebra: 1", "Zebra", "known here: ALGORITHM"),
+        ("MODEL: {zzz: 1}", "MODEL.zzz", "known here: BACKBONE, CHANNELS_LAST"),
+        ("1: 2", "1", "known here"),
+        ("TRAIN.LR: 0.1", "TRAIN.LR", "TRAIN: {LR: ...}"),
+        ('"a\\nb": 1', "a\\nb", "known here"),
+        ("DATASET: {_BASE_: x.yaml}", "DATASET._BASE_", "known here"),
+    ],
+)
+def test_unknown_keys_in_a_file(refusal, text, key, hint):
+    message = refusal(text)
+    assert f"unknown key {key};" in message.replace("'", "") and hint in message
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("TRAIN.LRR", "did you mean TRAIN.LR?"),
+        ("train.lr", "did you mean TRAIN.LR?"),
+        ("LR", "did you mean TRAIN.LR?"),
+        ("TRAIN.LR.X", "did you mean TRAIN.LR?"),
+        ("NOWHERE.AT.ALL", "known here: ALGORITHM"),
+        ("", "known here: ALGORITHM"),
+        (".", "known here: ALGORITHM"),
+    ],
+)
+def test_unknown_keys_on_the_command_line(refusal, key, hint):
+    message = refusal("", key, "1")
+    assert f"command line: unknown key {key}" in message.replace("'", "") and hint in message
+
+
+def test_a_key_without_value(refusal):
+    assert "'TRAIN.LR' has no value" in refusal("", "SEED", "1", "TRAIN.LR")
+
+
+@pytest.mark.parametrize("text", ["MODEL: 3", "MODEL:", "MODEL: [1]", "AUGMENT: {EASY: strong}"])
+def test_a_section_is_no_value(refusal, text):
+    assert "a section with" in refusal(text)
+
+
+def test_a_section_cannot_be_set_by_a_pair(refusal):
+    assert "MODEL" in refusal("", "MODEL", "resnet18") and "section" in refusal("", "MODEL", "resnet18")
+
+
+def test_a_value_is_no_section(refusal):
+    assert "TRAIN.LR: {'A': '1'}" in refusal("TRAIN: {LR: {A: 1}}")
+
+
+# Values: the same words mean the same in a file and on the command line
+
+
+@pytest.fixture(params=["file", "pair"])
+def value_of(request, load):
+    """The value of `key` after it was set to the words `text`, in a file or by a pair."""
+
+    def run(key: str, text: str):
+        section, _, name = key.rpartition(".")
+        in_file = f"{section}: {{{name}: {text}}}" if section else f"{key}: {text}"
+        config = load(in_file) if request.param == "file" else load("", key, text)
+        node = config[section] if section else config
+        return node[name]
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("1e-3", 0.001), ("5E-4", 0.0005), ("1", 1.0), ("0", 0.0), ("0.25", 0.25), (".5", 0.5), ("2.", 2.0)],
+)
+def test_numbers_for_a_float_key(value_of, text, number):
+    value = value_of("TRAIN.LR", text)
+    assert type(value) is float and value == number
+
+
+@pytest.mark.parametrize(("text", "number"), [("4", 4), ("0", 0), ("3.0", 3), ("1e2", 100), ("1_000", 1000)])
+def test_numbers_for_a_whole_key(value_of, text, number):
+    value = value_of("WORKERS", text)
+    assert type(value) is int and value == number
+
+
+@pytest.mark.parametrize(
+    ("text", "truth"),
+    [("true", True), ("True", True), ("TRUE", True), ("1", True), ("false", False), ("False", False), ("0", False)],
+)
+def test_truth_values(value_of, text, truth):
+    assert value_of("USE_EMA", text) is truth
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "007", "1e3", "1.50", "0x10", "1_000", "true", "off", "null", "2020-01-01", "12:30", "None", "a b"]
+)
+def test_text_keys_keep_their_text(value_of, text):
+    """A run named 1e3 is not named 1000.0, and GPU 0 is "0"."""
+    assert value_of("NAME", text) == text
+    assert value_of("GPUS", text) == text
+
+
+def test_empty_text(load):
+    assert load("", "MODEL.PRETRAINED", "").MODEL.PRETRAINED == ""
+    assert load("MODEL: {PRETRAINED: imagenet}", "MODEL.PRETRAINED", "").MODEL.PRETRAINED == ""
+    assert load("MODEL: {PRETRAINED: ''}").MODEL.PRETRAINED == ""
+
+
+@pytest.mark.parametrize("text", ["[20, 25]", "[20,25]"])
+def test_lists_of_numbers(value_of, text):
+    assert value_of("TRAIN.LR_STEP", text) == [20, 25]
+
+
+def test_lists_of_other_length(value_of):
+    assert value_of("TRAIN.LR_STEP", "[1, 2, 3]") == [1, 2, 3]
+    assert value_of("TRAIN.LR_STEP", "[]") == []
+    assert value_of("TRAIN.LR_STEP", "5") == [5]
+
+
+def test_an_empty_list_in_a_base_does_not_forget_what_the_items_are(load, tmp_path):
+    (tmp_path / "base.yaml").write_text("TRAIN: {LR_STEP: []}\nDATASET: {TRAIN_UNSUP_SET: [a]}")
+    config = load("_BASE_: base.yaml\nTRAIN: {LR_STEP: [5]}\nDATASET: {TRAIN_UNSUP_SET: []}")
+    assert config.TRAIN.LR_STEP == [5] and config.DATASET.TRAIN_UNSUP_SET == []
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_flags_are_checked_like_pairs(load, value):
+    with pytest.raises(ConfigError, match=r"command line: WEIGHT\.LOSS_POSE: .* at least 0"):
+        load(**{"WEIGHT.LOSS_POSE": value})
+
+
+def test_items_are_converted(load):
+    sizes = load("AUGMENT: {CUTOUT: {HALF_SIZE: [5, 1e1]}}").AUGMENT.CUTOUT.HALF_SIZE
+    assert sizes == [5.0, 10.0] and all(type(size) is float for size in sizes)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("unlabeled", ["unlabeled"]),
+        ("[a, b]", ["a", "b"]),
+        ("['a', \"b\"]", ["a", "b"]),
+        ("[2017, 007]", ["2017", "007"]),
+        ("2017", ["2017"]),
+        ("[]", []),
+    ],
+)
+def test_lists_of_names(value_of, text, names):
+    assert value_of("DATASET.TRAIN_UNSUP_SET", text) == names
+
+
+def test_zero_is_zero(load):
+    config = load("WEIGHT: {LOSS_CONS: 0}", "WEIGHT.LOSS_POSE", "0", USE_EMA=0)
+    assert (config.WEIGHT.LOSS_POSE, config.WEIGHT.LOSS_CONS, config.USE_EMA) == (0.0, 0.0, False)
+    flags = {"WEIGHT.LOSS_POSE": 0.0, "WEIGHT.LOSS_CONS": 0, "SEED": 0}
+    config = load("SEED: 5", **flags)
+    assert (config.WEIGHT.LOSS_POSE, config.WEIGHT.LOSS_CONS, config.SEED) == (0.0, 0.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "wanted"),
+    [
+        ("TRAIN.LR", "fast", "a number"),
+        ("TRAIN.LR", "true", "a number"),
+        ("TRAIN.LR", "[0.1]", "a number"),
+        ("TRAIN.LR", "", "a number"),
+        ("TRAIN.LR", "nan", "a number"),
+        ("TRAIN.LR", "inf", "a number"),
+        ("TRAIN.LR", "1e999", "a number"),
+        ("TRAIN.LR", "1" + "0" * 400, "a number"),
+        ("WORKERS", "1" + "0" * 400, "a whole number"),
+        ("TRAIN.LR", "1+1", "a number"),
+        ("TRAIN.LR", "__import__('os')", "a number"),
+        ("TRAIN.LR", "(" * 300, "a number"),
+        ("WORKERS", "2.5", "a whole number"),
+        ("WORKERS", "two", "a whole number"),
+        ("WORKERS", "false", "a whole number"),
+        ("WORKERS", "9" * 5000, "a whole number"),
+        ("USE_EMA", "2", "true or false"),
+        ("USE_EMA", "yes", "true or false"),
+        ("MODEL.IMAGE_SIZE", "[64]", "needs 2 numbers"),
+        ("MODEL.IMAGE_SIZE", "[64, 64, 3]", "needs 2 numbers"),
+        ("MODEL.IMAGE_SIZE", "64", "needs 2 numbers"),
+        ("MODEL.HEATMAP_SIZE", "[16, wide]", "a whole number"),
+        ("MODEL.HEATMAP_SIZE", "[16, 16.5]", "a whole number"),
+        ("AUGMENT.CUTOUT.HALF_SIZE", "[1.0]", "needs 2 numbers"),
+        ("TRAIN.LR_STEP", "[1, [2]]", "a whole number"),
+        ("TRAIN.LR_STEP", "[1, true]", "a whole number"),
+        ("DATASET.TRAIN_UNSUP_SET", "[[a]]", "text"),
+        ("DATASET.TRAIN_UNSUP_SET", "[{a: b}]", "text"),
+    ],
+)
+def test_wrong_types_on_the_command_line(refusal, key, text, wanted):
+    message = refusal("", key, text)
+    assert f"{key}: " in message and wanted in message
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "wanted"),
+    [
+        ("TRAIN: {LR: fast}", "TRAIN.LR: 'fast'", "a number (default 0.001)"),
+        ("TRAIN: {LR: .inf}", "TRAIN.LR: '.inf'", "a number"),
+        ("TRAIN: {LR: .nan}", "TRAIN.LR: '.nan'", "a number"),
+        ("TRAIN: {LR: }", "TRAIN.LR: ''", "a number"),
+        ("SEED: 2001-01-01", "SEED: '2001-01-01'", "a whole number"),
+        ("NAME: [a]", "NAME: ['a']", "text"),
+        ("NAME: {a: b}", "NAME: {'a': 'b'}", "text"),
+        ("USE_EMA: on", "USE_EMA: 'on'", "true or false"),
+        ("WORKERS: 010", "WORKERS: '010'", "a whole number"),
+        ("MODEL: {IMAGE_SIZE: {w: 1}}", "MODEL.IMAGE_SIZE", "a list"),
+    ],
+)
+def test_wrong_types_in_a_file(refusal, text, key, wanted):
+    message = refusal(text)
+    assert key in message and wanted in message
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "allowed"),
+    [
+        ("WORKERS", "-1", "at least 0"),
+        ("SEED", "-1", "from 0 to 4294967295"),
+        ("TRAIN.BATCH_SIZE", "0", "at least 1"),
+        ("TEST.BATCH_SIZE", "0", "at least 1"),
+        ("DATASET.TRAIN_LEN", "-3", "at least 0"),
+        ("DATASET.CROP_MARGIN", "0.5", "at least 1"),
+        ("MODEL.IMAGE_SIZE", "[64, 0]", "at least 1"),
+        ("AUGMENT.HARD.FLIP", "1.5", "from 0 to 1"),
+        ("EMA_DECAY", "-0.1", "from 0 to 1"),
+    ],
+)
+def test_values_out_of_range(refusal, key, text, allowed):
+    message = refusal("", key, text)
+    assert f"command line: {key}: " in message and allowed in message
+
+
+def leaves(tree: dict, prefix: str = ""):
+    for key, value in tree.items():
+        yield from leaves(value, f"{prefix}{key}.") if isinstance(value, dict) else [(prefix + key, value)]
+
+
+def test_every_number_has_limits_that_hold_its_default():
+    numbers = {}
+    for key, value in leaves(to_plain(default_config())):
+        items = value if isinstance(value, list) else [value]
+        if any(type(item) in (int, float) for item in items):
+            numbers.setdefault(key.rpartition(".")[2], []).extend(items)
+    assert numbers.keys() == LIMITS.keys()
+    for name, items in numbers.items():
+        low, high = LIMITS[name]
+        assert all(low <= item <= high for item in items), name
+        assert low > -math.inf
+
+
+# Hostile and broken files
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NAME: !!python/object/apply:os.system ['touch {marker}']",
+        "!!python/object/apply:os.system ['touch {marker}']",
+        "NAME: !!python/name:os.system",
+        "NAME: !!python/object/new:os.system ['touch {marker}']",
+    ],
+)
+def test_python_tags_are_refused_without_running(refusal, tmp_path, text):
+    marker = tmp_path / "marker"
+    assert "tag" in refusal(text.replace("{marker}", str(marker)))
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NAME: !!bool maybe",
+        "WORKERS: !!int ''",
+        "TRAIN: {LR: !!float ''}",
+        "NAME: !!timestamp foo",
+        "NAME: !!map [1, 2]",
+        "NAME: !!binary aGk=",
+        "NAME: !mine x",
+        "? []\n: 1\n? []\n: 2\n",
+        "? {a: b}\n: 1\n",
+        "NAME: a\nNAME: b",
+        "TRAIN: {LR: 1, LR: 2}",
+        "A: &x [1]\nB: *x",
+        "<<: {NAME: a}",
+        "{",
+        "NAME: a: b",
+        "\tNAME: a",
+        "[" * 5000,
+        "[1, 2]",
+        "3",
+        "NAME",
+        "NAME: a\n---\nNAME: b",
+        b"\xff\xfe\x00",
+        b"NAME: \x00",
+        b"NAME: \xe9",
+    ],
+)
+def test_files_that_are_no_configuration(refusal, text):
+    refusal(text)
+
+
+def test_an_alias_bomb_costs_nothing(refusal):
+    lines = ["A0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"A{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
+    assert "aliases" in refusal("\n".join(lines))
+
+
+def test_a_megabyte_is_the_limit(load, refusal):
+    assert load(b"#" * 1_000_000).SEED == 0
+    assert "1000000 bytes" in refusal(b"#" * 1_000_001)
+
+
+@pytest.mark.parametrize("name", ["exp.py", "exp.yaml.py", "exp", "exp.json"])
+def test_only_yaml_files(tmp_path, name):
+    (tmp_path / name).write_text("raise SystemExit")
+    with pytest.raises(ConfigError, match="yaml"):
+        load_config(tmp_path / name)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read: No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+# What comes out
+
+
+def test_the_merged_configuration_can_be_saved_and_loaded_again(load, tmp_path):
+    names = ["1e3", "007", "true", "off", "null", "~", "2020-01-01", "'", '"', "a: b", "#", "ünï", "[x", ""]
+    for name in names:
+        config = load("TRAIN: {LR: 1e-5, LR_STEP: []}\nUSE_EMA: false\nMODEL: {SIGMA: 1.7}", "NAME", name)
+        saved = tmp_path / "saved.yaml"
+        saved.write_text(to_yaml(config), encoding="utf-8")
+        again = load_config(saved)
+        assert to_plain(again) == to_plain(config) and to_yaml(again) == to_yaml(config)
+        assert [type(v) for _, v in leaves(to_plain(again))] == [type(v) for _, v in leaves(to_plain(config))]
+
+
+def test_the_configuration_is_frozen(load):
+    config = load()
+    with pytest.raises(AttributeError):
+        config.SEED = 3
+    with pytest.raises(AttributeError):
+        config.AUGMENT.HARD.FLIP = 0.1
+
+
+def test_loading_does_not_change_the_defaults(load):
+    before = to_plain(default_config())
+    load("SEED: 9\nDATASET: {TRAIN_UNSUP_SET: [a]}", "MODEL.IMAGE_SIZE", "[64, 64]")
+    assert to_plain(default_config()) == before
