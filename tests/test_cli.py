@@ -240,3 +240,9 @@ def test_scripts_answer_help_and_usage_errors(script):
     assert answer.returncode == 0 and "--cfg" in answer.stdout
     wrong = subprocess.run([sys.executable, path, "--nonsense"], capture_output=True, text=True)
     assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("pair", ["SEED -1", "TRAIN.BATCH_SIZE 0", "TRAIN.END_EPOCH 0", "WEIGHT.LOSS_CONS -0.5"])
+def test_numbers_that_are_too_small(call, pair):
+    key, value = pair.split()
+    refused(call("train", key, value), key, value, "expected")

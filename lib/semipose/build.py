@@ -152,8 +152,6 @@ def build_recipe(config: CfgNode, network: PoseNetwork, total_steps: int) -> Rec
     """Codec, views, weights and schedules; raises ConfigError where nothing would be learned."""
     weights = LossWeights(pose=config.WEIGHT.LOSS_POSE, cons=config.WEIGHT.LOSS_CONS)
     start = config.TRAIN.UNSUP_START
-    if weights.pose < 0 or weights.cons < 0:
-        raise ConfigError(f"WEIGHT: a loss weight is negative: {weights}")
     if weights.pose == 0 and (weights.cons == 0 or start > 0 or not algorithm_type(config).uses_unlabeled):
         raise ConfigError("WEIGHT.LOSS_POSE is 0 and no other loss is active from the first step on")
     codec = build_codec(config)

@@ -1,4 +1,4 @@
-"""Validation: perfect heatmaps score 1, in image coordinates, whatever the box, the flip test and the network's number."""
+"""Validation: perfect heatmaps score 1, in image pixels, for any shape, with the flip test and for several networks."""
 
 import numpy as np
 import pytest

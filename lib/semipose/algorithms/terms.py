@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from semipose.algorithms.algorithm import LossWeights, Recipe
+from semipose.algorithms.algorithm import Recipe
 from semipose.augment.views import StepViews
 from semipose.codecs import HeatmapCodec
 from semipose.geometry.view import View
@@ -100,9 +100,3 @@ def keypoint_loss(codec: HeatmapCodec, output: Tensor, target: Tensor, weights: 
 def total(terms: dict[str, Tensor]) -> Tensor:
     """Sum of the terms of a step."""
     return torch.stack(list(terms.values())).sum()
-
-
-__all__ = [
-    "LabeledTarget", "LossWeights", "StepData", "forward_together", "keypoint_loss", "make_views", "student_terms",
-    "teach", "total",
-]  # fmt: skip

@@ -67,7 +67,7 @@ def _grey(images: Tensor) -> Tensor:
 
 
 def _blend(images: Tensor, other: Tensor, level: Tensor) -> Tensor:
-    """`other` at level -1, unchanged at 0, pushed away from `other` at 1."""
+    """Near `other` at level -1, unchanged at 0, pushed away from `other` at 1."""
     return other + (images - other) * (1 + 0.9 * level)
 
 
@@ -97,12 +97,14 @@ def _posterize(images: Tensor, level: Tensor) -> Tensor:
 
 
 def _solarize(images: Tensor, level: Tensor) -> Tensor:
-    return torch.where(images >= 1 - level.abs(), 1 - images, images)
+    return torch.where(images > 1 - level.abs(), 1 - images, images)
 
 
 def _autocontrast(images: Tensor, level: Tensor) -> Tensor:
     low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
-    return (images - low) / (high - low).clamp_min(1e-3)
+    # a flat channel has nothing to stretch; it would turn black
+    stretched = torch.where(high - low > 1e-3, (images - low) / (high - low).clamp_min(1e-3), images)
+    return images + level.abs() * (stretched - images)
 
 
 OPERATIONS = (

@@ -112,11 +112,11 @@ def _window(heatmaps: Tensor, peak: Tensor, radius: int) -> Tensor:
 
 
 def _quarter_step(heatmaps: Tensor, peak: Tensor) -> Tensor:
-    """A quarter pixel towards the higher neighbour; none at the border (as the reference decodes)."""
+    """A quarter pixel towards the higher neighbour; none at the border or at 1, as the reference decodes (HRNet)."""
     w = _window(heatmaps, peak, 1)
     step = 0.25 * torch.stack([w[..., 1, 2] - w[..., 1, 0], w[..., 2, 1] - w[..., 0, 1]], -1).sign()
     size = torch.tensor([heatmaps.shape[-1], heatmaps.shape[-2]], device=heatmaps.device)
-    return step * ((peak > 0) & (peak < size - 1)).all(-1, keepdim=True)
+    return step * ((peak > 1) & (peak < size - 1)).all(-1, keepdim=True)
 
 
 def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:

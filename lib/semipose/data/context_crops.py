@@ -6,7 +6,7 @@ Views are made from these crops on the training device, so a crop can be cached:
 import cv2
 import numpy as np
 
-from semipose.data.images import read_image
+from semipose.data.images import read_image, shrink
 from semipose.geometry.boxes import box_to_region, crop_to_image
 from semipose.structures import Persons
 
@@ -33,7 +33,9 @@ class ContextCrops:
         self.size = tuple(n + 2 * round(n * (margin - 1) / 2) for n in size)
         centres, sizes = box_to_region(persons.boxes, size[0] / size[1], padding)
         self.to_image = crop_to_image(centres, sizes, self.size, size).astype(np.float32)
-        self._reduction = self._image_reductions()
+        self._reduction = _reductions(self.to_image[:, 0, 0])
+        self._image_reduction = np.full(len(persons.image_paths), max(REDUCTIONS))
+        np.minimum.at(self._image_reduction, persons.image_index, self._reduction)
         self._by_image = np.argsort(persons.image_index, kind="stable")
         self._image_start = np.searchsorted(
             persons.image_index[self._by_image], np.arange(len(persons.image_paths) + 1)
@@ -53,22 +55,25 @@ class ContextCrops:
         Raises:
             DataError: the image cannot be read.
         """
-        reduction = int(self._reduction[self.persons.image_index[rows[0]]])
-        image = read_image(self.persons.path(rows[0]), reduction)
+        # the same for all calls, so that crops do not depend on who else is asked for
+        decoded = int(self._image_reduction[self.persons.image_index[rows[0]]])
+        images = {decoded: read_image(self.persons.path(rows[0]), decoded)}
         crops = np.empty((len(rows), 3, self.size[1], self.size[0]), dtype=np.uint8)
         for crop, row in zip(crops, rows):
+            reduction = int(self._reduction[row])
+            if reduction not in images:
+                images[reduction] = shrink(images[decoded], reduction // decoded)
             matrix = self.to_image[row].astype(np.float64)
             matrix[:, 2] = (matrix[:, 2] + 0.5) / reduction - 0.5
             matrix[:, :2] /= reduction
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            crop[:] = cv2.warpAffine(image, matrix, self.size, flags=flags).transpose(2, 0, 1)
+            crop[:] = cv2.warpAffine(images[reduction], matrix, self.size, flags=flags).transpose(2, 0, 1)
         return crops
 
-    def _image_reductions(self) -> np.ndarray:
-        """Per image, the largest decoder reduction that still has a pixel for each crop pixel of all its persons."""
-        scale = np.full(len(self.persons.image_paths), np.inf)
-        np.minimum.at(scale, self.persons.image_index, self.to_image[:, 0, 0])
-        reduction = np.ones(len(scale), dtype=np.int8)
-        for step in sorted(REDUCTIONS):
-            reduction[scale >= step] = step
-        return reduction
+
+def _reductions(scales: np.ndarray) -> np.ndarray:
+    """The largest reductions that leave an image pixel per crop pixel; `scales` in image pixels per crop pixel."""
+    reduction = np.ones(len(scales), dtype=np.int64)
+    for step in sorted(REDUCTIONS):
+        reduction[scales >= step] = step
+    return reduction

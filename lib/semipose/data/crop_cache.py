@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from semipose.data.context_crops import ContextCrops
-from semipose.errors import ConfigError, DataError
+from semipose.errors import ConfigError, write_error
 
 CACHES = ("none", "ram", "disk")
-EMPTY, FILLED, BROKEN = 0, 1, 2
+EMPTY, FILLED = 0, 1
+SHARED_MEMORY = "/dev/shm"  # where Linux keeps it
+FORMAT = 1  # of the stored crops; raise it when their pixels change
 
 
 class DirectCrops:
@@ -31,10 +33,12 @@ class CachedCrops:
     """Keeps crops in shared RAM (`folder` is None) or in memory-mapped files.
 
     An image is decoded when its first person is asked for, and then all its persons are cropped. Several workers may
-    fill the cache at once: they write the same bytes, and a row counts as filled only after it was written.
+    fill the cache at once: they write the same bytes, and a row counts as filled only after it was written. An image
+    that cannot be read is tried again each time.
 
     Raises:
         ConfigError: the crops do not fit into memory or on the disk.
+        SemiposeError: the folder cannot be written.
     """
 
     def __init__(self, crops: ContextCrops, folder: Path | None):
@@ -47,27 +51,23 @@ class CachedCrops:
             self._pixels = torch.empty(self._shape, dtype=torch.uint8).share_memory_()
             self._state = torch.zeros(len(crops), dtype=torch.uint8).share_memory_()
         else:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            if not (self._folder / "pixels").exists():
-                _check_room("disk", needed, shutil.disk_usage(self._folder).free)
-            self._open_files()
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                if not (self._folder / "pixels").exists():
+                    _check_room("disk", needed, shutil.disk_usage(self._folder).free)
+                self._open_files()
+            except OSError as error:
+                raise write_error(error, self._folder) from error
 
     def fetch(self, row: int, out: Tensor) -> None:
         """Write the crop of person `row` into `out` (3, H, W) uint8. Raises DataError if its image is broken."""
         if self._state[row] == EMPTY:
             self._fill(row)
-        if self._state[row] == BROKEN:
-            self.crops.cut([row])  # raises again, naming file and reason; a file that was mended works
         out.copy_(self._pixels[row])
 
     def _fill(self, row: int) -> None:
         rows = self.crops.on_same_image(row)
-        try:
-            pixels = torch.from_numpy(self.crops.cut(rows))
-        except DataError:
-            self._state[row] = BROKEN
-            raise
-        self._pixels[rows] = pixels
+        self._pixels[rows] = torch.from_numpy(self.crops.cut(rows))
         self._state[rows] = FILLED
 
     def _open_files(self) -> None:
@@ -104,13 +104,13 @@ def _map_file(path: Path, shape: tuple[int, ...]) -> Tensor:
 
 def _source_key(crops: ContextCrops) -> str:
     """Changes with any image file (name, size, time) and with the geometry of any crop."""
-    digest = hashlib.sha256(repr(crops.size).encode())
+    digest = hashlib.sha256(repr((FORMAT, crops.size)).encode())
     for path in crops.persons.image_paths:
         try:
             facts = os.stat(path)
-            digest.update(f"{path}|{facts.st_size}|{facts.st_mtime_ns}\n".encode())
+            digest.update(os.fsencode(f"{path}|{facts.st_size}|{facts.st_mtime_ns}\n"))
         except OSError:
-            digest.update(f"{path}|missing\n".encode())
+            digest.update(os.fsencode(f"{path}|missing\n"))
     digest.update(np.ascontiguousarray(crops.persons.image_index).tobytes())
     digest.update(crops.to_image.tobytes())
     return digest.hexdigest()[:16]
@@ -125,10 +125,9 @@ def _check_room(kind: str, needed: int, free: int) -> None:
 
 
 def _free_memory() -> int:
-    if hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        reclaimable = 0
-        if os.path.exists("/proc/meminfo"):
-            lines = Path("/proc/meminfo").read_text().splitlines()
-            reclaimable = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-        return max(reclaimable, os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return 2**63
+    """Bytes that shared memory may still take; in a container that is often far less than the machine has."""
+    free = 2**63
+    if os.path.exists("/proc/meminfo"):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    return min(free, shutil.disk_usage(SHARED_MEMORY).free) if os.path.isdir(SHARED_MEMORY) else free

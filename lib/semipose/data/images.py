@@ -54,7 +54,7 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
         fault = "is not an image" if _header_size(io.BytesIO(data)) is None else "is truncated or damaged"
         raise _fault(path, fault)
     image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return image if decoder_reduces or reduce == 1 else _shrink(image, reduce)
+    return image if decoder_reduces or reduce == 1 else shrink(image, reduce)
 
 
 def image_size(path: str) -> tuple[int, int]:
@@ -66,7 +66,8 @@ def image_size(path: str) -> tuple[int, int]:
     return size
 
 
-def _shrink(image: np.ndarray, reduce: int) -> np.ndarray:
+def shrink(image: np.ndarray, reduce: int) -> np.ndarray:
+    """`image` averaged down by exactly 1/reduce, width and height rounded up."""
     # OpenCV rounds the size of other formats down, which changes the scale and so moves the keypoints
     height, width = image.shape[:2]
     image = cv2.copyMakeBorder(image, 0, -height % reduce, 0, -width % reduce, cv2.BORDER_REPLICATE)

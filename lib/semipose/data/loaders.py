@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.samplers import PassSampler, ReplacementSampler
+from semipose.errors import DataError
 from semipose.structures import PairBatch, PoseBatch
 
 WORKER_TIMEOUT_S = 300
@@ -34,7 +35,7 @@ class PairLoader:
         labeled, unlabeled: the data sets; `unlabeled` may be None.
         batch_sizes: (labelled, unlabelled).
         steps: batches of an epoch; 0 = one pass.
-        seed: any int.
+        seed: 0 or more.
         workers: worker processes of each side.
         worker_init: called in each worker.
     """
@@ -57,15 +58,22 @@ class PairLoader:
         return len(self._samplers[-1])
 
     def batches(self, number: int, start: int = 0) -> Iterator[PairBatch]:
-        """The batches of pass `number`, from batch `start` on."""
+        """The batches of pass `number`, from batch `start` on. Raises DataError if no image can be read."""
         for sampler in self._samplers:
             sampler.set_pass(number, start)
         if len(self._loaders) == 1:
             for labeled in self._loaders[0]:
-                yield PairBatch(labeled)
+                yield PairBatch(_filled(labeled))
             return
         for labeled, unlabeled in zip(*self._loaders, strict=True):
-            yield PairBatch(labeled, unlabeled.without_labels())
+            yield PairBatch(_filled(labeled), _filled(unlabeled).without_labels())
+
+
+def _filled(batch: PoseBatch) -> PoseBatch:
+    # raised here, as an error from a worker comes with its whole traceback in the message
+    if not len(batch):
+        raise DataError(f"no image of the training set can be read; the last fault: {batch.faults[-1]}")
+    return batch
 
 
 def evaluation_loader(

@@ -16,7 +16,7 @@ class PersonDataset:
         source: of the crops.
         keypoint_weights: (K,) loss weight of each keypoint.
         on_fault: "replace" takes the next readable person instead of one whose image is broken (training);
-            "omit" leaves that person out (evaluation). Either way the batch's `faults` name it.
+            "omit" leaves that person out (evaluation). Either way the batch's `faults` name the image.
     """
 
     def __init__(self, source: DirectCrops | CachedCrops, keypoint_weights: list[float], on_fault: str):
@@ -36,14 +36,16 @@ class PersonDataset:
         return self.__getitems__([row])
 
     def __getitems__(self, rows: list[int]) -> PoseBatch:
-        """The persons of `rows`. Raises DataError if none of the source's images can be read."""
+        """The persons of `rows`; with "replace" as many, or none if no image of the source can be read."""
         width, height = self.source.crops.size
         images = torch.empty((len(rows), 3, height, width), dtype=torch.uint8)
         kept, faults = [], []
         for row in rows:
-            row = self._fetch(row, images[len(kept)], faults)
-            if row is not None:
-                kept.append(row)
+            found = self._fetch(row, images[len(kept)], faults)
+            if found is not None:
+                kept.append(found)
+            elif self.on_fault == "replace":
+                break
         index = torch.tensor(kept, dtype=torch.int64)
         return PoseBatch(
             images[: len(kept)], self._keypoints[index], self._weights[index], self._to_image[index], index,
@@ -51,13 +53,11 @@ class PersonDataset:
         )  # fmt: skip
 
     def _fetch(self, row: int, out: torch.Tensor, faults: list[str]) -> int | None:
-        for attempt in range(len(self)):
-            candidate = (row + attempt) % len(self)
+        attempts = len(self) if self.on_fault == "replace" else 1
+        for candidate in ((row + attempt) % len(self) for attempt in range(attempts)):
             try:
                 self.source.fetch(candidate, out)
                 return candidate
             except DataError as error:
-                faults.append(f"{error} (person {self.persons.ids[candidate]})")
-                if self.on_fault == "omit":
-                    return None
-        raise DataError(f"none of the {len(self)} persons has a readable image; the last fault: {faults[-1]}")
+                faults.append(str(error))
+        return None

@@ -45,27 +45,25 @@ def report_data(labeled: Persons, unlabeled: Persons | None, validation: Persons
         raise DataError("the validation set has no person (see DATASET.TEST_SET)")
     if unlabeled is not None and not len(unlabeled):
         raise DataError("the unlabelled set has no person (see DATASET.TRAIN_UNSUP_SET)")
-    held_out = _used_paths(validation)
-    for name, persons in (("labelled", labeled), ("unlabelled", unlabeled)):
-        if persons is not None:
-            _refuse_leak(name, _used_paths(persons), held_out)
+    pool = labeled.take([]) if unlabeled is None else unlabeled
+    taught, seen, held_out = _files(labeled), _files(pool), set(_files(validation).values())
+    _refuse_leak("labelled", set(taught.values()), held_out)
+    _refuse_leak("unlabelled", set(seen.values()), held_out)
     return DataReport(
-        len(labeled), len(_used_paths(labeled)),
-        len(unlabeled) if unlabeled is not None else 0, len(_used_paths(unlabeled)) if unlabeled is not None else 0,
-        _shared_persons(labeled, unlabeled) if unlabeled is not None else 0,
-        len(validation), len(held_out),
+        len(labeled), len(set(taught.values())), len(pool), len(set(seen.values())),
+        len(_keys(labeled, taught) & _keys(pool, seen)), len(validation), len(held_out),
     )  # fmt: skip
 
 
-def _used_paths(persons: Persons) -> set[str]:
-    return {os.path.realpath(path) for path in persons.image_paths[np.unique(persons.image_index)]}
+def _files(persons: Persons) -> dict[int, str]:
+    """The file of each image that has a person, by the image's row; links are followed."""
+    return {row: os.path.realpath(persons.image_paths[row]) for row in np.unique(persons.image_index).tolist()}
 
 
-def _shared_persons(labeled: Persons, unlabeled: Persons) -> int:
-    def keys(persons: Persons) -> set:
-        return {(persons.path(row), tuple(persons.boxes[row].tolist())) for row in range(len(persons))}
-
-    return len(keys(labeled) & keys(unlabeled))
+def _keys(persons: Persons, files: dict[int, str]) -> set:
+    """What tells one person from another: file and box."""
+    images, boxes = persons.image_index.tolist(), persons.boxes.tolist()
+    return {(files[image], tuple(box)) for image, box in zip(images, boxes)}
 
 
 def _refuse_leak(name: str, training: set[str], held_out: set[str]) -> None:
@@ -77,9 +75,18 @@ def _refuse_leak(name: str, training: set[str], held_out: set[str]) -> None:
 
 def _copies(training: set[str], held_out: set[str]) -> list[str]:
     """Validation files that lie in a training folder as a copy: same name, same size, same content."""
-    by_name = {os.path.basename(path): path for path in training}
-    twins = [(path, by_name[os.path.basename(path)]) for path in held_out if os.path.basename(path) in by_name]
-    return sorted(a for a, b in twins if _size(a) == _size(b) is not None and _digest(a) == _digest(b))
+    names = {os.path.basename(path) for path in training} & {os.path.basename(path) for path in held_out}
+    by_name_and_size = {}
+    for path in training:
+        if os.path.basename(path) in names:
+            by_name_and_size.setdefault((os.path.basename(path), _size(path)), []).append(path)
+    return sorted(path for path in held_out if _has_copy(path, by_name_and_size))
+
+
+def _has_copy(path: str, by_name_and_size: dict[tuple, list[str]]) -> bool:
+    size = _size(path)
+    twins = by_name_and_size.get((os.path.basename(path), size), ())
+    return size is not None and any(_digest(path) == _digest(twin) for twin in twins)
 
 
 def _size(path: str) -> int | None:

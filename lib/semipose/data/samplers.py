@@ -15,7 +15,7 @@ class PassSampler:
         length: number of rows.
         batch_size: rows in a batch; the last one of a pass may be smaller when `steps` is 0.
         steps: batches in a pass, 0 = one pass over the rows.
-        seed: any int.
+        seed: 0 or more.
     """
 
     def __init__(self, length: int, batch_size: int, steps: int, seed: int):

@@ -12,8 +12,6 @@ from semipose.errors import write_error
 logger = logging.getLogger(__name__)
 
 RUN_LOGGER = "semipose"
-
-
 SHARES = ("AP", "AR", "PCK", "best_AP")
 
 

@@ -74,7 +74,7 @@ class Validator:
         result = "ensemble" if len(main) > 1 else main[0]
         order = [name for name in predictors if name != result] + [result]
         parts = {name: [] for name in order}
-        device = next(iter(predictors.values())).parameters().__next__().device
+        device = next(next(iter(predictors.values())).parameters()).device
         for batch in self.loader:
             self.poll()
             self.on_faults(batch.faults)

@@ -1,0 +1,313 @@
+import math
+
+import pytest
+import torch
+
+from semipose.codecs import CODECS, HeatmapCodec
+from semipose.errors import ConfigError
+from semipose.geometry import affine
+from semipose.geometry.view import ViewMap
+from semipose.losses import heatmap_mse
+from semipose.skeletons import COCO
+
+SIZE, HEATMAP, STRIDE = (96, 128), (24, 32), 4
+ORDER = torch.tensor(COCO.flip_order)
+BOTH = pytest.mark.parametrize("kind", CODECS)
+
+
+def make_codec(kind="gaussian", sigma=2.0):
+    return HeatmapCodec(SIZE, HEATMAP, sigma, kind)
+
+
+def random_points(codec, count=20, inside=3.0, seed=0):
+    """(count, 17, 2) view pixels whose heatmap position is at least `inside` heatmap pixels from the border."""
+    room = torch.tensor(codec.size, dtype=torch.float32) - 1 - 2 * inside
+    place = torch.rand(count, 17, 2, generator=torch.Generator().manual_seed(seed)) * room + inside
+    return place * codec.stride + codec.offset
+
+
+def ones(points):
+    return torch.ones(points.shape[:2])
+
+
+@pytest.mark.parametrize("sizes", [((96, 128), (24, 32)), ((48, 64), (12, 16)), ((128, 96), (64, 48))])
+@pytest.mark.parametrize("sigma", [1.0, 1.5, 2.0, 3.0])
+def test_gaussian_decodes_sub_pixel_positions(sizes, sigma):
+    codec = HeatmapCodec(*sizes, sigma)
+    points = random_points(codec)
+    decoded, _ = codec.decode(codec.encode(points, ones(points))[0])
+    assert (decoded - points).norm(dim=-1).max() < 0.1 * codec.stride
+
+
+def test_gaussian_decodes_well_at_the_sigmas_in_use():
+    for sigma in (1.5, 2.0):
+        codec = make_codec(sigma=sigma)
+        points = random_points(codec)
+        decoded, _ = codec.decode(codec.encode(points, ones(points))[0])
+        assert (decoded - points).norm(dim=-1).max() < 0.02 * STRIDE
+
+
+def test_msra_decodes_within_half_a_pixel():
+    codec = make_codec("msra")
+    points = random_points(codec)
+    decoded, scores = codec.decode(codec.encode(points, ones(points))[0])
+    assert (decoded - points).abs().max() <= 0.5 * STRIDE + 1e-3
+    assert torch.equal(scores, ones(points))
+
+
+@BOTH
+def test_encode_equals_a_loop_over_pixels(kind):
+    codec, points = make_codec(kind, 1.5), torch.tensor([[[13.0, 30.0], [90.7, 101.2], [2.0, 127.0]]])
+    heatmaps, _ = codec.encode(points, torch.ones(1, 3))
+    assert heatmaps.shape == (1, 3, 32, 24)
+    for k, (x, y) in enumerate(points[0].tolist()):
+        if kind == "msra":
+            u, v = int(x / 4 + 0.5), int(y / 4 + 0.5)
+        else:
+            u, v = (x - 1.5) / 4, (y - 1.5) / 4
+        for row in range(32):
+            for column in range(24):
+                expected = math.exp(-((column - u) ** 2 + (row - v) ** 2) / (2 * 1.5**2))
+                assert heatmaps[0, k, row, column].item() == pytest.approx(expected, abs=1e-5)
+
+
+@BOTH
+def test_peak_is_one_on_a_heatmap_pixel(kind):
+    codec = make_codec(kind)
+    points = torch.tensor([[[5.0, 9.0]]]) * STRIDE + codec.offset
+    heatmap = codec.encode(points, torch.ones(1, 1))[0][0, 0]
+    assert heatmap.max() == 1 and heatmap[9, 5] == 1 and (heatmap == 1).sum() == 1
+
+
+@BOTH
+def test_batch_equals_one_by_one(kind):
+    codec = make_codec(kind)
+    points = random_points(codec, 4, inside=-2)
+    weights = (torch.rand(4, 17) < 0.8).float()
+    heatmaps, kept = codec.encode(points, weights)
+    noisy = heatmaps + 0.05 * torch.rand(heatmaps.shape)
+    decoded, scores = codec.decode(noisy)
+    for b in range(4):
+        for k in range(17):
+            one, weight = codec.encode(points[b : b + 1, k : k + 1], weights[b : b + 1, k : k + 1])
+            assert torch.equal(one[0, 0], heatmaps[b, k]) and torch.equal(weight[0, 0], kept[b, k])
+            point, score = codec.decode(noisy[b : b + 1, k : k + 1])
+            assert torch.allclose(point[0, 0], decoded[b, k], atol=1e-4) and torch.equal(score[0, 0], scores[b, k])
+
+
+@BOTH
+def test_weight_is_zero_where_the_gaussian_lies_outside(kind):
+    # sigma 2: six heatmap pixels past the last pixel on each side are still in reach
+    codec = make_codec(kind, 2.0)
+    inside = [(-5, 10), (28, 10), (10, -5), (10, 36), (0, 0), (23, 31), (-5, -5), (28, 36)]
+    outside = [(-7, 10), (30, 10), (10, -7), (10, 38), (-7, -7), (1000, 10), (10, -1e6)]
+    points = torch.tensor([inside + outside], dtype=torch.float32) * STRIDE + codec.offset
+    heatmaps, weights = codec.encode(points, torch.full((1, 15), 1.5))
+    assert weights.tolist() == [[1.5] * len(inside) + [0.0] * len(outside)]
+    assert (heatmaps[0, len(inside) :] == 0).all()
+    assert (heatmaps[0, : len(inside)].amax((1, 2)) > 0).all()
+
+
+@BOTH
+def test_unlabelled_joints_are_empty(kind):
+    codec = make_codec(kind)
+    points = random_points(codec, 1)
+    weights = torch.arange(17.0).remainder(2)[None]
+    heatmaps, kept = codec.encode(points, weights)
+    assert torch.equal(kept, weights)
+    assert torch.equal(heatmaps.amax((2, 3)) > 0, weights > 0)
+
+
+def quarter_loop(heatmap):
+    """The decoding of SimpleBaseline and HRNet in its plainest form."""
+    height, width = heatmap.shape
+    y, x = divmod(int(heatmap.argmax()), width)
+    u, v = float(x), float(y)
+    if 1 < x < width - 1 and 1 < y < height - 1:
+        u += 0.25 * torch.sign(heatmap[y, x + 1] - heatmap[y, x - 1]).item()
+        v += 0.25 * torch.sign(heatmap[y + 1, x] - heatmap[y - 1, x]).item()
+    return u, v
+
+
+def test_quarter_step_by_hand():
+    heatmap = torch.zeros(1, 1, 32, 24)
+    heatmap[0, 0, 10, 7], heatmap[0, 0, 10, 8], heatmap[0, 0, 9, 7] = 1.0, 0.5, 0.2
+    points, scores = make_codec("msra").decode(heatmap)
+    assert points.tolist() == [[[(7 + 0.25) * 4, (10 - 0.25) * 4]]] and scores.tolist() == [[1.0]]
+
+
+def test_quarter_step_equals_a_slow_loop_also_at_the_borders():
+    codec = HeatmapCodec((20, 24), (5, 6), 1.0, "msra")
+    heatmaps = torch.rand(30, 30, 6, 5)
+    peaks = {divmod(int(m.argmax()), 5) for m in heatmaps.flatten(0, 1)}
+    assert len(peaks) == 30, "every pixel is the peak of some map"
+    points, _ = codec.decode(heatmaps)
+    for b in range(30):
+        for k in range(30):
+            assert (points[b, k] / 4).tolist() == list(quarter_loop(heatmaps[b, k]))
+
+
+def test_gaussian_step_by_hand():
+    # a Gaussian that is wider along y than along x, decoded from its logarithm; no border in reach
+    xs, ys = torch.arange(24.0), torch.arange(32.0)[:, None]
+    heatmap = torch.exp(-((xs - 10.3) ** 2) / (2 * 1.5**2) - (ys - 14.8) ** 2 / (2 * 2.5**2))
+    points, _ = make_codec(sigma=2.0).decode(heatmap[None, None])
+    assert ((points - 1.5) / 4)[0, 0].tolist() == pytest.approx([10.3, 14.8], abs=0.03)
+
+
+def test_gaussian_step_follows_a_tilted_peak():
+    xs, ys = torch.arange(24.0), torch.arange(32.0)[:, None]
+    u, v = xs - 11.35, ys - 15.7
+    heatmap = torch.exp(-(u**2 + v**2 - 1.2 * u * v) / 8)
+    points, _ = make_codec(sigma=2.0).decode(heatmap[None, None])
+    assert ((points - 1.5) / 4)[0, 0].tolist() == pytest.approx([11.35, 15.7], abs=0.03)
+
+
+@BOTH
+def test_decode_does_not_depend_on_the_height_of_the_peak(kind):
+    codec = make_codec(kind)
+    points = random_points(codec, 2)
+    heatmaps, _ = codec.encode(points, ones(points))
+    high, low = codec.decode(heatmaps), codec.decode(0.125 * heatmaps)
+    assert torch.allclose(high[0], low[0], atol=1e-2)
+    assert torch.equal(low[1], 0.125 * high[1])
+
+
+def test_gaussian_step_is_at_most_one_pixel_and_always_finite():
+    codec = make_codec()
+    flat = torch.zeros(1, 3, 32, 24)
+    flat[0, 1], flat[0, 2] = 0.5, -1.0
+    for heatmaps in (flat, torch.rand(8, 17, 32, 24), torch.randn(8, 17, 32, 24), -torch.rand(2, 17, 32, 24)):
+        points, _ = codec.decode(heatmaps)
+        peak = heatmaps.flatten(2).argmax(-1)
+        whole = torch.stack([peak % 24, peak // 24], -1) * 4 + 1.5
+        assert torch.isfinite(points).all()
+        assert (points - whole).abs().max() <= 4 + 1e-4
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_decode_of_half_precision_is_in_full_precision(kind, dtype):
+    codec = make_codec(kind)
+    heatmaps = torch.rand(2, 17, 32, 24).to(dtype)
+    points, scores = codec.decode(heatmaps)
+    expected = codec.decode(heatmaps.float())
+    assert points.dtype == scores.dtype == torch.float32
+    assert torch.equal(points, expected[0]) and torch.equal(scores, expected[1])
+
+
+def rigid_map(degrees, mirrored, shift):
+    """A map between two views without change of scale."""
+    count = len(degrees)
+    middle = torch.tensor([(SIZE[0] - 1) / 2, (SIZE[1] - 1) / 2]).expand(count, 2)
+    to_source = affine.similarity(
+        torch.tensor(degrees), torch.ones(count), torch.tensor(mirrored), middle, middle + torch.tensor(shift)
+    )
+    return ViewMap(to_source, torch.tensor(mirrored), ORDER)
+
+
+def test_warped_heatmap_is_the_heatmap_of_the_warped_points():
+    codec = make_codec(sigma=3.0)
+    points = random_points(codec, 4, inside=10, seed=2)
+    view_map = rigid_map([0.0, 33.0, -60.0, 140.0], [False, False, True, True], (5.3, -2.6))
+    heatmaps, _ = codec.encode(points, ones(points))
+    warped, moved = codec.warp(heatmaps, view_map), view_map.points(points)
+    # bilinear sampling of a Gaussian of sigma 3 is off by at most 2 / (8 sigma^2)
+    assert (warped - codec.encode(moved, ones(points))[0]).abs().max() < 2 / (8 * 3**2)
+    assert (codec.decode(warped)[0] - moved).norm(dim=-1).max() < 0.1 * STRIDE
+
+
+@BOTH
+def test_warp_by_whole_heatmap_pixels_is_exact(kind):
+    codec = make_codec(kind, 1.5)
+    points = random_points(codec, 1, inside=9)
+    view_map = rigid_map([0.0], [False], (2.0 * STRIDE, -3.0 * STRIDE))
+    heatmaps, _ = codec.encode(points, ones(points))
+    expected, _ = codec.encode(view_map.points(points), ones(points))
+    warped = codec.warp(heatmaps, view_map)
+    # what comes in from outside the source is black
+    assert torch.allclose(warped[..., 3:, :-2], expected[..., 3:, :-2], atol=1e-4)
+
+
+def test_warp_by_a_mirror_is_exact_and_swaps_channels():
+    codec = make_codec(sigma=1.5)
+    points = random_points(codec, 2, inside=0)
+    view_map = rigid_map([0.0, 0.0], [True, False], (0.0, 0.0))
+    heatmaps, _ = codec.encode(points, ones(points))
+    warped = codec.warp(heatmaps, view_map)
+    assert torch.allclose(warped[0], heatmaps[0].flip(-1)[ORDER], atol=1e-4)
+    assert torch.allclose(warped[1], heatmaps[1], atol=1e-4)
+
+
+def test_warp_of_msra_keeps_to_its_own_pixel_grid():
+    # x_input = 4 * x_heatmap without an offset: the mirror of heatmap pixel u is (95 - 4u) / 4 = 23.75 - u
+    codec = make_codec("msra")
+    heatmap = torch.zeros(1, 17, 32, 24)
+    heatmap[0, 0, 10, 7] = 1.0
+    warped = codec.warp(heatmap, rigid_map([0.0], [True], (0.0, 0.0)))[0, 0]
+    # rows: turned by 0 degrees around the middle, so unchanged
+    assert warped[10, 17].item() == pytest.approx(0.75, abs=1e-3)
+    assert warped[10, 16].item() == pytest.approx(0.25, abs=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_warp_of_half_precision_heatmaps(dtype):
+    codec = make_codec()
+    heatmaps, view_map = torch.rand(1, 17, 32, 24).to(dtype), rigid_map([33.0], [True], (5.3, -2.6))
+    warped = codec.warp(heatmaps, view_map)
+    assert warped.dtype == dtype
+    assert torch.allclose(warped.float(), codec.warp(heatmaps.float(), view_map), atol=1e-2)
+
+
+def mirrored(points):
+    return torch.stack([SIZE[0] - 1 - points[..., 0], points[..., 1]], -1)[:, ORDER]
+
+
+def test_flip_test_of_gaussian_is_equivariant():
+    codec = make_codec()
+    points = random_points(codec, inside=-1)
+    weights = torch.ones(points.shape[:2])
+    turned = codec.unmirror(codec.encode(mirrored(points), weights)[0], ORDER)
+    assert torch.allclose(turned, codec.encode(points, weights)[0], atol=1e-5)
+
+
+def test_flip_test_of_msra_moves_by_one_pixel():
+    heatmaps = torch.rand(2, 17, 32, 24)
+    turned = make_codec("msra").unmirror(heatmaps, ORDER)
+    expected = heatmaps[:, ORDER].flip(-1)
+    assert torch.equal(turned[..., 1:], expected[..., :-1])
+    assert torch.equal(turned[..., 0], expected[..., 0])
+
+
+def test_flip_test_of_msra_agrees_as_well_as_rounding_lets_it():
+    codec = make_codec("msra")
+    points = random_points(codec, inside=3)
+    turned = codec.unmirror(codec.encode(mirrored(points), ones(points))[0], ORDER)
+    error = codec.decode(turned)[0] - points
+    # a quarter pixel of the shift remains: (w - 1) - (W - 1) / 4 = -0.25
+    assert error.abs().max() <= (0.5 + 0.25) * STRIDE + 1e-3
+    assert error[..., 1].abs().max() <= 0.5 * STRIDE + 1e-3
+
+
+def test_unmirror_leaves_its_input_alone():
+    heatmaps = torch.rand(1, 17, 32, 24)
+    before = heatmaps.clone()
+    for kind in CODECS:
+        make_codec(kind).unmirror(heatmaps, ORDER)
+    assert torch.equal(heatmaps, before)
+
+
+def test_loss_is_the_heatmap_loss():
+    output, target = torch.rand(2, 17, 32, 24), torch.rand(2, 17, 32, 24)
+    assert torch.equal(make_codec().loss(output, target), heatmap_mse(output, target))
+
+
+def test_unknown_kind_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'simcc'.*gaussian, msra"):
+        HeatmapCodec(SIZE, HEATMAP, 2.0, "simcc")
+
+
+@pytest.mark.parametrize("heatmap", [(24, 16), (23, 32), (48, 32), (192, 256), (25, 33)])
+def test_sizes_that_are_no_whole_fraction_are_named(heatmap):
+    with pytest.raises(ConfigError, match=rf"\({heatmap[0]}, {heatmap[1]}\).*\(96, 128\)"):
+        HeatmapCodec(SIZE, heatmap, 2.0)

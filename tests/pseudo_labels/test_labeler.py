@@ -1,0 +1,130 @@
+import pytest
+import torch
+
+from semipose.augment.affine import AffinePolicy
+from semipose.augment.views import ViewPolicies, ViewSampler
+from semipose.codecs import CODECS, HeatmapCodec
+from semipose.errors import ConfigError
+from semipose.geometry import affine
+from semipose.geometry.view import ViewMap
+from semipose.pseudo_labels import PSEUDO_TARGETS, PseudoLabeler
+from semipose.skeletons import COCO
+from semipose.structures import PoseBatch
+
+BASE, SIZE, HEATMAP = (120, 160), (96, 128), (24, 32)
+CODEC = HeatmapCodec(SIZE, HEATMAP, 2.0)
+ORDER = torch.tensor(COCO.flip_order)
+
+
+def unmoved(count=1):
+    return ViewMap(affine.identity(count), torch.zeros(count, dtype=torch.bool), ORDER)
+
+
+def real_views(count=8, seed=0):
+    """An easy and a hard view as training makes them, and joints in base-crop pixels near the middle."""
+    generator = torch.Generator().manual_seed(seed)
+    joints = torch.rand(count, 17, 2, generator=generator) * torch.tensor([30.0, 40.0]) + torch.tensor([45.0, 60.0])
+    batch = PoseBatch(
+        torch.zeros(count, 3, BASE[1], BASE[0], dtype=torch.uint8), joints, torch.ones(count, 17),
+        affine.identity(count), torch.arange(count),
+    )  # fmt: skip
+    policies = ViewPolicies(easy=AffinePolicy(scale=0.0), hard=AffinePolicy(scale=0.0, rotation_prob=1.0))
+    draws = ViewSampler(policies, COCO, SIZE, torch.zeros(3), seed).at_step(0)
+    easy = draws.easy(batch)
+    return easy, draws.hard(batch, easy), joints
+
+
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_labels_are_where_the_hard_view_shows_the_joints(target):
+    easy, hard, joints = real_views()
+    assert (easy.flipped != hard.flipped).any() and (easy.flipped == hard.flipped).any()
+    taught, _ = CODEC.encode(easy.from_base().points(joints), torch.ones(8, 17))
+    labels = PseudoLabeler(CODEC, target)(taught, easy.map_to(hard))
+    truth = hard.from_base().points(joints)
+    assert (labels.keypoints - truth).norm(dim=-1).max() < 0.1 * CODEC.stride
+    assert (CODEC.decode(labels.target)[0] - truth).norm(dim=-1).max() < 0.15 * CODEC.stride
+    assert (labels.weights == 1).all()
+    expected, _ = CODEC.encode(truth, torch.ones(8, 17))
+    # a warped heatmap is a little blunter than a new one
+    assert (labels.target - expected).abs().max() < (0.07 if target == "heatmap" else 0.04)
+
+
+def test_heatmap_target_is_the_warped_heatmap():
+    easy, hard, _ = real_views()
+    taught = torch.rand(8, 17, 32, 24)
+    view_map = easy.map_to(hard)
+    labels = PseudoLabeler(CODEC, "heatmap")(taught, view_map)
+    assert torch.equal(labels.target, CODEC.warp(taught, view_map))
+
+
+def test_unmoved_heatmap_target_is_the_teachers_own():
+    taught = torch.randn(1, 17, 32, 24)
+    labels = PseudoLabeler(CODEC, "heatmap")(taught, unmoved())
+    assert torch.allclose(labels.target, taught, atol=1e-3)
+    assert torch.equal(labels.scores, taught.amax((2, 3)))
+
+
+def test_redrawn_target_is_a_clean_gaussian():
+    points = torch.full((1, 17, 2), 41.5)
+    clean, _ = CODEC.encode(points, torch.ones(1, 17))
+    labels = PseudoLabeler(CODEC, "redrawn")(0.4 * clean, unmoved())
+    assert torch.allclose(labels.target, clean, atol=1e-2)
+    assert labels.scores.tolist() == [pytest.approx([0.4] * 17)]
+
+
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_low_scores_get_weight_zero(target):
+    points = torch.full((1, 17, 2), 41.5)
+    height = torch.linspace(0.1, 0.9, 17)
+    taught = CODEC.encode(points, torch.ones(1, 17))[0] * height.view(1, 17, 1, 1)
+    labels = PseudoLabeler(CODEC, target, min_score=0.5)(taught, unmoved())
+    assert labels.weights.tolist() == [[float(h >= 0.5) for h in labels.scores[0].tolist()]]
+    assert 0 < labels.weights.sum() < 17
+    assert (PseudoLabeler(CODEC, target)(taught, unmoved()).weights == 1).all()
+
+
+def test_a_score_of_exactly_the_limit_counts():
+    taught = torch.zeros(1, 17, 32, 24)
+    taught[0, :9, 10, 10], taught[0, 9:, 10, 10] = 0.5, 0.4999
+    weights = PseudoLabeler(CODEC, "heatmap", min_score=0.5)(taught, unmoved()).weights
+    assert weights.tolist() == [[1.0] * 9 + [0.0] * 8]
+
+
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_scores_weights_and_channels_follow_a_mirror(target):
+    # one sure left wrist; in a mirrored hard view it is the right wrist
+    left, right = COCO.index("left_wrist"), COCO.index("right_wrist")
+    points = torch.full((1, 17, 2), 25.5)
+    taught = CODEC.encode(points, torch.nn.functional.one_hot(torch.tensor([left]), 17).float())[0]
+    mirror = torch.tensor([[[-1.0, 0.0, SIZE[0] - 1.0], [0.0, 1.0, 0.0]]])
+    labels = PseudoLabeler(CODEC, target, min_score=0.5)(taught, ViewMap(mirror, torch.tensor([True]), ORDER))
+    assert labels.weights.nonzero().tolist() == [[0, right]]
+    assert labels.scores.argmax().item() == right
+    assert labels.keypoints[0, right].tolist() == pytest.approx([SIZE[0] - 1 - 25.5, 25.5], abs=0.1)
+    assert labels.target[0].amax((1, 2)).argmax().item() == right
+
+
+def test_redrawn_joints_outside_the_hard_view_are_ignored():
+    points = torch.full((1, 17, 2), 41.5)
+    taught, _ = CODEC.encode(points, torch.ones(1, 17))
+    away = affine.scaling((1.0, 1.0), (500.0, 0.0))
+    labels = PseudoLabeler(CODEC, "redrawn")(taught, ViewMap(away, torch.tensor([False]), ORDER))
+    assert (labels.weights == 0).all() and (labels.target == 0).all()
+
+
+@pytest.mark.parametrize("kind", CODECS)
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_every_codec_and_target(kind, target):
+    codec = HeatmapCodec(SIZE, HEATMAP, 2.0, kind)
+    easy, hard, joints = real_views()
+    taught, _ = codec.encode(easy.from_base().points(joints), torch.ones(8, 17))
+    before = taught.clone()
+    labels = PseudoLabeler(codec, target)(taught, easy.map_to(hard))
+    assert labels.target.shape == taught.shape and labels.weights.shape == labels.scores.shape == (8, 17)
+    assert (labels.keypoints - hard.from_base().points(joints)).norm(dim=-1).max() < 0.75 * codec.stride
+    assert torch.equal(taught, before)
+
+
+def test_unknown_target_lists_the_known_ones():
+    with pytest.raises(ConfigError, match=r"'sharp'.*heatmap, redrawn"):
+        PseudoLabeler(CODEC, "sharp")
