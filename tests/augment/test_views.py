@@ -7,7 +7,9 @@ from semipose.augment.affine import AffinePolicy
 from semipose.augment.joint_cutout import CutoutPolicy
 from semipose.augment.photometric import ColorPolicy
 from semipose.augment.views import ViewPolicies, ViewSampler, centred_view
+from semipose.codecs import HeatmapCodec
 from semipose.geometry import affine
+from semipose.pseudo_labels import PSEUDO_TARGETS, PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PoseBatch
 
@@ -175,7 +177,7 @@ def test_draws_are_a_function_of_seed_and_step():
             assert torch.equal(getattr(one, field), getattr(other, field))
 
 
-@pytest.mark.parametrize(("seed", "step"), [(1, 8), (2, 7), (2, 8), (0, 7), (1, 0)])
+@pytest.mark.parametrize(("seed", "step"), [(1, 8), (2, 7), (2, 6), (0, 8), (7, 1), (1, 0)])
 def test_another_seed_or_step_gives_other_views(seed, step):
     for one, other in zip(everything(STRONG, 1, 7), everything(STRONG, seed, step), strict=True):
         assert not torch.equal(one.images, other.images)
@@ -205,6 +207,20 @@ def test_colours_move_no_geometry():
     coloured, plain = (everything(p, 0, 0) for p in (STRONG, dataclasses.replace(STRONG, labeled_colors=ColorPolicy())))
     assert torch.equal(coloured[0].to_base, plain[0].to_base)
     assert not torch.equal(coloured[0].images, plain[0].images)
+
+
+def test_each_kind_of_view_follows_its_own_policy():
+    batch, turn = noise_batch(), AffinePolicy(rotation_prob=1.0)
+    centre = centred_view(batch, SIZE, ORDER).to_base
+    for number in range(3):
+        policies = [STILL, STILL, STILL]
+        policies[number] = turn
+        draws = sampler(ViewPolicies(*policies)).at_step(0)
+        labeled, easy = draws.labeled(batch), draws.easy(batch)
+        hard = draws.hard(batch, easy)
+        moved = [not torch.allclose(v.to_base, centre, atol=0.1) for v in (labeled, easy, hard)]
+        # the hard view contains the easy one
+        assert moved == [number == 0, number == 1, number in (1, 2)]
 
 
 def test_easy_views_have_no_colour_change():
@@ -257,6 +273,27 @@ def test_batches_are_not_changed():
     view = draws.labeled(batch)
     draws.cutout(view, batch.keypoints)
     assert torch.equal(batch.images, before[0]) and torch.equal(batch.keypoints, before[1])
+
+
+def test_everything_stays_on_the_device_of_the_batch():
+    # fake tensors refuse to mix devices, as CUDA does; "meta" stands for a device that is not the CPU
+    fake_tensors = pytest.importorskip("torch._subclasses.fake_tensor")
+    views, codec = sampler(ViewPolicies()), HeatmapCodec(SIZE, (12, 16), 2.0)
+    batch = noise_batch()
+    with fake_tensors.FakeTensorMode(allow_non_fake_inputs=True):
+        away = batch._map(lambda t: torch.empty(t.shape, dtype=t.dtype, device="meta"))
+        draws = views.at_step(0)
+        labeled, easy = draws.labeled(away), draws.easy(away)
+        hard = draws.hard(away, easy)
+        hidden = draws.cutout(hard, away.keypoints)
+        target, weights = codec.encode(labeled.from_base().points(away.keypoints), away.weights)
+        taught = codec.unmirror(target, easy.flip_order)
+        found = [PseudoLabeler(codec, kind, 0.3)(taught, easy.map_to(hard)) for kind in PSEUDO_TARGETS]
+        made = [v.images for v in (labeled, hidden, centred_view(away, SIZE, ORDER))]
+        made += [weights, labeled.flip_order, hard.to_base] + [
+            t for labels in found for t in (labels.target, labels.weights, labels.keypoints)
+        ]
+        assert {t.device.type for t in made} == {"meta"}
 
 
 @pytest.mark.gpu
