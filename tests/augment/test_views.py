@@ -311,3 +311,11 @@ def test_views_of_the_gpu_are_those_of_the_cpu():
         d.cutout(v, batch.keypoints.to(v.images.device)) for d, v in ((on_cpu, hard), (on_gpu, cuda_hard))
     )
     assert (hidden.images - cuda_hidden.images.cpu()).abs().mean() < 1e-3
+
+
+def test_a_skeleton_without_halves_has_no_half_body():
+    whole = dataclasses.replace(COCO, upper_body=())
+    policies, plain = (ViewPolicies(dataclasses.replace(STILL, half_body=share)) for share in (1.0, 0.0))
+    batch = dataclasses.replace(noise_batch(), weights=torch.ones(5, 17))
+    views = [ViewSampler(p, whole, SIZE, FILL, 0).at_step(0).labeled(batch) for p in (policies, plain)]
+    assert torch.equal(views[0].to_base, views[1].to_base)

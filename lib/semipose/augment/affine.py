@@ -73,7 +73,7 @@ def half_body_maps(
     Args:
         to_base: (B, 2, 3) maps from view to base-crop pixels.
         keypoints: (B, K, 2) in base-crop pixels, labeled: (B, K) bool.
-        upper: (K,) bool, the upper body; no sample changes if it is all false.
+        upper: (K,) bool, the upper body; at least one must be true.
         size: (width, height) of the view.
 
     Returns:
@@ -83,7 +83,7 @@ def half_body_maps(
     count = len(keypoints)
     chosen = torch.rand(count, generator=generator) < policy.half_body
     wants_upper = torch.rand(count, generator=generator) < 0.7
-    if policy.half_body == 0 or not upper.any():
+    if policy.half_body == 0:
         return to_base
     chosen, wants_upper = chosen.to(to_base.device), wants_upper.to(to_base.device)
     up, low = labeled & upper, labeled & ~upper

@@ -1,6 +1,6 @@
 """The views of a training step: labelled, easy, and hard on top of easy (Xie et al., ICCV 2021)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -34,10 +34,12 @@ class ViewSampler:
         skeleton: for mirroring and half body.
         size: (width, height) of a view.
         fill: colour (3,) in [0, 1] of hidden boxes.
-        seed: any int.
+        seed: 0 or more, below 2**32.
     """
 
     def __init__(self, policies: ViewPolicies, skeleton: Skeleton, size: tuple[int, int], fill: Tensor, seed: int):
+        if not skeleton.upper_body:
+            policies = replace(policies, labeled=replace(policies.labeled, half_body=0.0))
         self.policies, self.size, self.fill, self.seed = policies, tuple(size), fill, seed
         self.flip_order = torch.tensor(skeleton.flip_order)
         self.upper_body = torch.tensor(skeleton.upper_body_mask)

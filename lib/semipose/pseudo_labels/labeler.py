@@ -33,8 +33,8 @@ class PseudoLabeler:
 
     Args:
         codec: of teacher and student.
-        target: "heatmap" warps the raw heatmap (Xie et al., ICCV 2021); "redrawn" draws a clean Gaussian at the
-            decoded joint.
+        target: "heatmap" warps the raw heatmap (Xie et al., ICCV 2021); a joint that leaves the hard view is then
+            taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores joints outside.
         min_score: joints with a lower maximum get weight 0: they are ignored, not taught as background.
     """
 
