@@ -31,7 +31,7 @@ def line_chart_svg(
     """
     curves = {n: [(x, y) for x, y in c if math.isfinite(x) and math.isfinite(y)] for n, c in curves.items()}
     legend, legend_height = _legend(list(curves), left=56, right=width - 14, top=36 if title else 14)
-    box = (56, (36 if title else 14) + legend_height, width - 14, height - 48)
+    box = (56, (36 if title else 14) + legend_height, width - 26, height - 48)
     xs = [x for c in curves.values() for x, _ in c]
     ys = [y for c in curves.values() for _, y in c]
     x_low, x_high, x_ticks = _x_axis(xs)
