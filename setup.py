@@ -32,7 +32,7 @@ setup(
         "scipy>=1.11",
         "tensorboard>=2.15",
         "tqdm>=4.66",
-        "wandb>=0.17",
+        "wandb>=0.19",  # settings are pydantic models from here on
         "yacs>=0.1.8",
         "PyYAML>=6.0",
     ],

@@ -246,3 +246,101 @@ def test_scripts_answer_help_and_usage_errors(script):
 def test_numbers_that_are_too_small(call, pair):
     key, value = pair.split()
     refused(call("train", key, value), key, value, "expected")
+
+
+@pytest.mark.parametrize(
+    ("pair", "parts"),
+    [
+        ("SEED 5", ["SEED is 5", "has 0"]),
+        ("TRAIN.OPTIMIZER sgd", ["TRAIN.OPTIMIZER is 'sgd'", "has 'adamw'"]),
+        ("TRAIN.STEPS_PER_EPOCH 1", ["TRAIN.STEPS_PER_EPOCH is 1", "has 2"]),
+    ],
+)
+def test_a_run_cannot_go_on_as_another_one(call, tmp_path, pair, parts):
+    assert call("train", "--name", "x")[0] == 0
+    refused(call("train", "--name", "x", "--resume", "auto", *pair.split()), *parts)
+    refused(call("cotrain", "--name", "x", "--resume", "auto"), "ALGORITHM is 'cotrain'", "'cotrain1'")
+
+
+def test_a_finished_run_can_be_made_longer(call, tmp_path):
+    assert call("train", "--name", "x")[0] == 0
+    assert call("train", "--name", "x", "--resume", "auto", "TRAIN.END_EPOCH", "2")[0] == 0
+    rows = [json.loads(line) for line in (tmp_path / "out/x/metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "epoch" in row] == [2, 4]
+
+
+def test_resume_after_the_data_changed(call, tmp_path, data_root):
+    root = copy_annotations(data_root, tmp_path)
+    whole = ["TRAIN.STEPS_PER_EPOCH", "0"]
+    assert call("train", "--name", "x", *whole, root=root)[0] == 0
+    file = root / "annotations/person_keypoints_unlabeled.json"
+    document = json.loads(file.read_text())
+    file.write_text(json.dumps(document | {"annotations": document["annotations"][:4]}))
+    longer = ["TRAIN.END_EPOCH", "2"]
+    refused(call("train", "--name", "x", "--resume", "auto", *whole, *longer, root=root), "an epoch had 3 steps")
+
+
+def test_another_runs_checkpoint_does_not_overwrite_this_run(call, tmp_path):
+    for name in ("a", "b"):
+        assert call("train", "--name", name)[0] == 0
+    other = str(tmp_path / "out/a/last.pth")
+    refused(call("train", "--name", "b", "--resume", other), "out/b holds a run")
+    assert call("train", "--name", "c", "--resume", other, "TRAIN.END_EPOCH", "2")[0] == 0
+
+
+def test_valid_takes_what_the_networks_depend_on_from_the_checkpoint(call, tmp_path):
+    pairs = ["MODEL.CODEC", "msra", "MODEL.PRETRAINED", ""]
+    assert call("cotrain1", "--name", "x", "--ema", "0", *pairs)[0] == 0
+    plain = tmp_path / "plain.yaml"
+    plain.write_text(f"_BASE_: {CFG}\nMODEL:\n  PRETRAINED: /nowhere.pth\n")
+    report = tmp_path / "scores.json"
+    checkpoint = str(tmp_path / "out/x/last.pth")
+    code, _, err = call("valid", "--checkpoint", checkpoint, "--out", str(report), cfg=str(plain))
+    assert code == 0, err
+    last = json.loads((tmp_path / "out/x/metrics.jsonl").read_text().splitlines()[-1])
+    assert json.loads(report.read_text())["ensemble"]["PCK"] == last["PCK_ensemble"]
+
+
+def test_the_cotraining_scripts_keep_their_algorithm(call):
+    refused(call("cotrain1", "ALGORITHM", "supervised"), "ALGORITHM: 'supervised'", "it is 'cotrain1'")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "/tmp/x"])
+def test_names_that_are_not_one_folder(call, name):
+    refused(call("train", "--name", name), "NAME", "one folder")
+
+
+def test_output_that_cannot_be_written(call, tmp_path):
+    (tmp_path / "out").write_text("a file")
+    refused(call("train", "--name", "x"), "out", "cannot write")
+
+
+def test_more_labels_than_there_are(call):
+    refused(call("train", "DATASET.TRAIN_LEN", "6"), "DATASET.TRAIN_LEN is 6", "5 persons")
+
+
+def test_dry_run_finds_wrong_values_too(call):
+    refused(call("train", "--dry-run", "TRAIN.OPTIMIZER", "lion"), "lion")
+
+
+def test_no_unlabeled_source_means_the_training_set(call):
+    for empty in ("", "[]"):
+        code, out, _ = call("train", "--dry-run", "DATASET.TRAIN_UNSUP_SET", empty)
+        assert code == 0 and "5 of them are also labelled" in " ".join(out.split())
+
+
+def test_unlabeled_sources_without_keypoints_or_annotations(call, tmp_path, data_root, caplog):
+    def only_boxes(document):
+        for annotation in document["annotations"]:
+            del annotation["keypoints"]
+
+    root = copy_annotations(data_root, tmp_path, only_boxes, name="unlabeled")
+    code, out, err = call("train", "--dry-run", root=root)
+    assert code == 0 and "unlabelled       12 persons" in out, err
+    # a set with an annotation is not taken for a folder of images, though one of that name is there
+    (root / "unlabeled").symlink_to(data_root / "images/unlabeled")
+    caplog.set_level(logging.INFO, "semipose")
+    assert call("train", "--dry-run", root=root)[0] == 0
+    assert "person_keypoints_unlabeled.json: 12" in caplog.text
+    code, out, err = call("train", "--dry-run", "DATASET.TRAIN_UNSUP_SET", "[images/unlabeled]", root=root)
+    assert code == 0 and "unlabelled       12 persons" in out, err

@@ -42,5 +42,5 @@ def test_the_demo_gains_from_unlabelled_pictures(tmp_path):
     command = [sys.executable, ROOT / "tools/demo.py", "--out", tmp_path / "out", "--data", tmp_path / "data"]
     subprocess.run([*map(str, command), "--seed", "3"], check=True)
     summary = json.loads((tmp_path / "out/summary.json").read_text())
-    assert summary["cotrain"]["AP_ensemble"] - summary["supervised"]["AP"] >= 0.05
+    assert summary["cotrain"]["AP_ensemble"] - summary["supervised"]["AP"] >= 0.08
     assert (tmp_path / "out/report.html").stat().st_size > 100_000

@@ -5,12 +5,14 @@ python tools/demo.py            # what `make demo` runs; killed and started agai
 
 import argparse
 import json
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = {"supervised": "train.py", "cotrain": "cotrain1.py"}
 EXAMPLES = 8
 SCALE = 4
 
@@ -20,33 +22,37 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of pictures, networks and samplers (default %(default)s)")
     parser.add_argument("--out", default="output/demo", help="folder of runs and report (default %(default)s)")
     parser.add_argument("--data", default="data/demo", help="folder of the pictures (default %(default)s)")
-    parser.add_argument(
-        "pairs", nargs="*", metavar="KEY VALUE", help="configuration of both runs, e.g. TRAIN.END_EPOCH 2"
-    )
+    parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="for both runs, e.g. TRAIN.END_EPOCH 2")
     args = parser.parse_args()
-    run([ROOT / "tools/make_demo_data.py", "--out", args.data, "--seed", str(args.seed)])
-    runs = {"supervised": "train.py", "cotrain": "cotrain1.py"}
-    for name, script in runs.items():
+    data, out = f"{args.data}/seed{args.seed}", Path(args.out)
+    run([ROOT / "tools/make_demo_data.py", "--out", data, "--seed", str(args.seed)])
+    for name, script in SCRIPTS.items():
         print(f"\n== {name}: pose_estimation/{script} --cfg experiments/demo/{name}.yaml", flush=True)
         command = [ROOT / "pose_estimation" / script, "--cfg", ROOT / f"experiments/demo/{name}.yaml", "--name", name]
-        where = ["--output-dir", args.out, "--seed", str(args.seed), "--resume", "auto"]
-        run([*command, *where, "DATASET.ROOT", args.data, *args.pairs])
-    summarise(Path(args.out), args.seed)
+        where = ["--output-dir", out / f"seed{args.seed}", "--seed", str(args.seed), "--resume", "auto"]
+        run([*command, *where, "DATASET.ROOT", data, *args.pairs])
+    summarise(out, out / f"seed{args.seed}", args.seed)
     return 0
 
 
 def run(command: list) -> None:
-    """A script in its own process; its exit code ends the demo if it is not 0."""
-    code = subprocess.run([sys.executable, *map(str, command)]).returncode
+    """A script in its own process; its exit code ends the demo if it is not 0.
+
+    Ctrl-C reaches the script as well, which saves before it ends; the demo waits for that.
+    """
+    process = subprocess.Popen([sys.executable, *map(str, command)])
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda n, _: process.send_signal(n) if n == signal.SIGTERM else None)
+    code = process.wait()
     if code:
-        sys.exit(code)
+        sys.exit(code if code > 0 else 128 - code)
 
 
-def summarise(out: Path, seed: int) -> None:
+def summarise(out: Path, runs: Path, seed: int) -> None:
     """Table on the terminal, summary.json and report.html from the finished runs."""
-    epochs = {name: read_epochs(out / name / "metrics.jsonl") for name in ("supervised", "cotrain")}
+    epochs = {name: read_epochs(runs / name / "metrics.jsonl") for name in SCRIPTS}
     last = {name: rows[-1] for name, rows in epochs.items()}
-    trained = {name: load_run(out / name) for name in epochs}
+    trained = {name: load_run(runs / name) for name in epochs}
     data = trained["cotrain"]["data"]
     names = ("first", "second", "ema_first", "ema_second", "ensemble")
     summary = {
@@ -86,7 +92,7 @@ def load_run(folder: Path) -> dict:
 
     config = load_config(folder / "config.yaml")
     state = load_checkpoint(folder / "last.pth")
-    algorithm = build.build_algorithm(config)
+    algorithm = build.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, str(folder / "last.pth"))
     return {"config": config, "algorithm": algorithm.eval(), "data": build.build_data(config)}
 

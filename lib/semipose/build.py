@@ -22,7 +22,14 @@ from semipose.data.crop_cache import make_crop_source
 from semipose.data.faults import FaultLog
 from semipose.data.loaders import PairLoader, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
-from semipose.data.readers import locate_coco, read_coco, read_detections, read_folder
+from semipose.data.readers import (
+    has_annotation,
+    locate_coco,
+    read_coco,
+    read_detections,
+    read_folder,
+    read_unlabeled_coco,
+)
 from semipose.data.report import DataReport, report_data
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import Interrupts, worker_init
@@ -66,6 +73,7 @@ def build_device(gpus: str) -> torch.device:
     number = int(gpus or 0)
     if number >= torch.cuda.device_count():
         raise ConfigError(f"GPUS is {gpus!r}; this machine shows {torch.cuda.device_count()} CUDA devices to torch")
+    torch.cuda.set_device(number)  # else some calls would open a context on GPU 0
     return torch.device("cuda", number)
 
 
@@ -77,6 +85,8 @@ def build_data(config: CfgNode) -> RunData:
     """
     data, skeleton = config.DATASET, get_skeleton(config.DATASET.SKELETON)
     train = read_coco(*locate_coco(data.ROOT, data.TRAIN_SET, data.TRAIN_IMAGES), skeleton)
+    if len(train) < data.TRAIN_LEN:
+        raise ConfigError(f"DATASET.TRAIN_LEN is {data.TRAIN_LEN}; {data.TRAIN_SET} has {len(train)} persons")
     labeled = train.take(slice(0, data.TRAIN_LEN)) if data.TRAIN_LEN else train
     unlabeled = None
     if algorithm_type(config).uses_unlabeled:
@@ -100,9 +110,9 @@ def read_validation(config: CfgNode) -> Persons:
 
 def _read_unlabeled(root: str, name: str, skeleton: Skeleton) -> Persons:
     folder = os.path.join(root, name)
-    if not name.endswith(".json") and os.path.isdir(folder):
+    if os.path.isdir(folder) and not has_annotation(root, name):
         return read_folder(folder, len(skeleton))
-    return read_coco(*locate_coco(root, name), skeleton)
+    return read_unlabeled_coco(*locate_coco(root, name), skeleton)
 
 
 def build_dataset(config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False) -> PersonDataset:
@@ -122,11 +132,12 @@ def build_codec(config: CfgNode) -> HeatmapCodec:
     )
 
 
-def build_network(config: CfgNode) -> PoseNetwork:
+def build_network(config: CfgNode, pretrained: bool = True) -> PoseNetwork:
     """One network; raises ConfigError if it does not give heatmaps of MODEL.HEATMAP_SIZE."""
     joints = len(get_skeleton(config.DATASET.SKELETON))
     model = config.MODEL
-    network = build_pose_network(model.BACKBONE, joints, model.PRETRAINED, model.CHANNELS_LAST)
+    weights = model.PRETRAINED if pretrained else ""
+    network = build_pose_network(model.BACKBONE, joints, weights, model.CHANNELS_LAST)
     size = network.heatmap_size(tuple(model.IMAGE_SIZE))
     if size != tuple(model.HEATMAP_SIZE):
         raise ConfigError(
@@ -136,15 +147,16 @@ def build_network(config: CfgNode) -> PoseNetwork:
     return network
 
 
-def build_algorithm(config: CfgNode, total_steps: int = 0) -> Algorithm:
+def build_algorithm(config: CfgNode, total_steps: int = 0, pretrained: bool = True) -> Algorithm:
     """Networks and algorithm on the configured device, from the seed in the configuration.
 
     Args:
         total_steps: steps of the whole run over all phases, for the ramp of the unlabelled losses.
+        pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
     """
     kind = algorithm_type(config)
     torch.manual_seed(config.SEED)
-    students = [build_network(config) for _ in range(kind.num_students)]
+    students = [build_network(config, pretrained) for _ in range(kind.num_students)]
     return kind(students, build_recipe(config, students[0], total_steps)).to(build_device(config.GPUS))
 
 
@@ -191,7 +203,7 @@ def build_validator(
     dataset = build_dataset(config, persons, on_fault="omit")
     options = ValidationOptions(test.FLIP_TEST, test.OKS_NMS, test.OKS_THRESHOLD, test.PCK_THRESHOLD, test.PCK_NORM)
     return Validator(
-        evaluation_loader(dataset, test.BATCH_SIZE, config.WORKERS, worker_init), dataset,
+        evaluation_loader(dataset, test.BATCH_SIZE, config.WORKERS, worker_init, _pinned(config)), dataset,
         load_ground_truth(annotation, np.array(skeleton.sigmas)), skeleton, build_codec(config),
         tuple(config.MODEL.IMAGE_SIZE), options, on_faults, poll,
     )  # fmt: skip
@@ -202,7 +214,14 @@ def build_pair_loader(config: CfgNode, data: RunData) -> PairLoader:
     labeled = build_dataset(config, data.labeled, on_fault="replace", labeled=True)
     unlabeled = None if data.unlabeled is None else build_dataset(config, data.unlabeled, on_fault="replace")
     sizes = (train.BATCH_SIZE, train.BATCH_SIZE_UNSUP)
-    return PairLoader(labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init)
+    return PairLoader(
+        labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init, _pinned(config)
+    )
+
+
+def _pinned(config: CfgNode) -> bool:
+    """Whether batches go into page-locked memory: only for a GPU, as it would open a context on one."""
+    return build_device(config.GPUS).type == "cuda"
 
 
 def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Stepper:
@@ -217,21 +236,23 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
 
 
 def build_trainer(
-    config: CfgNode, data: RunData, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts
-) -> Trainer:
-    """Everything put together, at step 0."""
+    config: CfgNode, data: RunData, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
+    pretrained: bool = True,
+) -> Trainer:  # fmt: skip
+    """Everything put together, at step 0; `pretrained` as in `build_algorithm`."""
     if config.TRAIN.ALTERNATE not in ("epoch", "step"):
         raise ConfigError(f"TRAIN.ALTERNATE is {config.TRAIN.ALTERNATE!r}; allowed: epoch, step")
     loader = build_pair_loader(config, data)
     total_steps = config.TRAIN.END_EPOCH * len(loader) * len(algorithm_type(config).phases)
-    algorithm = build_algorithm(config, total_steps)
+    algorithm = build_algorithm(config, total_steps, pretrained)
     faults = FaultLog(config.DATASET.MAX_BAD)
     return Trainer(
         algorithm, loader, build_stepper(config, algorithm, len(loader)),
         validate=build_validator(config, data.validation, faults, interrupts.check),
         checkpoints=checkpoints, tracker=tracker, interrupts=interrupts, on_faults=faults,
         options=TrainerOptions(
-            config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ, config.TRAIN.ALTERNATE
+            config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ,
+            config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE,
         ),
         config_yaml=to_yaml(config),
     )  # fmt: skip

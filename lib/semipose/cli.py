@@ -19,7 +19,13 @@ FLAG_KEYS = {
     "name": "NAME", "gpus": "GPUS", "workers": "WORKERS", "output_dir": "OUTPUT_DIR", "seed": "SEED",
     "ema": "USE_EMA", "pose": "WEIGHT.LOSS_POSE", "cons": "WEIGHT.LOSS_CONS",
 }  # fmt: skip
-SAME_RUN_KEYS = ("NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "TRAIN.PRINT_FREQ", "DATASET.CACHE")
+# what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer
+FREE_ON_RESUME = (
+    "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
+    "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
+)  # fmt: skip
+# what a checkpoint's networks depend on; valid.py takes it from the checkpoint
+OF_THE_NETWORKS = ("ALGORITHM", "USE_EMA", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN", "DATASET.BOX_PADDING")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -54,10 +60,12 @@ def run_training(arguments: argparse.Namespace, algorithm: str | None) -> int:
     """Train as the command line says; returns the exit code (see README)."""
     from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
 
-    config = _load(arguments, algorithm)
+    config = _load(arguments, {"ALGORITHM": algorithm} if algorithm else {})
+    if config.NAME in ("", ".", "..") or Path(config.NAME).name != config.NAME:
+        raise ConfigError(f"NAME: {config.NAME!r} is not allowed; the name of one folder expected")
     with Interrupts() as interrupts:
         try:
-            return _dry_run(config) if arguments.dry_run else _train(config, arguments.resume, interrupts)
+            return _dry_run(config, interrupts) if arguments.dry_run else _train(config, arguments.resume, interrupts)
         except Interrupted as stop:
             print(f"interrupted and saved; go on with --resume auto ({stop})", file=sys.stderr)
             return INTERRUPTED_EXIT[stop.signal]
@@ -69,19 +77,20 @@ def run_validation(arguments: argparse.Namespace) -> int:
     from semipose.algorithms.algorithm import load_networks
     from semipose.data.faults import FaultLog
     from semipose.engine.checkpoint import load_checkpoint
+    from semipose.engine.sinks import format_scores
     from semipose.evaluation import coco_results
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    config = _load(arguments, _checkpoint_algorithm(arguments))
     state = load_checkpoint(arguments.checkpoint)
-    algorithm = build.build_algorithm(config)
+    config = _load(arguments, _network_keys(state, arguments.checkpoint))
+    algorithm = build.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, arguments.checkpoint)
     persons = build.read_validation(config)
     validator = build.build_validator(config, persons, FaultLog(config.DATASET.MAX_BAD))
     predictions = validator.predict(algorithm.predictors(), algorithm.main_predictors())
     scores = {name: validator.score(rows, people) for name, (rows, people) in predictions.items()}
     for name, values in scores.items():
-        print(f"{name:12s} " + "  ".join(f"{key} {100 * value:5.1f}" for key, value in values.items()))
+        print(f"{name:12s} {format_scores(values)}")
     if arguments.out:
         out = Path(arguments.out)
         _, people = list(predictions.values())[-1]
@@ -97,62 +106,73 @@ def _train(config, resume: str | None, interrupts) -> int:
 
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
     state, source = _resume_state(checkpoints, resume)
+    if state:
+        _refuse_changes(_saved_config(state, source), config, source)
     tracking = config.TRACKING
     tracker = make_tracker(
         checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
         state and state["step"], state and state["wandb_run_id"],
     )  # fmt: skip
     tracker.start(to_plain(config))
-    summary = {}
+    trainer, code = None, 1
     try:
-        trainer = _make_trainer(config, checkpoints, tracker, interrupts)
+        trainer = _make_trainer(config, checkpoints, tracker, interrupts, pretrained=state is None)
         if state:
-            _warn_of_changes(state["config"], config)
             trainer.load_state_dict(state, source)
             log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
-        summary = trainer.fit() | {"best_AP": trainer.best}
+        trainer.fit()
+        code = 0
     finally:
-        tracker.finish(summary)
+        tracker.finish({**trainer.metrics, "best_AP": trainer.best} if trainer and trainer.metrics else {}, code)
     return 0
 
 
-def _make_trainer(config, checkpoints, tracker, interrupts):
+def _make_trainer(config, checkpoints, tracker, interrupts, pretrained: bool):
     from semipose import __version__, build
     from semipose.config import to_yaml
 
     data = build.build_data(config)
     log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
-    trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts)
+    trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     _report_networks(trainer.algorithm)
-    (checkpoints.folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    _write_text(checkpoints.folder / "config.yaml", to_yaml(config))
     labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
     _write_json(checkpoints.folder / "labeled.json", labeled)
     return trainer
 
 
-def _dry_run(config) -> int:
+def _dry_run(config, interrupts) -> int:
     from semipose import build
     from semipose.config import to_yaml
+    from semipose.engine.checkpoint import CheckpointFolder
+    from semipose.engine.tracking import Tracker
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     print(to_yaml(config))
-    print(build.build_data(config).report)
-    _report_networks(build.build_algorithm(config))
+    data = build.build_data(config)
+    print(data.report)
+    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
+    trainer = build.build_trainer(config, data, checkpoints, Tracker([]), interrupts)
+    _report_networks(trainer.algorithm)
+    print(f"{config.TRAIN.END_EPOCH} epochs of {trainer.epoch_steps} steps")
     return 0
 
 
 def _report_networks(algorithm) -> None:
-    for name, network in algorithm.named_children():
-        count = sum(p.numel() for p in network.parameters() if p.requires_grad)
-        log.info("%-10s %8.3f M parameters learned", name, count / 1e6)
-    for network in algorithm.learners(algorithm.phases[0])[:1]:
-        if network.report is not None:
-            log.info("pretrained backbone: %s", network.report)
+    for name, network in algorithm.predictors().items():
+        parameters = list(network.parameters())
+        learned = sum(p.numel() for p in parameters if p.requires_grad)
+        count = sum(p.numel() for p in parameters)
+        log.info("%-10s %8.3f M parameters, %8.3f M learned by gradient", name, count / 1e6, learned / 1e6)
+    report = algorithm.learners(algorithm.phases[0])[0].report
+    if report is not None:
+        log.info("pretrained backbone: %s", report)
 
 
 def _resume_state(checkpoints, resume: str | None) -> tuple[dict | None, str]:
     """The state to go on from and the file it was in; (None, "") for a new run."""
-    if resume is None and checkpoints.last.exists():
+    other = resume is None or (resume != "auto" and Path(resume).resolve().parent != checkpoints.folder.resolve())
+    if other and checkpoints.last.exists():
         raise ConfigError(f"{checkpoints.folder} holds a run; go on with it: --resume auto, or choose another --name")
     found = None if resume is None else checkpoints.find_resume(resume)
     if found is None:
@@ -163,15 +183,17 @@ def _resume_state(checkpoints, resume: str | None) -> tuple[dict | None, str]:
     return state, str(path)
 
 
-def _warn_of_changes(saved_yaml: str, config) -> None:
-    import yaml
-
+def _refuse_changes(before: dict, config, source: str) -> None:
+    """A run can only go on as what it was; raises ConfigError for the first key that has changed."""
     from semipose.config import to_plain
 
-    before, now = (_flat(c) for c in (yaml.safe_load(saved_yaml), to_plain(config)))
+    now = _flat(to_plain(config))
     for key in sorted(now):
-        if not key.startswith(SAME_RUN_KEYS) and before.get(key) != now[key]:
-            log.warning("%s was %r in the run that is resumed, now it is %r", key, before.get(key), now[key])
+        if not key.startswith(FREE_ON_RESUME) and before.get(key) != now[key]:
+            raise ConfigError(
+                f"{key} is {now[key]!r}, but the run in {source} has {before.get(key)!r}; "
+                "go on with the same value, or start a new run with another --name"
+            )
 
 
 def _flat(tree: dict, prefix: str = "") -> dict:
@@ -181,28 +203,34 @@ def _flat(tree: dict, prefix: str = "") -> dict:
     return flat
 
 
-def _checkpoint_algorithm(arguments: argparse.Namespace) -> str | None:
-    """The algorithm that made the checkpoint: cotrain.py and cotrain1.py set it, the YAML file need not."""
+def _network_keys(state: dict, source: str) -> dict:
+    """Configuration of the run that made a checkpoint, as far as its networks depend on it."""
+    saved = _saved_config(state, source)
+    return {key: value for key, value in saved.items() if key.startswith(OF_THE_NETWORKS)}
+
+
+def _saved_config(state: dict, source: str) -> dict:
     import yaml
 
-    from semipose.engine.checkpoint import load_checkpoint
+    tree = yaml.safe_load(state["config"]) if isinstance(state.get("config"), str) else None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{source}: not a checkpoint of semipose: it holds no configuration")
+    return _flat(tree)
 
-    saved = yaml.safe_load(load_checkpoint(arguments.checkpoint).get("config") or "")
-    return saved.get("ALGORITHM") if isinstance(saved, dict) else None
 
-
-def _load(arguments: argparse.Namespace, algorithm: str | None):
+def _load(arguments: argparse.Namespace, fixed: dict):
+    """The configuration; `fixed` keys come from the script or a checkpoint and are stronger than the file."""
     from semipose.config import load_config
 
-    given = {
-        FLAG_KEYS[flag]: value for flag, value in vars(arguments).items() if flag in FLAG_KEYS and value is not None
-    }
     for flag in NOT_YET:
         if getattr(arguments, flag, None) is not None:
             raise ConfigError(f"--{flag}: this part of the method is not in this version yet; leave the flag out")
-    if algorithm is not None:
-        given["ALGORITHM"] = algorithm
-    return load_config(arguments.cfg, given, arguments.pairs)
+    flags = {key: getattr(arguments, flag, None) for flag, key in FLAG_KEYS.items()}
+    given = {key: value for key, value in flags.items() if value is not None}
+    config = load_config(arguments.cfg, fixed | given, arguments.pairs)
+    if "ALGORITHM" in fixed and fixed["ALGORITHM"] != config.ALGORITHM:
+        raise ConfigError(f"command line: ALGORITHM: {config.ALGORITHM!r} is not allowed; it is {fixed['ALGORITHM']!r}")
+    return config
 
 
 def _common_parser(description: str) -> _Parser:
@@ -252,7 +280,11 @@ def _exit_with(run) -> None:
 
 
 def _write_json(path: Path, content) -> None:
+    _write_text(path, json.dumps(content))
+
+
+def _write_text(path: Path, text: str) -> None:
     try:
-        path.write_text(json.dumps(content), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise write_error(error, path) from error

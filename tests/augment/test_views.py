@@ -7,7 +7,7 @@ from semipose.augment.affine import AffinePolicy
 from semipose.augment.joint_cutout import CutoutPolicy
 from semipose.augment.photometric import ColorPolicy
 from semipose.augment.views import ViewPolicies, ViewSampler, centred_view
-from semipose.codecs import HeatmapCodec
+from semipose.codecs import CODECS, HeatmapCodec
 from semipose.geometry import affine
 from semipose.pseudo_labels import PSEUDO_TARGETS, PseudoLabeler
 from semipose.skeletons import COCO
@@ -311,6 +311,50 @@ def test_views_of_the_gpu_are_those_of_the_cpu():
         d.cutout(v, batch.keypoints.to(v.images.device)) for d, v in ((on_cpu, hard), (on_gpu, cuda_hard))
     )
     assert (hidden.images - cuda_hidden.images.cpu()).abs().mean() < 1e-3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("kind", CODECS)
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_views_and_targets_never_wait_for_the_gpu(kind, target):
+    codec = HeatmapCodec(SIZE, (12, 16), 1.0, kind)
+    labeler, views = PseudoLabeler(codec, target, 0.3), sampler(STRONG)
+    batch = noise_batch().to(torch.device("cuda"))
+
+    def step(number):
+        draws = views.at_step(number)
+        labeled, easy = draws.labeled(batch), draws.easy(batch)
+        hard, to_view = draws.hard(batch, easy), labeled.from_base()
+        made, _ = codec.encode(to_view.points(batch.keypoints), to_view.swap(batch.weights))
+        taught = labeler(codec.unmirror(made, easy.flip_order), easy.map_to(hard))
+        return draws.cutout(hard, taught.keypoints).images, codec.loss(made, taught.target)
+
+    step(0)  # constants are copied once, and libraries are loaded
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        step(1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_views_of_a_batch_share_its_pixels_and_views_of_another_do_not():
+    draws, one, other = sampler().at_step(0), noise_batch(seed=1), noise_batch(seed=2)
+    middle = [centred_view(batch, SIZE, ORDER).images for batch in (one, other)]
+    for batch, expected in ((one, middle[0]), (other, middle[1]), (one, middle[0])):
+        easy = draws.easy(batch)
+        pixels = draws._pixels_of(batch)
+        hard = draws.hard(batch, easy)
+        assert draws._pixels_of(batch) is pixels and torch.equal(pixels, batch.images.float() / 255)
+        assert torch.allclose(easy.images, expected, atol=1e-4) and torch.allclose(hard.images, expected, atol=1e-4)
+
+
+def test_constants_are_copied_to_a_device_once():
+    views = sampler()
+    for device in (torch.device("cpu"), torch.device("meta"), torch.device("cpu")):
+        made = views.constants(device)
+        assert {t.device for t in made} == {device}
+        assert all(one is again for one, again in zip(made, views.constants(device)))
+    assert all(torch.equal(t, u) for t, u in zip(made, (ORDER, torch.tensor(COCO.upper_body_mask), FILL)))
 
 
 def test_a_skeleton_without_halves_has_no_half_body():

@@ -109,6 +109,20 @@ def test_weight_is_zero_where_the_gaussian_lies_outside(kind):
 
 
 @BOTH
+def test_joints_near_the_limit_are_in_or_out_as_a_comparison_of_pairs_says(kind):
+    codec = make_codec(kind, 1.7)
+    points = torch.rand(400, 17, 2, generator=torch.Generator().manual_seed(0)) * 200 - 50
+    limit = (torch.tensor([24.0, 32.0]) - 1 + 3 * 1.7) * STRIDE + codec.offset
+    points[:50] = limit + (points[:50] / 100).round() * 1e-5 * limit  # to the last bit
+    place = (points - codec.offset) / codec.stride
+    place = torch.floor(place + 0.5) if codec.rounded else place
+    far = torch.tensor([23 + 3 * 1.7, 31 + 3 * 1.7])
+    expected = ((place > -3 * 1.7) & (place < far)).all(-1)
+    assert torch.equal(codec.encode(points, ones(points))[1], expected.float())
+    assert 0.2 < expected.float().mean() < 0.8
+
+
+@BOTH
 def test_unlabelled_joints_are_empty(kind):
     codec = make_codec(kind)
     points = random_points(codec, 1)

@@ -1,8 +1,10 @@
 """LSP converter: both layouts of joints.mat, the split, and the tool as a user calls it."""
 
+import errno
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +17,7 @@ from scipy.io import savemat
 import semipose
 from semipose.data.readers import locate_coco, read_coco
 from semipose.data.readers.lsp import convert_lsp, read_joints
-from semipose.errors import DataError
+from semipose.errors import DataError, NoSpaceError, SemiposeError
 from semipose.skeletons import get_skeleton
 
 TOOL = Path(__file__).parents[2] / "tools/convert_lsp.py"
@@ -139,6 +141,62 @@ def test_broken_sets(tmp_path, damage, reason):
     with pytest.raises(DataError, match=reason):
         convert_lsp(root, str(tmp_path / "out"), 1, 1)
     assert not (tmp_path / "out").exists()
+
+
+def full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(("copy", "holder", "name"), [(True, shutil, "copy2"), (False, json, "dump")])
+def test_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, copy, holder, name):
+    root, out = write_set(tmp_path / "set", joints(3)), tmp_path / "out"
+    with monkeypatch.context() as patch:
+        patch.setattr(holder, name, full_disk)
+        with pytest.raises(NoSpaceError, match="out: cannot write: No space left"):
+            convert_lsp(root, str(out), 1, 1, copy=copy)
+    assert not [path for path in out.rglob("*") if path.is_file() and path.parent.name != "images"]
+    assert (out / "images").exists() is not copy and not (out / "images.tmp").exists()
+    convert_lsp(root, str(out), 1, 1, copy=copy)  # goes on without a hand
+    assert len(load(out, "train")["images"]) == 1
+
+
+def test_failed_write_keeps_the_file_that_was_there(tmp_path, monkeypatch):
+    root, out = write_set(tmp_path / "set", joints(3)), tmp_path / "out"
+    convert_lsp(root, str(out), 1, 1, seed=1)
+    before = (out / "annotations/person_keypoints_train.json").read_text()
+
+    def half(content, file):
+        file.write("{")
+        full_disk()
+
+    monkeypatch.setattr(json, "dump", half)
+    with pytest.raises(NoSpaceError):
+        convert_lsp(root, str(out), 1, 1, seed=2)
+    assert (out / "annotations/person_keypoints_train.json").read_text() == before
+    assert len(list((out / "annotations").iterdir())) == 3
+
+
+def test_copies_where_links_are_refused(tmp_path, monkeypatch):
+    root, out = write_set(tmp_path / "set", joints(3)), tmp_path / "out"
+    (tmp_path / "set/images/notes.txt").write_text("x")
+    monkeypatch.setattr(os, "symlink", full_disk)
+    for _ in range(2):
+        convert_lsp(root, str(out), 1, 1)
+    assert sorted(path.name for path in (out / "images").iterdir()) == [f"im0000{n}.jpg" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("blocked", ["out", "out/annotations", "out/split.json"])
+def test_place_that_is_taken(tmp_path, blocked):
+    root = write_set(tmp_path / "set", joints(3))
+    place = tmp_path / blocked
+    if blocked == "out/split.json":
+        place.mkdir(parents=True)
+    else:
+        place.parent.mkdir(exist_ok=True)
+        place.write_text("x")
+    with pytest.raises(SemiposeError, match=f"{blocked}: cannot write: ") as error:
+        convert_lsp(root, str(tmp_path / "out"), 1, 1)
+    assert "\n" not in str(error.value)
 
 
 def test_tool(tmp_path):

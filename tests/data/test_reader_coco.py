@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semipose.data.readers import locate_coco, read_coco, read_detections
+from semipose.data.readers import has_annotation, locate_coco, read_coco, read_detections, read_unlabeled_coco
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
@@ -42,8 +42,12 @@ def write(folder, content, name="set.json") -> str:
     return str(path)
 
 
-def read(folder, content, first=0) -> Persons:
-    return read_coco(write(folder, content), str(folder), SKELETON, first)
+def read(folder, content) -> Persons:
+    return read_coco(write(folder, content), str(folder), SKELETON)
+
+
+def read_unlabeled(folder, content) -> Persons:
+    return read_unlabeled_coco(write(folder, content), str(folder), SKELETON)
 
 
 def fault(folder, content) -> str:
@@ -104,16 +108,10 @@ def test_missing_area_is_estimated_from_the_clipped_box(tmp_path, area):
         {"bbox": [10, 10, 0, 20]},
     ],
 )
-def test_left_out_and_not_counted_by_first(tmp_path, changes):
+def test_left_out(tmp_path, changes):
     content = document()
     content["annotations"][0].update(changes)
     assert read(tmp_path, content).ids.tolist() == [55, 56]
-    assert read(tmp_path, content, first=1).ids.tolist() == [55]
-
-
-@pytest.mark.parametrize(("first", "count"), [(0, 3), (2, 2), (99, 3)])
-def test_first(tmp_path, first, count):
-    assert len(read(tmp_path, document(), first)) == count
 
 
 def test_no_person_left_gives_empty_arrays(tmp_path):
@@ -220,7 +218,8 @@ def test_image_folder_may_be_a_link_and_links_inside_it_are_fine(tmp_path):
         ("{}", "the image list must be a list, found nothing"),
         ('{"images": {}}', "the image list must be a list, found an object"),
         ('{"images": [1]}', "image number 0: must be an object, found 1"),
-        ('{"images": []}', "the annotation list must be a list, found nothing"),
+        ('{"images": []}', "has no 'annotations', so it can only serve as an unlabeled source"),
+        ('{"images": [], "annotations": 5}', "the annotation list must be a list, found 5"),
     ],
 )
 def test_wrong_documents(tmp_path, content, reason):
@@ -258,6 +257,88 @@ def test_other_names_are_only_logged(tmp_path, caplog):
     content["categories"][0]["keypoints"] = ["tip", "l", "r"]
     assert len(read(tmp_path, content)) == 3
     assert "keypoint names differ" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept"),
+    [
+        ({}, True),
+        ({"keypoints": [5, 5, 0] * 3}, True),
+        ({"keypoints": [], "category_id": None}, True),
+        ({"keypoints": None}, True),
+        ({"keypoints": None, "iscrowd": 1}, False),
+        ({"keypoints": None, "bbox": [200, 10, 20, 20]}, False),
+        ({"keypoints": None, "category_id": 2}, False),
+    ],
+)
+def test_unlabeled_persons_need_a_box_only(tmp_path, changes, kept):
+    content = document()
+    content["annotations"][0].update(changes)
+    persons = read_unlabeled(tmp_path, content)
+    assert persons.ids.tolist() == [101] * kept + [55, 56]
+    if kept and changes:
+        assert not persons.keypoints[0, :, 2].any()
+    np.testing.assert_array_equal(persons.keypoints[-2:], read(tmp_path, document()).keypoints[-2:])
+
+
+def test_unlabeled_boxes_are_clipped_and_missing_areas_estimated(tmp_path):
+    content = document()
+    content["annotations"] = [{"id": 4, "image_id": 7, "bbox": [-10, 0, 20, 40]}]
+    persons = read_unlabeled(tmp_path, content)
+    assert persons.boxes.tolist() == [[0, 0, 10, 40]] and persons.areas.tolist() == pytest.approx([212])
+    assert persons.keypoints.shape == (1, 3, 3) and not persons.keypoints.any()
+
+
+@pytest.mark.parametrize(
+    ("categories", "ids"),
+    [
+        ([{"id": 1, "name": "person"}, {"id": 2, "keypoints": ["head", "left", "right"]}], [55]),
+        ([{"id": 3, "name": "dog"}, {"id": 1, "name": "person"}], [101]),
+        ([{"id": 3, "name": "dog"}], [101, 55, 56]),
+        (None, [101, 55, 56]),
+    ],
+)
+def test_unlabeled_persons_are_told_by_their_category(tmp_path, categories, ids):
+    content = {**document(), "categories": categories}
+    for row, category in enumerate((1, 2, 3)):
+        content["annotations"][row]["category_id"] = category
+    assert read_unlabeled(tmp_path, content).ids.tolist() == ids
+
+
+def test_unlabeled_other_categories_may_have_other_fields(tmp_path):
+    content = document()
+    content["annotations"][0].update(category_id=9, keypoints=[1, 2, 2], bbox=None)
+    assert read_unlabeled(tmp_path, content).ids.tolist() == [55, 56]
+
+
+@pytest.mark.parametrize("annotations", [{}, {"annotations": []}, {"annotations": None}])
+def test_images_without_annotations_are_whole_frames(tmp_path, annotations):
+    persons = read_unlabeled(tmp_path, {"images": document()["images"], **annotations})
+    assert persons.ids.tolist() == [1, 2] and persons.image_index.tolist() == [0, 1]
+    assert persons.image_ids.tolist() == [7, 3]
+    assert persons.path(1) == os.path.join(str(tmp_path), "sub/b.jpg")
+    assert persons.boxes.tolist() == [[0, 0, 100, 80], [0, 0, 60, 50]]
+    assert persons.areas.tolist() == pytest.approx([0.53 * 8000, 0.53 * 3000])
+    assert persons.keypoints.shape == (2, 3, 3) and not persons.keypoints.any()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("keypoints", [1, 2, 2] * 4, "must be 9 finite numbers"),
+        ("keypoints", [1, 2, 3, 1, 2, 2, 1, 2, 2], "v of head must be 0, 1 or 2, found 3"),
+        ("bbox", None, "must be 4 finite numbers"),
+        ("category_id", "person", "must be a 64-bit integer, found 'person'"),
+        ("image_id", 12, "12 is not the id of an image in this file"),
+    ],
+)
+def test_wrong_unlabeled_annotation_is_named(tmp_path, field, value, reason):
+    content = document()
+    content["annotations"][0]["keypoints"] = None  # the fault is named by its own row
+    content["annotations"][2][field] = value
+    with pytest.raises(DataError, match="set.json: annotation id 56") as error:
+        read_unlabeled(tmp_path, content)
+    assert f"{field}: " in str(error.value) and reason in str(error.value)
 
 
 def detections() -> list[dict]:
@@ -323,6 +404,51 @@ def test_locate_looks_in_the_usual_places(tmp_path, place):
     assert os.path.samefile(found_images, tmp_path / place)
 
 
+@pytest.mark.parametrize("place", ["images/some", "some", "images", "labels", "."])
+@pytest.mark.parametrize("prefix", ["person_keypoints_", "image_info_", ""])
+def test_locate_looks_for_the_images_of_a_named_file(tmp_path, prefix, place):
+    (tmp_path / "labels").mkdir()
+    path = write(tmp_path / "labels", document(), f"{prefix}some.json")
+    (tmp_path / place / "sub").mkdir(parents=True, exist_ok=True)
+    (tmp_path / place / "sub/b.jpg").write_bytes(b"x")
+    found_annotation, found_images = locate_coco(str(tmp_path), f"labels/{prefix}some.json")
+    assert found_annotation == path
+    assert os.path.samefile(found_images, tmp_path / place)
+
+
+def test_locate_prefers_the_folder_of_the_set(tmp_path):
+    write(tmp_path, document(), "image_info_some.json")
+    for place in ("images/some", "some", "images"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "a.jpg").write_bytes(b"x")
+    assert locate_coco(str(tmp_path), "image_info_some.json")[1] == str(tmp_path / "images/some")
+
+
+def test_set_with_images_only(tmp_path):
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some/a.jpg").write_bytes(b"x")
+    bare = write(tmp_path / "annotations", {"images": document()["images"]}, "image_info_some.json")
+    located = locate_coco(str(tmp_path), "some")
+    assert located == (bare, str(tmp_path / "some"))
+    assert len(read_unlabeled_coco(*located, SKELETON)) == 2
+    with pytest.raises(DataError, match="image_info_some.json: has no 'annotations'"):
+        read_coco(*located, SKELETON)
+    full = write(tmp_path / "annotations", document(), "person_keypoints_some.json")
+    assert locate_coco(str(tmp_path), "some")[0] == full
+
+
+def test_has_annotation(tmp_path):
+    root = str(tmp_path)
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "folder").mkdir()
+    path = write(tmp_path / "annotations", document(), "person_keypoints_full.json")
+    write(tmp_path / "annotations", document(), "image_info_bare.json")
+    names = ("full", "bare", path, "annotations/image_info_bare.json")
+    assert all(has_annotation(root, name) for name in names)
+    assert not any(has_annotation(root, name) for name in ("folder", "absent", "absent.json", "annotations"))
+
+
 def test_locate_by_file_and_image_folder(tmp_path):
     path = write(tmp_path, document())
     (tmp_path / "pictures").mkdir()
@@ -334,7 +460,12 @@ def test_locate_by_file_and_image_folder(tmp_path):
     ("root", "name", "images", "reason"),
     [
         ("absent", "set.json", "", "root folder does not exist"),
-        (".", "some", "", r"person_keypoints_some.json: annotation file of set 'some' does not exist"),
+        (
+            ".",
+            "some",
+            "",
+            r"person_keypoints_some.json: annotation file of set 'some' does not exist, nor does image_info",
+        ),
         (".", "set.json", "absent", "image folder of set 'set.json' does not exist"),
         (".", "set.json", "", "image 'a.jpg' is in none of the folders tried: "),
         (".", "broken.json", "", "broken.json: is not valid JSON"),
@@ -383,10 +514,10 @@ def broken_documents(draw):
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(broken_documents())
-def test_any_damage_gives_persons_or_a_named_error(tmp_path, content):
+@given(broken_documents(), st.sampled_from([read, read_unlabeled]))
+def test_any_damage_gives_persons_or_a_named_error(tmp_path, content, reader):
     try:
-        persons = read(tmp_path, content)
+        persons = reader(tmp_path, content)
     except DataError as error:
         assert "set.json" in str(error) and "\n" not in str(error) and len(str(error)) < 1000
         str(error).encode()  # can be printed

@@ -6,14 +6,13 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 
 from semipose.engine.sinks import JsonlSink, Sink
 from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.wandb_sink import WandbSink, has_wandb_key
-from semipose.errors import ConfigError, NoSpaceError
+from semipose.errors import ConfigError, NoSpaceError, SemiposeError
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +36,6 @@ def record(tracker: Tracker, steps=range(1, 5)) -> None:
         tracker.log_step(step, {"loss": torch.tensor(1 / step), "lr": 0.001})
         if step % 2 == 0:
             tracker.log_epoch(step // 2, step, {"AP_first": 0.1 * step, "AP_ensemble": 0.125 * step})
-            tracker.image(step, "split", np.zeros((4, 6, 3), np.uint8))
 
 
 def whole_run(folder, **options) -> bytes:
@@ -111,6 +109,30 @@ def test_log_file_is_appended_to_and_handlers_are_taken_off(tmp_path, capsys):
     assert logging.getLogger("semipose").handlers == []
 
 
+@pytest.mark.parametrize(
+    ("summary", "exit_code", "last"),
+    [({"best_AP": 0.5}, 1, ["stopped: best_AP 50.0"]), ({}, 1, []), ({"best_AP": 0.5}, 0, ["finished: best_AP 50.0"])],
+)
+def test_a_run_that_was_ended_does_not_look_finished(tmp_path, monkeypatch, summary, exit_code, last):
+    run = FakeRun()
+    fake_wandb(monkeypatch, run)
+    tracker = tracker_of(tmp_path, wandb_mode="offline")
+    tracker.start({})
+    tracker.finish(summary, exit_code)
+    lines = (tmp_path / "run.log").read_text().splitlines()
+    assert [line.partition("INFO ")[2] for line in lines] == last
+    assert run.summary == summary and run.exit_code == exit_code
+    assert logging.getLogger("semipose").handlers == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder, reason in ((tmp_path / "file/run", "Not a directory"), (tmp_path / "file", "File exists")):
+        with pytest.raises(SemiposeError) as caught:
+            tracker_of(folder)
+        assert str(caught.value) == f"{folder}: cannot write: {reason}"
+
+
 class Broken(Sink):
     name = "broken"
     optional = True
@@ -138,7 +160,7 @@ def fail(*_, **__):
 
 class FakeRun:
     def __init__(self):
-        self.rows, self.metrics, self.summary, self.finished = [], {}, {}, False
+        self.rows, self.metrics, self.summary, self.exit_code = [], {}, {}, None
 
     def define_metric(self, name, **options):
         self.metrics[name] = options
@@ -146,8 +168,8 @@ class FakeRun:
     def log(self, row):
         self.rows.append(row)
 
-    def finish(self):
-        self.finished = True
+    def finish(self, exit_code):
+        self.exit_code = exit_code
 
 
 def fake_wandb(monkeypatch, run, base_url="https://api.wandb.ai", init=None, **settings):
@@ -155,7 +177,6 @@ def fake_wandb(monkeypatch, run, base_url="https://api.wandb.ai", init=None, **s
     module = SimpleNamespace(
         init=init or (lambda **options: calls.append(options) or run),
         Settings=type("Settings", (dict,), {"model_fields": {}}),
-        Image=lambda array: ("image", array.shape),
         setup=lambda: SimpleNamespace(settings=SimpleNamespace(base_url=base_url, api_key=None, **settings)),
     )
     monkeypatch.setitem(sys.modules, "wandb", module)
@@ -206,8 +227,7 @@ def test_what_wandb_is_told(tmp_path, monkeypatch):
     assert run.metrics["train/*"] == {"step_metric": "step"}
     assert {"epoch": 2, "step": 4, "epoch/AP_first": 0.4, "epoch/AP_ensemble": 0.5} in run.rows
     assert {"step": 4, "train/loss": 0.25, "train/lr": 0.001} in run.rows
-    assert {"step": 4, "split": ("image", (4, 6, 3))} in run.rows
-    assert run.summary == {"best_AP": 0.5} and run.finished
+    assert run.summary == {"best_AP": 0.5} and run.exit_code == 0
 
 
 def test_run_id_is_known_from_the_start_and_reused(tmp_path, monkeypatch):
@@ -219,6 +239,16 @@ def test_run_id_is_known_from_the_start_and_reused(tmp_path, monkeypatch):
     tracker.finish({})
     assert tracker.wandb_run_id == first
     assert (calls[0]["id"], calls[0]["resume"], calls[0]["mode"]) == (first, "allow", "online")
+
+
+@pytest.mark.parametrize("fields", [None, {}, {"finish_timeout": None}])
+def test_a_limit_that_wandb_does_not_know_is_not_set(tmp_path, monkeypatch, fields):
+    calls = fake_wandb(monkeypatch, FakeRun())
+    members = {} if fields is None else {"model_fields": fields}  # pydantic 1 has no such list
+    monkeypatch.setattr(sys.modules["wandb"], "Settings", type("Settings", (dict,), members))
+    WandbSink("run", "project", tmp_path, "offline").start({})
+    limits = {"console": "off", "init_timeout": 60.0}
+    assert calls[0]["settings"] == (limits | {"finish_timeout": 120.0} if fields else limits)
 
 
 def mode_used(monkeypatch, tmp_path, mode="auto", **fake) -> str | None:
@@ -272,7 +302,6 @@ def test_tensorboard(tmp_path):
     events.Reload()
     assert [(e.step, round(e.value, 6)) for e in events.Scalars("epoch/AP_first")] == [(2, 0.2), (4, 0.4)]
     assert [e.step for e in events.Scalars("train/loss")] == [1, 2, 3, 4]
-    assert [(e.width, e.height) for e in events.Images("split")] == [(6, 4), (6, 4)]
 
 
 def test_missing_tensorboard_is_one_warning(tmp_path, monkeypatch, caplog):

@@ -96,6 +96,25 @@ def test_wrong_annotations_are_named(tmp_path, change, message):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("key", "entry", "message"),
+    [
+        ("annotations", 5, "annotations: entry 1 is 5, expected a JSON object"),
+        ("annotations", None, "annotations: entry 1 is None, expected a JSON object"),
+        ("annotations", {"image_id": [7]}, "annotations: entry 1: image_id: found [7], expected an integer"),
+        ("annotations", {"image_id": 7, "category_id": "a"}, "annotations: entry 1: category_id: found 'a', expected"),
+        ("images", [7], "images: entry 1 is [7], expected a JSON object"),
+        ("images", {"id": {}}, "images: entry 1: id: found {}, expected an integer"),
+    ],
+)
+def test_entries_of_another_kind_are_named(key, entry, message):
+    annotation = small_annotation()
+    annotation[key][1] = entry
+    with pytest.raises(DataError) as error:
+        prepare_ground_truth(annotation, SIGMAS, source="val.json")
+    assert str(error.value).startswith(f"val.json: {message}")
+
+
 def test_annotation_files(tmp_path):
     path = tmp_path / "val.json"
     with pytest.raises(DataError, match="val.json: annotation file cannot be read"):

@@ -96,3 +96,11 @@ def test_interrupts_are_polled_between_batches(config):
     validator = build.build_validator(config, build.read_validation(config), poll=lambda: looks.append(1))
     validator({"student": Oracle(validator)}, ("student",))
     assert len(looks) == 3
+
+
+def test_areas_for_suppression_are_those_of_the_crops(config):
+    persons = build.read_validation(config)
+    validator = build.build_validator(config, persons)
+    _, people = validator.predict({"student": Oracle(validator)}, ("student",))["student"]
+    width = np.maximum(persons.boxes[:, 2], persons.boxes[:, 3] * 64 / 96) * 1.25
+    np.testing.assert_allclose(people.areas, width * width * 96 / 64, rtol=1e-5)

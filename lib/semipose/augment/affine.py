@@ -41,7 +41,8 @@ class AffineDraw:
     mirrored: Tensor
 
     def to(self, device: torch.device) -> "AffineDraw":
-        return AffineDraw(self.degrees.to(device), self.scale.to(device), self.mirrored.to(device))
+        values = (self.degrees, self.scale, self.mirrored)
+        return AffineDraw(*(value.to(device, non_blocking=True) for value in values))
 
 
 def draw_affine(policy: AffinePolicy, count: int, generator: torch.Generator) -> AffineDraw:
@@ -59,7 +60,7 @@ def view_change(draw: AffineDraw, size: tuple[int, int]) -> Tensor:
 
     A scale above 1 makes the person larger. The centre of the view stays where it is.
     """
-    centre = torch.tensor([(size[0] - 1) / 2, (size[1] - 1) / 2], device=draw.degrees.device)
+    centre = torch.tensor([(size[0] - 1) / 2, (size[1] - 1) / 2]).to(draw.degrees.device, non_blocking=True)
     centre = centre.expand(len(draw.degrees), 2)
     return affine.invert(affine.similarity(draw.degrees, draw.scale, draw.mirrored, centre, centre))
 
@@ -85,16 +86,15 @@ def half_body_maps(
     wants_upper = torch.rand(count, generator=generator) < 0.7
     if policy.half_body == 0:
         return to_base
-    chosen, wants_upper = chosen.to(to_base.device), wants_upper.to(to_base.device)
+    chosen, wants_upper = (drawn.to(to_base.device, non_blocking=True) for drawn in (chosen, wants_upper))
     up, low = labeled & upper, labeled & ~upper
     use_upper = torch.where(wants_upper, up.sum(1) >= 3, low.sum(1) < 3)
     part = torch.where(use_upper[:, None], up, low)
     chosen = chosen & (labeled.sum(1) >= HALF_BODY_MIN_JOINTS) & (part.sum(1) >= 3)
-    infinity = torch.tensor(float("inf"), device=to_base.device)
-    low_corner = torch.where(part[..., None], keypoints, infinity).amin(1)
-    high_corner = torch.where(part[..., None], keypoints, -infinity).amax(1)
+    low_corner = torch.where(part[..., None], keypoints, float("inf")).amin(1)
+    high_corner = torch.where(part[..., None], keypoints, -float("inf")).amax(1)
     low_corner, high_corner = (torch.where(chosen[:, None], c, torch.zeros_like(c)) for c in (low_corner, high_corner))
-    shape = torch.tensor(size, dtype=torch.float32, device=to_base.device)
+    shape = torch.tensor(size, dtype=torch.float32).to(to_base.device, non_blocking=True)
     zoom = ((high_corner - low_corner) * HALF_BODY_PADDING / shape).amax(1).clamp_min(0.2)
     centre = (shape - 1) / 2
     upright = torch.zeros_like(chosen)

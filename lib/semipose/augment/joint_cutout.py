@@ -42,10 +42,12 @@ def draw_cutout(policy: CutoutPolicy, keypoints: Tensor, size: tuple[int, int], 
     count = min(policy.joints, joints)
     unit = min(size) / REFERENCE_SIDE
     low, high = policy.half_size
-    order = torch.rand(batch, joints, generator=generator).topk(count, dim=1).indices.to(keypoints.device)
-    noise = torch.randn(batch, count, 2, generator=generator).to(keypoints.device) * policy.jitter * unit
-    half = (low + (high - low) * torch.rand(batch, count, 2, generator=generator)).to(keypoints.device) * unit
-    return Boxes(keypoints.gather(1, order.unsqueeze(-1).expand(-1, -1, 2)) + noise, half)
+    order = torch.rand(batch, joints, generator=generator).topk(count, dim=1).indices
+    noise = torch.randn(batch, count, 2, generator=generator)
+    half = low + (high - low) * torch.rand(batch, count, 2, generator=generator)
+    order, noise, half = (drawn.to(keypoints.device, non_blocking=True) for drawn in (order, noise, half))
+    centres = keypoints.gather(1, order.unsqueeze(-1).expand(-1, -1, 2)) + noise * policy.jitter * unit
+    return Boxes(centres, half * unit)
 
 
 def box_mask(boxes: Boxes, size: tuple[int, int]) -> Tensor:

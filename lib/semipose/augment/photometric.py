@@ -44,7 +44,7 @@ def _jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tens
     seed = int(torch.randint(2**31, (1,), generator=generator))
     local = torch.Generator(images.device).manual_seed(seed)
     noise = torch.randn(images.shape, generator=local, device=images.device)
-    gain, bias, amount = (t.to(images) for t in (gain, bias, amount))
+    gain, bias, amount = (t.to(images, non_blocking=True) for t in (gain, bias, amount))
     return ((images - 0.5) * gain + 0.5 + bias + amount * noise).clamp(0, 1)
 
 
@@ -52,17 +52,18 @@ def _random_operation(images: Tensor, magnitude: float, generator: torch.Generat
     batch = len(images)
     kind = torch.randint(len(OPERATIONS), (batch,), generator=generator)
     sign = torch.randint(2, (batch,), generator=generator) * 2 - 1
-    level = (torch.rand(batch, generator=generator) * magnitude * sign).view(-1, 1, 1, 1).to(images)
+    level = (torch.rand(batch, generator=generator) * magnitude * sign).view(-1, 1, 1, 1)
+    level = level.to(images, non_blocking=True)
     result = images.clone()
     for number, operation in enumerate(OPERATIONS):
-        rows = (kind == number).nonzero().squeeze(1).to(images.device)
+        rows = (kind == number).nonzero().squeeze(1).to(images.device, non_blocking=True)
         if len(rows):
             result[rows] = operation(images[rows], level[rows]).clamp(0, 1)
     return result
 
 
 def _grey(images: Tensor) -> Tensor:
-    weights = torch.tensor([0.299, 0.587, 0.114], device=images.device, dtype=images.dtype)
+    weights = torch.tensor([0.299, 0.587, 0.114], dtype=images.dtype).to(images.device, non_blocking=True)
     return (images * weights.view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 

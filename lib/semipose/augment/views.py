@@ -43,6 +43,13 @@ class ViewSampler:
         self.policies, self.size, self.fill, self.seed = policies, tuple(size), fill, seed
         self.flip_order = torch.tensor(skeleton.flip_order)
         self.upper_body = torch.tensor(skeleton.upper_body_mask)
+        self._constants = {}
+
+    def constants(self, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+        """`flip_order`, `upper_body` and `fill` on the device, copied there once."""
+        if device not in self._constants:
+            self._constants[device] = tuple(t.to(device) for t in (self.flip_order, self.upper_body, self.fill))
+        return self._constants[device]
 
     def at_step(self, step: int) -> "StepViews":
         return StepViews(self, torch.Generator().manual_seed(self.seed * 1_000_003 + step))
@@ -54,11 +61,13 @@ class StepViews:
     def __init__(self, sampler: ViewSampler, generator: torch.Generator):
         self._sampler, self._generator = sampler, generator
         self._policies, self._size = sampler.policies, sampler.size
+        self._crops = self._pixels = None
 
     def labeled(self, batch: PoseBatch) -> View:
         """A view for the supervised loss: affine, half body, light colour changes."""
+        _, upper_body, _ = self._sampler.constants(batch.images.device)
         to_base = half_body_maps(
-            self._centre(batch), batch.keypoints, batch.weights > 0, self._sampler.upper_body.to(batch.images.device),
+            self._centre(batch), batch.keypoints, batch.weights > 0, upper_body,
             self._policies.labeled, self._size, self._generator,
         )  # fmt: skip
         view = self._changed(batch, to_base, torch.zeros_like(batch.index, dtype=torch.bool), self._policies.labeled)
@@ -79,7 +88,8 @@ class StepViews:
         if self._policies.cutout.joints == 0:
             return view
         boxes = draw_cutout(self._policies.cutout, keypoints, self._size, self._generator)
-        return view.with_images(fill_boxes(view.images, boxes, self._sampler.fill))
+        _, _, fill = self._sampler.constants(view.images.device)
+        return view.with_images(fill_boxes(view.images, boxes, fill))
 
     def _centre(self, batch: PoseBatch) -> Tensor:
         height, width = batch.images.shape[-2:]
@@ -88,8 +98,15 @@ class StepViews:
     def _changed(self, batch: PoseBatch, to_base: Tensor, flipped: Tensor, policy: AffinePolicy) -> View:
         draw = draw_affine(policy, len(batch), self._generator).to(batch.images.device)
         to_base = affine.compose(to_base, view_change(draw, self._size))
-        images = affine.warp(batch.images.float() / 255, to_base, self._size)
-        return View(images, to_base, flipped ^ draw.mirrored, self._sampler.flip_order.to(batch.images.device))
+        flip_order, _, _ = self._sampler.constants(batch.images.device)
+        images = affine.warp(self._pixels_of(batch), to_base, self._size)
+        return View(images, to_base, flipped ^ draw.mirrored, flip_order)
+
+    def _pixels_of(self, batch: PoseBatch) -> Tensor:
+        """The crops in [0, 1]; the easy and the hard view of a batch share them."""
+        if self._crops is not batch.images:
+            self._crops, self._pixels = batch.images, batch.images.float() / 255
+        return self._pixels
 
 
 def centred_view(batch: PoseBatch, size: tuple[int, int], flip_order: Tensor) -> View:
@@ -99,4 +116,4 @@ def centred_view(batch: PoseBatch, size: tuple[int, int], flip_order: Tensor) ->
     left, top = (width - size[0]) // 2, (height - size[1]) // 2
     images = batch.images[..., top : top + size[1], left : left + size[0]].float() / 255
     unflipped = torch.zeros_like(batch.index, dtype=torch.bool)
-    return View(images, to_base, unflipped, flip_order.to(batch.images.device))
+    return View(images, to_base, unflipped, flip_order.to(batch.images.device, non_blocking=True))

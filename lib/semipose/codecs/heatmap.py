@@ -65,8 +65,7 @@ class HeatmapCodec:
         along_y = torch.exp(-(ys - centre[..., 1:]).square() / (2 * self.sigma**2))
         heatmaps = along_y.unsqueeze(-1) * along_x.unsqueeze(-2)
         reach = 3 * self.sigma
-        limit = torch.tensor([width - 1 + reach, height - 1 + reach], device=points.device)
-        inside = ((centre > -reach) & (centre < limit)).all(-1)
+        inside = _between(centre, -reach, (width - 1 + reach, height - 1 + reach))
         seen = inside & (weights > 0)
         return heatmaps * seen[..., None, None], weights * inside
 
@@ -101,6 +100,15 @@ class HeatmapCodec:
         return heatmap_mse(heatmaps, targets)
 
 
+def _between(points: Tensor, low: float, high: tuple[float, float]) -> Tensor:
+    """(...) bool, true where points (..., 2) lie above `low` and below `high`, both excluded.
+
+    With numbers, not tensors: a tensor made from numbers on a GPU waits for all work queued there.
+    """
+    x, y = points.unbind(-1)
+    return (x > low) & (x < high[0]) & (y > low) & (y < high[1])
+
+
 def _window(heatmaps: Tensor, peak: Tensor, radius: int) -> Tensor:
     """Pixels around peaks (B, K, 2): (B, K, 2r+1, 2r+1), edges repeated."""
     height, width = heatmaps.shape[-2:]
@@ -115,8 +123,8 @@ def _quarter_step(heatmaps: Tensor, peak: Tensor) -> Tensor:
     """A quarter pixel towards the higher neighbour; none at the border or at 1, as the reference decodes (HRNet)."""
     w = _window(heatmaps, peak, 1)
     step = 0.25 * torch.stack([w[..., 1, 2] - w[..., 1, 0], w[..., 2, 1] - w[..., 0, 1]], -1).sign()
-    size = torch.tensor([heatmaps.shape[-1], heatmaps.shape[-2]], device=heatmaps.device)
-    return step * ((peak > 1) & (peak < size - 1)).all(-1, keepdim=True)
+    height, width = heatmaps.shape[-2:]
+    return step * _between(peak, 1, (width - 1, height - 1)).unsqueeze(-1)
 
 
 def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
@@ -130,8 +138,8 @@ def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
     is_peak = (det > 1e-8) & (dxx < 0)
     det = torch.where(is_peak, det, torch.ones_like(det))
     step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / det.unsqueeze(-1)
-    size = torch.tensor([heatmaps.shape[-1], heatmaps.shape[-2]], device=heatmaps.device)
-    inside = ((peak > 1) & (peak < size - 2)).all(-1)
+    height, width = heatmaps.shape[-2:]
+    inside = _between(peak, 1, (width - 2, height - 2))
     return step.clamp(-1, 1) * (is_peak & inside).unsqueeze(-1)
 
 

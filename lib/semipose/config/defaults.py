@@ -10,9 +10,7 @@ def default_config() -> Node:
     c.OUTPUT_DIR = "output"  # runs are written to OUTPUT_DIR/NAME (flag --output-dir)
     c.SEED = 0  # of networks, samplers and views (flag --seed)
     c.GPUS = ""  # "" = the first GPU if there is one; "cpu"; or the number of a GPU, "0" (flag --gpus)
-    c.WORKERS = (
-        4  # loader processes of each side, labelled and unlabelled; 0 = load in the main process (flag --workers)
-    )
+    c.WORKERS = 4  # loader processes of each side, labelled and unlabelled; 0 = no processes (flag --workers)
     c.ALGORITHM = "supervised"  # supervised, pose_cons, pose_dual, mean_teacher; cotrain and cotrain1 by their scripts
 
     c.DATASET = Node()
@@ -26,12 +24,13 @@ def default_config() -> Node:
     c.DATASET.TEST_IMAGES = ""  # image folder of TEST_SET; "" = looked for in the usual places
     c.DATASET.CACHE = "none"  # decoded crops: none, ram, disk
     c.DATASET.CACHE_DIR = "data/cache"  # for CACHE disk
-    c.DATASET.CROP_MARGIN = 1.25  # size of a stored crop in units of the input; room for rotation and zooming out
+    # Room for rotation and zooming out: a larger margin leaves less black at the borders of rotated views.
+    c.DATASET.CROP_MARGIN = 1.25  # size of a stored crop in units of the input
     c.DATASET.BOX_PADDING = 1.25  # growth of the person box
     c.DATASET.MAX_BAD = 10  # unreadable images that are skipped before the run stops
 
     c.MODEL = Node()
-    c.MODEL.BACKBONE = "resnet18"  # resnet18/34/50/101/152, light_unet
+    c.MODEL.BACKBONE = "resnet18"  # resnet18/34/50/101/152, light_unet, light_unet_deep
     c.MODEL.PRETRAINED = ""  # "" = from scratch, "imagenet" = torchvision's weights, or a local file
     c.MODEL.IMAGE_SIZE = [192, 256]  # width, height
     c.MODEL.HEATMAP_SIZE = [48, 64]  # width, height
@@ -43,6 +42,7 @@ def default_config() -> Node:
     c.TRAIN.BATCH_SIZE = 32  # labelled images in a step
     c.TRAIN.BATCH_SIZE_UNSUP = 32  # unlabelled images in a step
     c.TRAIN.END_EPOCH = 30  # an epoch is one pass over the unlabelled set (supervised: over the labelled one)
+    # Sequential co-training makes one such pass for each network.
     c.TRAIN.STEPS_PER_EPOCH = 0  # 0 = one pass; else an epoch has this many steps
     c.TRAIN.OPTIMIZER = "adam"  # adam, adamw, sgd
     c.TRAIN.LR = 0.001
@@ -60,6 +60,9 @@ def default_config() -> Node:
     c.TRAIN.ALTERNATE = "epoch"  # cotrain.py: the students take turns per epoch or per step
     c.TRAIN.EVAL_INTERVAL = 1  # epochs between evaluations; the last epoch is always evaluated
     c.TRAIN.PRINT_FREQ = 50  # steps between log lines
+
+    c.CHECKPOINT = Node()
+    c.CHECKPOINT.INTERVAL_STEPS = 1000  # steps between saves of last.pth within an epoch; 0 = at the end of epochs only
 
     c.WEIGHT = Node()
     c.WEIGHT.LOSS_POSE = 1.0  # supervised loss (flag --pose)
@@ -91,7 +94,7 @@ def default_config() -> Node:
     c.TEST.BATCH_SIZE = 64
     c.TEST.FLIP_TEST = False  # average with the mirrored image
     c.TEST.USE_GT_BBOX = True
-    c.TEST.COCO_BBOX_FILE = ""  # detections, for USE_GT_BBOX False
+    c.TEST.COCO_BBOX_FILE = ""  # detections, for USE_GT_BBOX False; relative to DATASET.ROOT
     c.TEST.BBOX_THRESHOLD = 0.0  # smallest score of a detection
     c.TEST.OKS_NMS = "hard"  # hard, soft, none
     c.TEST.OKS_THRESHOLD = 0.9

@@ -211,9 +211,9 @@ def _parse(text: str) -> object:
 
 
 def _items(text: str) -> list:
-    """The items of `[a, b]`, each as text; any other text is the only item."""
+    """The items of `[a, b]`, each as text; any other text is the only item, no text is no item."""
     try:
-        content = yaml.load(text, Loader=_Loader) if text.startswith("[") else [text]
+        content = yaml.load(text, Loader=_Loader) if text.startswith("[") else [text] if text else []
     except (yaml.YAMLError, RecursionError):
         return [text]
     return content if isinstance(content, list) else [text]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 
-import torch
 from torch.utils.data import DataLoader
 
 from semipose.data.person_dataset import PersonDataset
@@ -17,10 +16,12 @@ def _unchanged(batch: PoseBatch) -> PoseBatch:
     return batch
 
 
-def _make_loader(dataset: PersonDataset, sampler, workers: int, worker_init: Callable[[int], None] | None):
+def _make_loader(
+    dataset: PersonDataset, sampler, workers: int, worker_init: Callable[[int], None] | None, pin_memory: bool
+) -> DataLoader:
     return DataLoader(
         dataset, batch_sampler=sampler, collate_fn=_unchanged, num_workers=workers, worker_init_fn=worker_init,
-        persistent_workers=workers > 0, pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0, pin_memory=pin_memory,
         timeout=WORKER_TIMEOUT_S if workers else 0,
     )  # fmt: skip
 
@@ -38,21 +39,22 @@ class PairLoader:
         seed: 0 or more.
         workers: worker processes of each side.
         worker_init: called in each worker.
+        pin_memory: put batches into page-locked memory, for a GPU.
     """
 
     def __init__(
         self, labeled: PersonDataset, unlabeled: PersonDataset | None, batch_sizes: tuple[int, int], steps: int,
-        seed: int, workers: int = 0, worker_init: Callable[[int], None] | None = None,
+        seed: int, workers: int = 0, worker_init: Callable[[int], None] | None = None, pin_memory: bool = False,
     ):  # fmt: skip
         if unlabeled is None:
             self._samplers = [PassSampler(len(labeled), batch_sizes[0], steps, seed)]
-            self._loaders = [_make_loader(labeled, self._samplers[0], workers, worker_init)]
+            self._loaders = [_make_loader(labeled, self._samplers[0], workers, worker_init, pin_memory)]
             return
         pool = PassSampler(len(unlabeled), batch_sizes[1], steps, seed)
         labels = ReplacementSampler(len(labeled), batch_sizes[0], len(pool), seed + 1)
         self._samplers = [labels, pool]
         sides = zip((labeled, unlabeled), self._samplers)
-        self._loaders = [_make_loader(dataset, sampler, workers, worker_init) for dataset, sampler in sides]
+        self._loaders = [_make_loader(dataset, sampler, workers, worker_init, pin_memory) for dataset, sampler in sides]
 
     def __len__(self) -> int:
         return len(self._samplers[-1])
@@ -77,8 +79,12 @@ def _filled(batch: PoseBatch) -> PoseBatch:
 
 
 def evaluation_loader(
-    dataset: PersonDataset, batch_size: int, workers: int = 0, worker_init: Callable[[int], None] | None = None
+    dataset: PersonDataset,
+    batch_size: int,
+    workers: int = 0,
+    worker_init: Callable[[int], None] | None = None,
+    pin_memory: bool = False,
 ) -> DataLoader:
     """All persons once, in order."""
     batches = [list(range(i, min(i + batch_size, len(dataset)))) for i in range(0, len(dataset), batch_size)]
-    return _make_loader(dataset, batches, workers, worker_init)
+    return _make_loader(dataset, batches, workers, worker_init, pin_memory)

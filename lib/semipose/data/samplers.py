@@ -5,7 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 
 
-class PassSampler:
+class _Passes:
+    """The pass that is drawn next."""
+
+    def __init__(self, length: int, batch_size: int, steps: int, seed: int):
+        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
+        self._number = self._start = 0
+
+    def set_pass(self, number: int, start: int = 0) -> None:
+        """Choose the pass, and the batch in it to start with."""
+        self._number, self._start = number, start
+
+
+class PassSampler(_Passes):
     """Shuffled passes: each row once in `length` slots.
 
     With `steps` = 0 a pass is exactly one shuffle of all rows. With `steps` > 0 a pass has that many batches and goes
@@ -17,14 +29,6 @@ class PassSampler:
         steps: batches in a pass, 0 = one pass over the rows.
         seed: 0 or more.
     """
-
-    def __init__(self, length: int, batch_size: int, steps: int, seed: int):
-        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
-        self._number = self._start = 0
-
-    def set_pass(self, number: int, start: int = 0) -> None:
-        """Choose the pass, and the batch in it to start with."""
-        self._number, self._start = number, start
 
     def __len__(self) -> int:
         return self.steps or -(-self.length // self.batch_size)
@@ -43,16 +47,8 @@ class PassSampler:
         return np.concatenate(rows)[begin : begin + last - first] if rows else np.empty(0, dtype=np.int64)
 
 
-class ReplacementSampler:
+class ReplacementSampler(_Passes):
     """Rows drawn with replacement, `steps` batches in a pass: the labelled side of a semi-supervised run."""
-
-    def __init__(self, length: int, batch_size: int, steps: int, seed: int):
-        self.length, self.batch_size, self.steps, self.seed = length, batch_size, steps, seed
-        self._number = self._start = 0
-
-    def set_pass(self, number: int, start: int = 0) -> None:
-        """Choose the pass, and the batch in it to start with."""
-        self._number, self._start = number, start
 
     def __len__(self) -> int:
         return self.steps

@@ -27,9 +27,7 @@ class Sink:
 
     def log_epoch(self, epoch: int, step: int, values: dict[str, float]) -> None: ...
 
-    def image(self, step: int, name: str, array) -> None: ...
-
-    def finish(self, summary: dict[str, float]) -> None: ...
+    def finish(self, summary: dict[str, float], exit_code: int) -> None: ...
 
 
 class ConsoleSink(Sink):
@@ -59,10 +57,11 @@ class ConsoleSink(Sink):
             run_logger.addHandler(handler)
 
     def log_epoch(self, epoch, step, values):
-        logger.info("epoch %d step %d: %s", epoch, step, _scores(values))
+        logger.info("epoch %d step %d: %s", epoch, step, format_scores(values))
 
-    def finish(self, summary):
-        logger.info("finished: %s", _scores(summary))
+    def finish(self, summary, exit_code):
+        if summary or exit_code == 0:
+            logger.info("%s: %s", "stopped" if exit_code else "finished", format_scores(summary))
         for handler in self._handlers:
             logging.getLogger(RUN_LOGGER).removeHandler(handler)
             handler.close()
@@ -115,7 +114,7 @@ class JsonlSink(Sink):
         if epoch not in self._epochs_kept:
             self._write({"epoch": epoch, "step": step, **values})
 
-    def finish(self, summary):
+    def finish(self, summary, exit_code):
         self._file.close()
 
     def _write(self, row: dict) -> None:
@@ -151,10 +150,7 @@ class TensorBoardSink(Sink):
         for name, value in values.items():
             self._writer.add_scalar(f"epoch/{name}", value, step)
 
-    def image(self, step, name, array):
-        self._writer.add_image(name, array, step, dataformats="HWC")
-
-    def finish(self, summary):
+    def finish(self, summary, exit_code):
         self._writer.close()
 
 
@@ -171,7 +167,7 @@ def _rows_until(path: Path, last_step: int):
             yield row
 
 
-def _scores(values: dict) -> str:
+def format_scores(values: dict) -> str:
     """Shares (AP, AR, PCK) as percent; what is not defined (-1) is left out."""
     parts = []
     for name, value in values.items():

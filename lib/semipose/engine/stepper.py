@@ -68,11 +68,12 @@ class Stepper:
 
     def step(self, phase: str, loss: Tensor, step: int) -> None:
         """Backward, clip, update. Raises DivergedError, naming the step, if the loss is not finite."""
-        if not math.isfinite(loss.item()):
-            raise DivergedError(f"the loss is {loss.item()} at step {step} (phase {phase}); a lower TRAIN.LR may help")
         optimizer = self._optimizers[phase]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        # asked for only now, so that a GPU has the backward pass to do while the CPU waits
+        if not math.isfinite(loss.item()):
+            raise DivergedError(f"the loss is {loss.item()} at step {step} (phase {phase}); a lower TRAIN.LR may help")
         if self.settings.clip_norm > 0:
             torch.nn.utils.clip_grad_norm_(self._parameters[phase], self.settings.clip_norm)
         for group in optimizer.param_groups:

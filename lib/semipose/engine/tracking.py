@@ -5,6 +5,7 @@ from pathlib import Path
 
 from semipose.engine.sinks import ConsoleSink, JsonlSink, Sink, TensorBoardSink
 from semipose.engine.wandb_sink import WandbSink
+from semipose.errors import write_error
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +37,13 @@ class Tracker:
         """Numbers of one epoch, such as the AP of each network."""
         self._tell("log_epoch", epoch, step, _floats(values))
 
-    def image(self, step: int, name: str, array) -> None:
-        """A picture, (H, W, 3) uint8 RGB."""
-        self._tell("image", step, name, array)
+    def finish(self, summary: dict, exit_code: int = 0) -> None:
+        """Record the final numbers and close all sinks; a second call does nothing.
 
-    def finish(self, summary: dict) -> None:
-        """Record the final numbers and close all sinks; a second call does nothing."""
-        self._tell("finish", _floats(summary))
+        Args:
+            exit_code: 0 = all steps were made; else an error or a signal ended the run, and no sink calls it finished.
+        """
+        self._tell("finish", _floats(summary), exit_code)
         self.sinks = []
 
     def _tell(self, method: str, *arguments) -> None:
@@ -69,9 +70,16 @@ def make_tracker(
         project: wandb project.
         resume_step: step of the checkpoint that the run continues; None for a new run, whose record starts empty.
         wandb_run_id: `Tracker.wandb_run_id` of the run that is continued.
+
+    Raises:
+        ConfigError: unknown wandb mode.
+        SemiposeError: the folder cannot be made.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(error, folder) from error
     sinks = [ConsoleSink(folder / "run.log"), JsonlSink(folder / "metrics.jsonl", resume_step)]
     if tensorboard:
         sinks.append(TensorBoardSink(folder / "tensorboard", resume_step))

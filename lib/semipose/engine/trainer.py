@@ -15,15 +15,18 @@ from semipose.engine.interrupts import Interrupted, Interrupts
 from semipose.engine.progress import Progress
 from semipose.engine.stepper import Stepper
 from semipose.engine.tracking import Tracker
+from semipose.errors import ModelError
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
-    """`epochs` to train, `eval_interval` in epochs, `print_freq` in steps; `alternate` "epoch" or "step"."""
+    """`epochs` to train; `eval_interval` in epochs; `print_freq` and `save_interval` in steps; `alternate` "epoch" or
+    "step". A `save_interval` of 0 saves at the end of an epoch only."""
 
     epochs: int
     eval_interval: int = 1
     print_freq: int = 50
+    save_interval: int = 0
     alternate: str = "epoch"
 
 
@@ -93,6 +96,8 @@ class Trainer:
             done = self.step - self.epoch * self.epoch_steps
             progress.update(done, {"lr": lr} | output.logs, data_time, time.perf_counter() - clock)
             self.interrupts.check()
+            if self.options.save_interval and self.step % self.options.save_interval == 0:
+                self.checkpoints.save_last(self.state_dict())
             clock = time.perf_counter()
 
     def _phase(self, number: int, position: int) -> str:
@@ -128,11 +133,16 @@ class Trainer:
         """All that a run needs to go on as if it had never stopped."""
         return self.result_state() | {
             "stepper": self.stepper.state_dict(), "rng": rng_state(), "averages": self._averages.state_dict(),
-            "wandb_run_id": self.tracker.wandb_run_id,
+            "epoch_steps": self.epoch_steps, "wandb_run_id": self.tracker.wandb_run_id,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict, source: str) -> None:
         """Go on from a state of `state_dict`; raises ModelError, naming `source`, if it is of another model."""
+        if state["epoch_steps"] != self.epoch_steps:
+            raise ModelError(
+                f"{source}: an epoch had {state['epoch_steps']} steps, now it has {self.epoch_steps}; "
+                "the data or batch sizes have changed, start a new run"
+            )
         load_networks(self.algorithm, state, source)
         self.stepper.load_state_dict(state["stepper"])
         restore_rng_state(state["rng"])

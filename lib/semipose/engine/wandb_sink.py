@@ -48,7 +48,6 @@ class WandbSink(Sink):
             return
         import wandb
 
-        self._wandb = wandb
         self._run = wandb.init(
             name=self.run_name, project=self.project, dir=str(self.folder), config=config, mode=mode, id=self.run_id,
             resume="allow" if mode == "online" else None, settings=wandb.Settings(**_wandb_limits(wandb)),
@@ -66,14 +65,10 @@ class WandbSink(Sink):
             self._define(values)
             self._run.log({"epoch": epoch, "step": step, **{f"epoch/{name}": v for name, v in values.items()}})
 
-    def image(self, step, name, array):
-        if self._run:
-            self._run.log({"step": step, name: self._wandb.Image(array)})
-
-    def finish(self, summary):
+    def finish(self, summary, exit_code):
         if self._run:
             self._run.summary.update(summary)
-            self._run.finish()
+            self._run.finish(exit_code=exit_code)
 
     def _define(self, values: dict) -> None:
         # One by one: where two patterns fit a name, wandb follows either of them by chance.
@@ -116,5 +111,7 @@ def has_wandb_key() -> bool:
 def _wandb_limits(wandb) -> dict:
     """Settings that bound how long a dead network can hold up the run; the console is left to the progress bar."""
     limits = {"console": "off", "init_timeout": 60.0}
-    # Newer versions only; without it, finish() waits for the network as long as it takes.
-    return limits | ({"finish_timeout": 120.0} if "finish_timeout" in wandb.Settings.model_fields else {})
+    # Newer versions only; without it, finish() waits for the network as long as it takes. With pydantic 1 there is no
+    # list of fields.
+    known = getattr(wandb.Settings, "model_fields", {})
+    return limits | ({"finish_timeout": 120.0} if "finish_timeout" in known else {})

@@ -1,6 +1,7 @@
 """The ground truth of an OKS evaluation: a checked, lean copy of a COCO annotation."""
 
 import json
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,13 +59,12 @@ def prepare_ground_truth(
         source: what error messages call the annotation.
 
     Raises:
-        DataError: a key is missing, keypoints of another length, numbers that are not finite, an unknown image id, or
-            more or less than one category with keypoints.
+        DataError: a key is missing, an entry is no object, an id is no integer, keypoints of another length, numbers
+            that are not finite, an unknown image id, or more or less than one category with keypoints.
     """
     sigmas = np.asarray(sigmas, np.float64)
-    for key in ("images", "annotations"):
-        if not isinstance(annotation, dict) or not isinstance(annotation.get(key), list):
-            raise DataError(f"{source}: {key}: expected a COCO file with a list under this key")
+    _check_objects(annotation, "images", ("id",), source)
+    _check_objects(annotation, "annotations", ("image_id", "category_id"), source)
     known = {image["id"] for image in annotation["images"] if "id" in image}
     chosen = known if image_ids is None else {int(i) for i in image_ids}
     if chosen - known:
@@ -79,6 +79,18 @@ def prepare_ground_truth(
         "annotations": [_prepared(a, number, category, len(sigmas), source) for number, a in enumerate(persons, 1)],
     }
     return CocoGroundTruth(dataset, sigmas)
+
+
+def _check_objects(annotation: object, key: str, id_fields: tuple[str, ...], source: str) -> None:
+    if not isinstance(annotation, dict) or not isinstance(annotation.get(key), list):
+        raise DataError(f"{source}: {key}: expected a COCO file with a list under this key")
+    for number, entry in enumerate(annotation[key]):
+        if not isinstance(entry, dict):
+            raise DataError(f"{source}: {key}: entry {number} is {reprlib.repr(entry)}, expected a JSON object")
+        for field in id_fields:
+            if not isinstance(entry.get(field, 0), int):
+                found = reprlib.repr(entry[field])
+                raise DataError(f"{source}: {key}: entry {number}: {field}: found {found}, expected an integer")
 
 
 def _keypoint_category(annotations: list[dict], category_id: int | None, source: str) -> int:

@@ -16,7 +16,8 @@ def identity(count: int, device: torch.device | None = None) -> Tensor:
 
 def scaling(factor: tuple[float, float], offset: tuple[float, float], device: torch.device | None = None) -> Tensor:
     """(1, 2, 3) map `x -> factor * x + offset`, each for x and y."""
-    return torch.tensor([[[factor[0], 0.0, offset[0]], [0.0, factor[1], offset[1]]]], device=device)
+    # Made on the CPU and sent without waiting: `torch.tensor(..., device=...)` waits for all work queued on the GPU.
+    return torch.tensor([[[factor[0], 0.0, offset[0]], [0.0, factor[1], offset[1]]]]).to(device, non_blocking=True)
 
 
 def similarity(degrees: Tensor, scale: Tensor, mirrored: Tensor, source: Tensor, target: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from semipose.inference.predictor import keypoints_in_image, predict_heatmaps
 from semipose.skeletons import Skeleton
 
 PCK_NORMS = ("box", "torso", "head")
+EACH = ("AP", "PCK")  # metrics that are given for each predictor
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Validator:
         self.loader, self.persons, self.ground_truth, self.skeleton = loader, dataset.persons, ground_truth, skeleton
         self.codec, self.size, self.options, self.on_faults, self.poll = codec, size, options, on_faults, poll
         self.flip_order = torch.tensor(skeleton.flip_order)
+        # the region that a crop shows without its margin: the scale of a person in OKS-NMS, as in HRNet
+        linear = dataset.source.crops.to_image[:, :, :2].astype(np.float64)
+        self._crop_areas = np.abs(np.linalg.det(linear)) * size[0] * size[1]
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
         """Metrics in 0..1.
@@ -58,14 +62,9 @@ class Validator:
         `AP_<name>` for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if they are several, and
         `AP`, `AP50`, ..., `AR`, `PCK` of the main result.
         """
-        predictions = self.predict(predictors, main)
-        metrics = {}
-        for name, (rows, people) in predictions.items():
-            scores = self.score(rows, people)
-            metrics[f"AP_{name}"] = scores["AP"]
-            if "PCK" in scores:
-                metrics[f"PCK_{name}"] = scores["PCK"]
-        return metrics | scores  # the main result is the last one
+        scores = {name: self.score(*found) for name, found in self.predict(predictors, main).items()}
+        metrics = {f"{key}_{name}": values[key] for name, values in scores.items() for key in EACH if key in values}
+        return metrics | scores[list(scores)[-1]]
 
     def predict(
         self, predictors: dict[str, nn.Module], main: tuple[str, ...]
@@ -115,7 +114,7 @@ class Validator:
             keypoints=points.astype(np.float64),
             keypoint_scores=scores.astype(np.float64),
             box_scores=persons.scores[rows].astype(np.float64),
-            areas=persons.boxes[rows, 2].astype(np.float64) * persons.boxes[rows, 3],
+            areas=self._crop_areas[rows],
         )
 
     def _nothing(self) -> list:

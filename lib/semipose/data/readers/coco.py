@@ -4,7 +4,7 @@ import logging
 
 import numpy as np
 
-from semipose.data.readers.image_list import ImageList, box_areas
+from semipose.data.readers.image_list import ImageList, box_areas, whole_frames
 from semipose.data.readers.table import Table, load_json
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
@@ -13,7 +13,7 @@ from semipose.structures import Persons
 _log = logging.getLogger(__name__)
 
 
-def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, first: int = 0) -> Persons:
+def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Persons:
     """The annotated persons of a COCO keypoint file, top-down, in annotation order.
 
     Crowds, persons without a labelled keypoint and boxes that are empty inside the image are left out. An area that is
@@ -23,29 +23,55 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, first: i
         annotation_file: JSON file.
         image_dir: folder that its file names refer to.
         skeleton: the K keypoints of the file, in the file's order.
-        first: keep the first N persons of those that remain; 0 keeps all.
 
     Raises:
         DataError: naming the file, the id, the field and the reason.
     """
     document = _load_document(annotation_file)
-    images = ImageList(annotation_file, image_dir, document)
-    table = Table(annotation_file, "annotation", document.get("annotations"))
-    _check_categories(annotation_file, document.get("categories"), skeleton)
-    table.unique_integers("id")
-    images.rows_of(table)
-    crowd = table.integers("iscrowd", default=0) != 0
-    with_keypoints = np.array([bool(row.get("keypoints")) for row in table.rows], bool)
-    persons = _persons(images, table.where(~crowd & with_keypoints), skeleton)
+    images, table, crowd = _annotations(annotation_file, image_dir, document, skeleton)
+    persons = _persons(images, table.where(~crowd & _with_keypoints(table)), skeleton)
 
     posed = persons.keypoints[:, :, 2].any(axis=1)
-    filled = (persons.boxes[:, 2:] > 0).all(axis=1)
-    rows = np.flatnonzero(posed & filled)
+    filled = _has_filled_box(persons)
     _log.info(
         "%s: %d persons; left out: %d crowds, %d without keypoints, %d with an empty box",
-        annotation_file, len(rows), crowd.sum(), (~crowd).sum() - posed.sum(), (posed & ~filled).sum(),
+        annotation_file, (posed & filled).sum(), crowd.sum(), (~crowd).sum() - posed.sum(), (posed & ~filled).sum(),
     )  # fmt: skip
-    return persons.take(rows[:first] if first else rows)
+    return persons.take(posed & filled)
+
+
+def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Persons:
+    """The person boxes of a COCO file, with or without keypoints, in annotation order.
+
+    Crowds, other categories than persons and boxes that are empty inside the image are left out. Persons are the
+    categories with keypoints, or else those named 'person', or else all; so is an annotation without a category.
+    Keypoints that the file has are kept as hidden labels, to judge pseudo labels by; the others are zero. In a file
+    without annotations, such as `image_info_unlabeled2017.json`, each image is one person with the whole frame as its
+    box and ids run from 1.
+
+    Args:
+        annotation_file: JSON file.
+        image_dir: folder that its file names refer to.
+        skeleton: the K keypoints of the file, in the file's order.
+
+    Raises:
+        DataError: naming the file, the id, the field and the reason.
+    """
+    document = _load_document(annotation_file)
+    if document.get("annotations") in (None, []):
+        images = ImageList(annotation_file, image_dir, document)
+        _log.info("%s: no annotations; %d whole images", annotation_file, len(images.ids))
+        return whole_frames(images.paths, images.ids, images.sizes, len(skeleton))
+    images, table, crowd = _annotations(annotation_file, image_dir, document, skeleton)
+    person = _of_persons(table, document.get("categories"))
+    persons = _persons(images, table.where(~crowd & person), skeleton)
+
+    filled = _has_filled_box(persons)
+    _log.info(
+        "%s: %d unlabeled persons; left out: %d of other categories, %d crowds, %d with an empty box",
+        annotation_file, filled.sum(), (~person).sum(), (person & crowd).sum(), (~filled).sum(),
+    )  # fmt: skip
+    return persons.take(filled)
 
 
 def read_detections(
@@ -91,7 +117,7 @@ def read_detections(
         areas=box_areas(boxes),
         scores=table.numbers("score").astype(np.float32),
     )
-    return persons.take((boxes[:, 2:] > 0).all(axis=1))
+    return persons.take(_has_filled_box(persons))
 
 
 def _load_document(file: str) -> dict:
@@ -101,6 +127,37 @@ def _load_document(file: str) -> dict:
             f"{file}: must be a JSON object with 'images' and 'annotations', found a {type(document).__name__}"
         )
     return document
+
+
+def _annotations(file: str, image_dir: str, document: dict, skeleton: Skeleton) -> tuple[ImageList, Table, np.ndarray]:
+    """The images, the annotations with checked ids, and (N,) bool, which of them are crowds."""
+    images = ImageList(file, image_dir, document)
+    if document.get("annotations") is None:
+        raise DataError(f"{file}: has no 'annotations', so it can only serve as an unlabeled source")
+    table = Table(file, "annotation", document["annotations"])
+    _check_categories(file, document.get("categories"), skeleton)
+    table.unique_integers("id")
+    images.rows_of(table)
+    return images, table, table.integers("iscrowd", default=0) != 0
+
+
+def _of_persons(table: Table, categories: object) -> np.ndarray:
+    """(N,) bool, whether each annotation is of a person category."""
+    kinds = Table(table.file, "category", [] if categories is None else categories)
+    named = np.array([row.get("name") == "person" for row in kinds.rows], bool)
+    chosen = next((mask for mask in (_with_keypoints(kinds), named) if mask.any()), None)
+    if chosen is None:
+        return np.ones(len(table), bool)
+    ids = kinds.where(chosen).integers("id")
+    return np.isin(table.integers("category_id", default=int(ids[0])), ids)
+
+
+def _with_keypoints(table: Table) -> np.ndarray:
+    return np.array([bool(row.get("keypoints")) for row in table.rows], bool)
+
+
+def _has_filled_box(persons: Persons) -> np.ndarray:
+    return (persons.boxes[:, 2:] > 0).all(axis=1)
 
 
 def _persons(images: ImageList, table: Table, skeleton: Skeleton) -> Persons:
@@ -121,6 +178,14 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton) -> Persons:
 
 
 def _keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
+    """(N, K, 3) float32; zero for annotations without keypoints."""
+    labeled = _with_keypoints(table)
+    keypoints = np.zeros((len(table), len(skeleton), 3), np.float32)
+    keypoints[labeled] = _labeled_keypoints(table.where(labeled), skeleton)
+    return keypoints
+
+
+def _labeled_keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
     meaning = f"x, y, v of the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
     keypoints = table.vectors("keypoints", 3 * len(skeleton), meaning).reshape(-1, len(skeleton), 3)
     flags = keypoints[:, :, 2]
@@ -130,7 +195,7 @@ def _keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
         reason = f"v of {skeleton.keypoints[joint]} must be 0, 1 or 2, found {flags[row, joint]:g}"
         raise table.fault(int(row), "keypoints", reason)
     keypoints[:, :, 2] = np.minimum(flags, 1)
-    return keypoints.astype(np.float32)
+    return keypoints
 
 
 def _check_categories(file: str, categories: object, skeleton: Skeleton) -> None:

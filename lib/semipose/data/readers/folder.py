@@ -6,7 +6,7 @@ import os
 import numpy as np
 
 from semipose.data.images import image_size
-from semipose.data.readers.image_list import box_areas
+from semipose.data.readers.image_list import whole_frames
 from semipose.errors import DataError
 from semipose.structures import Persons
 
@@ -40,7 +40,7 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
     _report(folder, faults)
     if not paths:
         raise DataError(f"{folder}: no readable image ({', '.join(e[1:] for e in _ENDINGS)}) in it or below it")
-    return _whole_frames(paths, sizes, num_keypoints)
+    return whole_frames(np.array(paths, str), np.arange(1, len(paths) + 1), np.array(sizes), num_keypoints)
 
 
 def _image_files(folder: str) -> list[str]:
@@ -49,21 +49,6 @@ def _image_files(folder: str) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [os.path.join(parent, n) for n in names if n.lower().endswith(_ENDINGS) and not n.startswith(".")]
     return sorted(found)
-
-
-def _whole_frames(paths: list[str], sizes: list[tuple[int, int]], num_keypoints: int) -> Persons:
-    rows = np.arange(len(paths))
-    boxes = np.concatenate([np.zeros((len(rows), 2)), np.array(sizes)], axis=1).astype(np.float32)
-    return Persons(
-        image_paths=np.array(paths, str),
-        image_ids=rows + 1,
-        image_index=rows.astype(np.int32),
-        ids=rows + 1,
-        boxes=boxes,
-        keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
-        areas=box_areas(boxes),
-        scores=np.ones(len(rows), np.float32),
-    )
 
 
 def _report(folder: str, faults: list[DataError]) -> None:

@@ -1,10 +1,11 @@
-"""The images of a COCO file: ids, sizes and paths that stay inside the image folder."""
+"""The images of a source: ids, sizes and paths that stay inside the image folder; whole frames as persons."""
 
 import os
 
 import numpy as np
 
 from semipose.data.readers.table import Table
+from semipose.structures import Persons
 
 
 class ImageList:
@@ -51,6 +52,29 @@ class ImageList:
 def box_areas(boxes: np.ndarray) -> np.ndarray:
     """(N,) float32, the usual stand-in for a missing segmentation area: max(1, 0.53 * width * height)."""
     return np.maximum(1, 0.53 * boxes[:, 2] * boxes[:, 3]).astype(np.float32)
+
+
+def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, num_keypoints: int) -> Persons:
+    """One person for each image, the whole frame as its box, without keypoints; ids run from 1.
+
+    Args:
+        paths: (I,) str.
+        image_ids: (I,) int64.
+        sizes: (I, 2), width and height in pixels.
+        num_keypoints: K of the (I, K, 3) keypoints, which are zero.
+    """
+    rows = np.arange(len(paths))
+    boxes = np.concatenate([np.zeros((len(rows), 2)), sizes], axis=1).astype(np.float32)
+    return Persons(
+        image_paths=paths,
+        image_ids=image_ids,
+        image_index=rows.astype(np.int32),
+        ids=rows + 1,
+        boxes=boxes,
+        keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
+        areas=box_areas(boxes),
+        scores=np.ones(len(rows), np.float32),
+    )
 
 
 def _check_names(table: Table, names: list[str]) -> None:

@@ -10,15 +10,18 @@ from semipose.data.readers.table import load_json
 from semipose.errors import DataError
 
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*("(?:[^"\\]|\\.)*")')
+_PREFIXES = ("person_keypoints_", "image_info_")
 _PROBES = 20  # file names to look for, so that one missing image does not hide the right folder
 
 
 def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     """Annotation file and image folder of one set.
 
-    `train2017` stands for `annotations/person_keypoints_train2017.json` under the root; a name that ends in `.json` is
-    a file, relative to the root or absolute. Images are looked for in `images/NAME`, `NAME`, `images`, the folder of
-    the annotation file and the root: the first folder that has one of the file's first images.
+    `train2017` stands for `annotations/person_keypoints_train2017.json` under the root or else for
+    `annotations/image_info_train2017.json`, which has images only; a name that ends in `.json` is a file, relative to
+    the root or absolute, and its NAME is the file name without these prefixes and `.json`. Images are looked for in
+    `images/NAME`, `NAME`, `images`, the folder of the annotation file and the root: the first folder that has one of
+    the file's first images.
 
     Args:
         root: root of the data set.
@@ -30,18 +33,44 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     """
     if not os.path.isdir(root):
         raise DataError(f"{root}: the data set's root folder does not exist")
-    is_file = name.endswith(".json")
-    annotation = os.path.join(root, name if is_file else f"annotations/person_keypoints_{name}.json")
-    if not os.path.isfile(annotation):
-        raise DataError(f"{annotation}: annotation file of set {name!r} does not exist")
+    annotation = _annotation_file(root, name)
     if images:
         folder = os.path.join(root, images)
         if not os.path.isdir(folder):
             raise DataError(f"{folder}: image folder of set {name!r} does not exist")
         return annotation, folder
-    named = [] if is_file else [f"images/{name}", name]
-    places = [os.path.join(root, place) for place in (*named, "images")] + [os.path.dirname(annotation), root]
-    return annotation, _folder_with_images(annotation, places)
+    stem = _stem(name)
+    places = [os.path.join(root, place) for place in (f"images/{stem}", stem, "images")]
+    return annotation, _folder_with_images(annotation, [*places, os.path.dirname(annotation), root])
+
+
+def has_annotation(root: str, name: str) -> bool:
+    """Whether `locate_coco` finds an annotation file for this set name or file."""
+    return any(map(os.path.isfile, _annotation_files(root, name)))
+
+
+def _annotation_file(root: str, name: str) -> str:
+    files = _annotation_files(root, name)
+    found = next(filter(os.path.isfile, files), None)
+    if found is None:
+        others = "".join(f", nor does {os.path.basename(other)}" for other in files[1:])
+        raise DataError(f"{files[0]}: annotation file of set {name!r} does not exist{others}")
+    return found
+
+
+def _annotation_files(root: str, name: str) -> list[str]:
+    if name.endswith(".json"):
+        return [os.path.join(root, name)]
+    return [os.path.join(root, "annotations", f"{prefix}{name}.json") for prefix in _PREFIXES]
+
+
+def _stem(name: str) -> str:
+    """The set name, also for an annotation file: `data/image_info_some.json` -> `some`."""
+    if not name.endswith(".json"):
+        return name
+    stem = os.path.basename(name).removesuffix(".json")
+    prefix = next(filter(stem.startswith, _PREFIXES), "")
+    return stem.removeprefix(prefix)
 
 
 def _folder_with_images(annotation: str, places: list[str]) -> str:

@@ -5,11 +5,12 @@ import os
 import re
 import shutil
 import zlib
+from contextlib import suppress
 
 import numpy as np
 
 from semipose.data.images import image_size
-from semipose.errors import DataError
+from semipose.errors import DataError, write_error
 from semipose.skeletons import get_skeleton
 
 _SKELETON = get_skeleton("lsp")
@@ -77,6 +78,7 @@ def convert_lsp(
 
     Raises:
         DataError: a file is missing or wrong, or there are too few persons for the split.
+        SemiposeError: a file cannot be written; NoSpaceError where the disk or quota is full.
     """
     if not 0 <= padding <= 10:
         raise DataError(f"padding is {padding}; allowed: 0 to 10")
@@ -86,14 +88,11 @@ def convert_lsp(
         raise DataError(f"{root}: has {len(entries)} persons, not enough for train {train_len} and val {val_len}")
     order = np.random.default_rng(seed).permutation(len(entries))
     parts = dict(zip(("train", "val", "unlabeled"), np.split(order, [train_len, train_len + val_len])))
-    _link_images(os.path.join(root, "images"), os.path.join(out, "images"), copy)
-    os.makedirs(os.path.join(out, "annotations"), exist_ok=True)
-    split = {"seed": seed}
-    for name in _SETS:
-        chosen = [entries[row] for row in parts[name]]
-        _write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), _document(chosen))
-        split[name] = [image["file_name"] for image, _ in chosen]
-    _write_json(os.path.join(out, "split.json"), split)
+    try:
+        _link_images(os.path.join(root, "images"), os.path.join(out, "images"), copy)
+        _write_sets(out, {name: [entries[row] for row in parts[name]] for name in _SETS}, seed)
+    except OSError as error:
+        raise write_error(error, error.filename2 or error.filename or out) from error
     return {name: len(parts[name]) for name in _SETS} | {"dropped": dropped}
 
 
@@ -151,10 +150,18 @@ def _document(entries: list[tuple[dict, dict]]) -> dict:
     return {"images": images, "annotations": annotations, "categories": [category]}
 
 
+def _write_sets(out: str, sets: dict[str, list[tuple[dict, dict]]], seed: int) -> None:
+    os.makedirs(os.path.join(out, "annotations"), exist_ok=True)
+    for name, entries in sets.items():
+        _write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), _document(entries))
+    names = {name: [image["file_name"] for image, _ in entries] for name, entries in sets.items()}
+    _write_json(os.path.join(out, "split.json"), {"seed": seed} | names)
+
+
 def _link_images(source: str, target: str, copy: bool) -> None:
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
     if os.path.lexists(target):
-        if os.path.exists(target) and (os.path.samefile(source, target) or _same_names(source, target)):
+        if os.path.isdir(target) and (os.path.samefile(source, target) or _same_names(source, target)):
             return
         raise DataError(f"{target}: exists and does not hold the images of {source}; remove it or choose another --out")
     if not copy:
@@ -163,13 +170,38 @@ def _link_images(source: str, target: str, copy: bool) -> None:
             return
         except (OSError, NotImplementedError):
             pass  # a file system without links: copy
-    shutil.copytree(source, target)
+    _copy_images(source, target)
 
 
 def _same_names(source: str, target: str) -> bool:
-    return sorted(os.listdir(source)) == sorted(os.listdir(target))
+    return _image_names(source) == _image_names(target)
+
+
+def _image_names(folder: str) -> list[str]:
+    return sorted(filter(_IMAGE_NAME.fullmatch, os.listdir(folder)))
+
+
+def _copy_images(source: str, target: str) -> None:
+    """Copies under another name first, so that a copy that was cut short is never taken for the images."""
+    temporary = f"{target}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        os.mkdir(temporary)
+        for name in _image_names(source):  # copytree would go on after an error and lose its number
+            shutil.copy2(os.path.join(source, name), temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def _write_json(path: str, content: dict) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(content, file)
+    temporary = f"{path}.tmp"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(content, file)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(temporary)
+        raise
