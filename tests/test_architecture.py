@@ -16,6 +16,7 @@ LAYERS = (
     ("algorithms",),
     ("engine", "inference", "visualize"),
     ("build",),
+    ("runs",),
     ("cli",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
@@ -25,7 +26,7 @@ NEIGHBOURS = {
     "skeletons": {"errors"},
     "config": {"errors"},
 }
-READS_CONFIG = {"config", "build", "cli"}
+READS_CONFIG = {"config", "build", "runs", "cli"}
 MAX_LINES = 300
 
 
@@ -110,7 +111,7 @@ def test_only_the_top_reads_the_configuration():
 
 def test_who_imports_yacs():
     users = {name for name, source in MODULES.items() if any(i.startswith("yacs") for i in imports(source, MODULES))}
-    assert {part(name) for name in users} <= {"config", "build"}
+    assert {part(name) for name in users} <= {"config", "build", "runs"}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run. Below the command line, only this module reads the configuration."""
+"""From a configuration to the parts of a run. Nothing below this module reads the configuration."""
 
 import os
 from collections.abc import Callable

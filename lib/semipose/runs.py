@@ -1,0 +1,184 @@
+"""What the scripts do once they have a configuration: train, look without training, score a checkpoint."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import yaml
+from yacs.config import CfgNode
+
+from semipose import __version__, build
+from semipose.algorithms import Algorithm
+from semipose.algorithms.algorithm import load_networks
+from semipose.config import to_plain, to_yaml
+from semipose.data.faults import FaultLog
+from semipose.engine.checkpoint import CheckpointFolder
+from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
+from semipose.engine.sinks import format_scores
+from semipose.engine.tracking import Tracker, make_tracker
+from semipose.engine.trainer import Trainer
+from semipose.errors import ConfigError, ModelError, write_error
+from semipose.evaluation import coco_results
+
+log = logging.getLogger(__name__)
+
+# what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer
+FREE_ON_RESUME = (
+    "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
+    "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
+)  # fmt: skip
+# what a checkpoint's networks depend on; valid.py takes it from the checkpoint
+OF_THE_NETWORKS = ("ALGORITHM", "USE_EMA", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN", "DATASET.BOX_PADDING")
+
+
+def train(config: CfgNode, resume: str | None) -> int:
+    """Train a new run or go on with one; returns the exit code.
+
+    Args:
+        resume: None, "auto" or the path of a checkpoint.
+    """
+    if config.NAME in ("", ".", "..") or Path(config.NAME).name != config.NAME:
+        raise ConfigError(f"NAME: {config.NAME!r} is not allowed; the name of one folder expected")
+    with Interrupts() as interrupts:
+        try:
+            _train(config, resume, interrupts)
+        except Interrupted as stop:
+            print(f"interrupted and saved; go on with --resume auto ({stop})", file=sys.stderr)
+            return INTERRUPTED_EXIT[stop.signal]
+    return 0
+
+
+def dry_run(config: CfgNode) -> int:
+    """Print configuration, data and networks of a run without starting it; writes nothing."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    print(to_yaml(config))
+    data = build.build_data(config)
+    print(data.report)
+    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
+    trainer = build.build_trainer(config, data, checkpoints, Tracker([]), Interrupts())
+    _report_networks(trainer.algorithm)
+    print(f"{config.TRAIN.END_EPOCH} epochs of {trainer.epoch_steps} steps")
+    return 0
+
+
+def validate(config: CfgNode, state: dict, source: str, out: str | None) -> int:
+    """Score the networks of a checkpoint: a line for each, and the numbers in the JSON file `out`.
+
+    Args:
+        state, source: the checkpoint's content and file.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    algorithm = build.build_algorithm(config, pretrained=False)
+    load_networks(algorithm, state, source)
+    faults = FaultLog(config.DATASET.MAX_BAD)
+    validator = build.build_validator(config, build.read_validation(config), faults)
+    predictions = validator.predict(algorithm.predictors(), algorithm.main_predictors())
+    scores = {name: validator.score(rows, people) for name, (rows, people) in predictions.items()}
+    for name, values in scores.items():
+        print(f"{name:12s} {format_scores(values)}")
+    if out:
+        _, people = list(predictions.values())[-1]
+        _write(Path(out), json.dumps(scores))
+        results = coco_results(people, validator.ground_truth.category_id)
+        _write(Path(out).with_suffix(".results.json"), json.dumps(results))
+    return 0
+
+
+def network_keys(state: dict, source: str) -> dict:
+    """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
+    saved = _saved_config(state, source)
+    return {key: value for key, value in saved.items() if key.startswith(OF_THE_NETWORKS)}
+
+
+def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
+    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
+    state, source = _resume_state(checkpoints, resume)
+    if state:
+        _refuse_changes(_saved_config(state, source), config, source)
+    tracking = config.TRACKING
+    tracker = make_tracker(
+        checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
+        state and state["step"], state and state["wandb_run_id"],
+    )  # fmt: skip
+    tracker.start(to_plain(config))
+    trainer, code = None, 1
+    try:
+        trainer = _make_trainer(config, checkpoints, tracker, interrupts, pretrained=state is None)
+        if state:
+            trainer.load_state_dict(state, source)
+            log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
+        trainer.fit()
+        code = 0
+    finally:
+        tracker.finish({**trainer.metrics, "best_AP": trainer.best} if trainer and trainer.metrics else {}, code)
+
+
+def _make_trainer(
+    config: CfgNode, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts, pretrained: bool
+) -> Trainer:
+    data = build.build_data(config)
+    log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
+    trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
+    _report_networks(trainer.algorithm)
+    _write(checkpoints.folder / "config.yaml", to_yaml(config))
+    labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
+    _write(checkpoints.folder / "labeled.json", json.dumps(labeled))
+    return trainer
+
+
+def _report_networks(algorithm: Algorithm) -> None:
+    for name, network in algorithm.predictors().items():
+        parameters = list(network.parameters())
+        learned = sum(p.numel() for p in parameters if p.requires_grad)
+        count = sum(p.numel() for p in parameters)
+        log.info("%-10s %8.3f M parameters, %8.3f M learned by gradient", name, count / 1e6, learned / 1e6)
+    report = algorithm.learners(algorithm.phases[0])[0].report
+    if report is not None:
+        log.info("pretrained backbone: %s", report)
+
+
+def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[dict | None, str]:
+    """The state to go on from and the file it was in; (None, "") for a new run."""
+    other = resume is None or (resume != "auto" and Path(resume).resolve().parent != checkpoints.folder.resolve())
+    if other and checkpoints.last.exists():
+        raise ConfigError(f"{checkpoints.folder} holds a run; go on with it: --resume auto, or choose another --name")
+    found = None if resume is None else checkpoints.find_resume(resume)
+    if found is None:
+        return None, ""
+    state, path = found
+    if "stepper" not in state:
+        raise ModelError(f"{path}: not a checkpoint to resume from (best.pth holds networks only); use last.pth")
+    return state, str(path)
+
+
+def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
+    """A run can only go on as what it was; raises ConfigError for the first key that has changed."""
+    now = _flat(to_plain(config))
+    for key in sorted(now):
+        if not key.startswith(FREE_ON_RESUME) and before.get(key) != now[key]:
+            raise ConfigError(
+                f"{key} is {now[key]!r}, but the run in {source} has {before.get(key)!r}; "
+                "go on with the same value, or start a new run with another --name"
+            )
+
+
+def _saved_config(state: dict, source: str) -> dict:
+    tree = yaml.safe_load(state["config"]) if isinstance(state.get("config"), str) else None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{source}: not a checkpoint of semipose: it holds no configuration")
+    return _flat(tree)
+
+
+def _flat(tree: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise write_error(error, path) from error
