@@ -105,3 +105,7 @@ def test_compared_runs_differ_in_the_method_only(pair):
     one, two = (to_plain(load_config(FOLDER / name)) for name in pair)
     different = {key for key in one if one[key] != two[key]}
     assert "ALGORITHM" in different and different <= {"ALGORITHM", "USE_EMA", "WEIGHT"}
+
+
+def test_the_readme_has_no_placeholder():
+    assert "@@" not in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = {"supervised": "train.py", "cotrain": "cotrain1.py"}
+COUNTS = {"labeled": 40, "unlabeled": 1500, "val": 500}
 EXAMPLES = 8
 SCALE = 4
 
@@ -22,10 +23,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of pictures, networks and samplers (default %(default)s)")
     parser.add_argument("--out", default="output/demo", help="folder of runs and report (default %(default)s)")
     parser.add_argument("--data", default="data/demo", help="folder of the pictures (default %(default)s)")
+    for name, count in COUNTS.items():
+        parser.add_argument(f"--{name}", type=int, default=count, help=f"{name} pictures (default %(default)s)")
     parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="for both runs, e.g. TRAIN.END_EPOCH 2")
     args = parser.parse_args()
     data, out = f"{args.data}/seed{args.seed}", Path(args.out)
-    run([ROOT / "tools/make_demo_data.py", "--out", data, "--seed", str(args.seed)])
+    counts = [text for name in COUNTS for text in (f"--{name}", str(getattr(args, name)))]
+    run([ROOT / "tools/make_demo_data.py", "--out", data, "--seed", str(args.seed), *counts])
     for name, script in SCRIPTS.items():
         print(f"\n== {name}: pose_estimation/{script} --cfg experiments/demo/{name}.yaml", flush=True)
         command = [ROOT / "pose_estimation" / script, "--cfg", ROOT / f"experiments/demo/{name}.yaml", "--name", name]

@@ -8,7 +8,7 @@ import sys
 import time
 
 from semipose.data.drawn_people import write_demo_data
-from semipose.errors import SemiposeError
+from semipose.errors import SemiposeError, write_error
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +27,8 @@ def main() -> int:
     args, start = parse_args(), time.monotonic()
     try:
         drawn = write_demo_data(args.out, args.labeled, args.unlabeled, args.val, args.size, args.seed, args.force)
-    except SemiposeError as error:
+    except (SemiposeError, OSError) as fault:
+        error = write_error(fault, args.out) if isinstance(fault, OSError) else fault
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     if not drawn:

@@ -1,0 +1,49 @@
+"""The tools, each in its own process on small data."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4
+TRAIN.STEPS_PER_EPOCH 2 TRAIN.END_EPOCH 1 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
+
+
+def run(*command) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, timeout=300)
+
+
+def test_demo_writes_summary_and_report_for_each_seed(tmp_path):
+    where = ["--out", tmp_path / "out", "--data", tmp_path / "data", "--labeled", 6, "--unlabeled", 12, "--val", 8]
+    summaries = []
+    for seed in (0, 1):
+        done = run(ROOT / "tools/demo.py", *where, "--seed", seed, *SMALL)
+        assert done.returncode == 0, done.stderr
+        assert "Supervised, 6 labels" in done.stdout
+        summaries.append(json.loads((tmp_path / "out/summary.json").read_text()))
+        assert (tmp_path / "out/report.html").stat().st_size > 10_000
+    first, second = summaries
+    assert first["labeled"] == 6 and first["unlabeled"] == 12 and first["steps"] == 2
+    assert set(first["supervised"]) == {"AP"}
+    names = ("AP_first", "AP_second", "AP_ema_first", "AP_ema_second", "AP_ensemble")
+    assert set(first["cotrain"]) == set(names)
+    assert (first["seed"], second["seed"]) == (0, 1)
+    runs = [(tmp_path / f"out/seed{seed}/cotrain/metrics.jsonl").read_text() for seed in (0, 1)]
+    assert runs[0] != runs[1]
+
+
+def test_demo_ends_with_the_exit_code_of_what_failed(tmp_path):
+    (tmp_path / "data").write_text("in the way")
+    done = run(ROOT / "tools/demo.py", "--out", tmp_path / "out", "--data", tmp_path / "data")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_bench_prints_its_tables():
+    done = run(ROOT / "tools/bench.py", "--quick")
+    assert done.returncode == 0, done.stderr
+    for text in ("decode and crop", "from the cache, RAM", "pose_dual", "cotrain1", "channels-last"):
+        assert text in done.stdout
