@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from semipose import cli
@@ -344,3 +345,37 @@ def test_unlabeled_sources_without_keypoints_or_annotations(call, tmp_path, data
     assert "person_keypoints_unlabeled.json: 12" in caplog.text
     code, out, err = call("train", "--dry-run", "DATASET.TRAIN_UNSUP_SET", "[images/unlabeled]", root=root)
     assert code == 0 and "unlabelled       12 persons" in out, err
+
+
+def test_resume_on_other_data_of_the_same_size(call, tmp_path, data_root):
+    root = copy_annotations(data_root, tmp_path)
+    assert call("train", "--name", "x", root=root)[0] == 0
+    file = root / "annotations/person_keypoints_labeled.json"
+    document = json.loads(file.read_text())
+    document["annotations"][0]["keypoints"][0] += 1
+    file.write_text(json.dumps(document))
+    refused(call("train", "--name", "x", "--resume", "auto", root=root), "last.pth", "training data have changed")
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"config": "a: [b"}, "holds no configuration"),
+        ({"config": 5}, "holds no configuration"),
+        ({"config": "MODEL: {FOO: 1}"}, "another version"),
+    ],
+)
+def test_checkpoints_with_a_strange_configuration(call, tmp_path, change, part):
+    assert call("train", "--name", "x")[0] == 0
+    path = tmp_path / "out/x/last.pth"
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    refused(call("valid", "--checkpoint", str(path)), "last.pth", part)
+
+
+def test_a_checkpoint_without_what_a_resume_needs(call, tmp_path):
+    assert call("train", "--name", "x")[0] == 0
+    path = tmp_path / "out/x/last.pth"
+    state = torch.load(path, weights_only=True)
+    del state["epoch_steps"]
+    torch.save(state, path)
+    refused(call("train", "--name", "x", "--resume", "auto"), "last.pth", "not a checkpoint to resume from")

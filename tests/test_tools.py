@@ -1,8 +1,11 @@
 """The tools, each in its own process on small data."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,7 +34,7 @@ def test_demo_writes_summary_and_report_for_each_seed(tmp_path):
     names = ("AP_first", "AP_second", "AP_ema_first", "AP_ema_second", "AP_ensemble")
     assert set(first["cotrain"]) == set(names)
     assert (first["seed"], second["seed"]) == (0, 1)
-    runs = [(tmp_path / f"out/seed{seed}/cotrain/metrics.jsonl").read_text() for seed in (0, 1)]
+    runs = [(tmp_path / f"out/seed{seed}-6-12-8/cotrain/metrics.jsonl").read_text() for seed in (0, 1)]
     assert runs[0] != runs[1]
 
 
@@ -39,6 +42,25 @@ def test_demo_ends_with_the_exit_code_of_what_failed(tmp_path):
     (tmp_path / "data").write_text("in the way")
     done = run(ROOT / "tools/demo.py", "--out", tmp_path / "out", "--data", tmp_path / "data")
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["the demo alone", "its whole group"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_demo_saves(tmp_path, number, group):
+    where = ["--out", tmp_path / "out", "--data", tmp_path / "data", "--labeled", 6, "--unlabeled", 12, "--val", 8]
+    long = ["TRAIN.STEPS_PER_EPOCH", "100000", "TRAIN.PRINT_FREQ", "5"]
+    command = [sys.executable, *map(str, [ROOT / "tools/demo.py", *where, *SMALL, *long])]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    limit = time.monotonic() + 60
+    run_folder = tmp_path / "out/seed0-6-12-8/supervised"
+    record = run_folder / "metrics.jsonl"
+    while not (record.exists() and record.read_text()):
+        assert process.poll() is None and time.monotonic() < limit
+        time.sleep(0.05)
+    (os.killpg if group else os.kill)(process.pid, number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number and "Traceback" not in err
+    assert (run_folder / "last.pth").exists()
 
 
 @pytest.mark.slow

@@ -27,29 +27,43 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=count, help=f"{name} pictures (default %(default)s)")
     parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="for both runs, e.g. TRAIN.END_EPOCH 2")
     args = parser.parse_args()
-    data, out = f"{args.data}/seed{args.seed}", Path(args.out)
-    counts = [text for name in COUNTS for text in (f"--{name}", str(getattr(args, name)))]
+    wanted = {name: getattr(args, name) for name in COUNTS}
+    folder = f"seed{args.seed}" + ("" if wanted == COUNTS else "-" + "-".join(map(str, wanted.values())))
+    data, out = f"{args.data}/{folder}", Path(args.out)
+    counts = [text for name, count in wanted.items() for text in (f"--{name}", str(count))]
     run([ROOT / "tools/make_demo_data.py", "--out", data, "--seed", str(args.seed), *counts])
     for name, script in SCRIPTS.items():
         print(f"\n== {name}: pose_estimation/{script} --cfg experiments/demo/{name}.yaml", flush=True)
         command = [ROOT / "pose_estimation" / script, "--cfg", ROOT / f"experiments/demo/{name}.yaml", "--name", name]
-        where = ["--output-dir", out / f"seed{args.seed}", "--seed", str(args.seed), "--resume", "auto"]
+        where = ["--output-dir", out / folder, "--seed", str(args.seed), "--resume", "auto"]
         run([*command, *where, "DATASET.ROOT", data, *args.pairs])
-    summarise(out, out / f"seed{args.seed}", args.seed)
+    summarise(out, out / folder, args.seed)
     return 0
 
 
 def run(command: list) -> None:
     """A script in its own process; its exit code ends the demo if it is not 0.
 
-    Ctrl-C reaches the script as well, which saves before it ends; the demo waits for that.
+    It runs in a session of its own, and each signal is passed on once: a training run saves at the first one and ends
+    at once at a second.
     """
-    process = subprocess.Popen([sys.executable, *map(str, command)])
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda n, _: process.send_signal(n) if n == signal.SIGTERM else None)
-    code = process.wait()
+    came = []
+    previous = {
+        number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        process = subprocess.Popen([sys.executable, *map(str, command)], start_new_session=True)
+        while (code := process.poll()) is None:
+            while came:
+                process.send_signal(came.pop(0))
+            time.sleep(0.05)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     if code:
         sys.exit(code if code > 0 else 128 - code)
+    if came:
+        sys.exit(128 + came[0])
 
 
 def summarise(out: Path, runs: Path, seed: int) -> None:

@@ -1,6 +1,6 @@
 """Draw the demo data: people with known joints, as COCO folders of a few labelled and many unlabelled pictures.
 
-python tools/make_demo_data.py --out data/demo --labeled 40 --unlabeled 1500 --val 500 --seed 0
+python tools/make_demo_data.py --out data/demo/seed0 --labeled 40 --unlabeled 1500 --val 500 --seed 0
 """
 
 import argparse
@@ -31,6 +31,8 @@ def main() -> int:
         error = write_error(fault, args.out) if isinstance(fault, OSError) else fault
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
     if not drawn:
         print(f"{args.out}: already drawn with these settings, nothing to do (--force draws again)")
         return 0

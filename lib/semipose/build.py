@@ -30,7 +30,7 @@ from semipose.data.readers import (
     read_folder,
     read_unlabeled_coco,
 )
-from semipose.data.report import DataReport, report_data
+from semipose.data.report import DataReport, report_data, training_key
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import Interrupts, worker_init
 from semipose.engine.stepper import OptimizerSettings, Stepper
@@ -254,5 +254,5 @@ def build_trainer(
             config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ,
             config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE,
         ),
-        config_yaml=to_yaml(config),
+        config_yaml=to_yaml(config), data_key=training_key(data.labeled, data.unlabeled),
     )  # fmt: skip

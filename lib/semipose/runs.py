@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 from semipose import __version__, build
 from semipose.algorithms import Algorithm
 from semipose.algorithms.algorithm import load_networks
-from semipose.config import to_plain, to_yaml
+from semipose.config import default_config, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
@@ -87,8 +87,11 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None) -> int:
 
 def network_keys(state: dict, source: str) -> dict:
     """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
-    saved = _saved_config(state, source)
-    return {key: value for key, value in saved.items() if key.startswith(OF_THE_NETWORKS)}
+    saved = {key: value for key, value in _saved_config(state, source).items() if key.startswith(OF_THE_NETWORKS)}
+    unknown = sorted(saved.keys() - _flat(to_plain(default_config())).keys())
+    if unknown:
+        raise ModelError(f"{source}: made by another version of semipose: it has the key {unknown[0]}")
+    return saved
 
 
 def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
@@ -147,7 +150,7 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     if found is None:
         return None, ""
     state, path = found
-    if "stepper" not in state:
+    if not {"stepper", "rng", "averages", "step", "epoch", "epoch_steps", "data_key", "wandb_run_id"} <= state.keys():
         raise ModelError(f"{path}: not a checkpoint to resume from (best.pth holds networks only); use last.pth")
     return state, str(path)
 
@@ -164,7 +167,10 @@ def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
 
 
 def _saved_config(state: dict, source: str) -> dict:
-    tree = yaml.safe_load(state["config"]) if isinstance(state.get("config"), str) else None
+    try:
+        tree = yaml.safe_load(state["config"])
+    except (KeyError, AttributeError, yaml.YAMLError):
+        tree = None
     if not isinstance(tree, dict):
         raise ModelError(f"{source}: not a checkpoint of semipose: it holds no configuration")
     return _flat(tree)

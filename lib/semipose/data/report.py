@@ -55,6 +55,16 @@ def report_data(labeled: Persons, unlabeled: Persons | None, validation: Persons
     )  # fmt: skip
 
 
+def training_key(labeled: Persons, unlabeled: Persons | None) -> str:
+    """Changes with any id, box or label that is trained on; file paths do not count, so data may be moved."""
+    digest = hashlib.sha256()
+    for persons in (labeled, unlabeled):
+        if persons is not None:
+            for array in (persons.ids, persons.boxes, persons.keypoints):
+                digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
 def _files(persons: Persons) -> dict[int, str]:
     """The file of each image that has a person, by the image's row; links are followed."""
     return {row: os.path.realpath(persons.image_paths[row]) for row in np.unique(persons.image_index).tolist()}

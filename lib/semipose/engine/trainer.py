@@ -43,10 +43,12 @@ class Trainer:
         self, algorithm: Algorithm, loader: PairLoader, stepper: Stepper, validate: Callable[..., dict[str, float]],
         checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
         on_faults: Callable[[tuple[str, ...]], None], options: TrainerOptions, config_yaml: str,
+        data_key: str,
     ):  # fmt: skip
         self.algorithm, self.loader, self.stepper, self.validate = algorithm, loader, stepper, validate
         self.checkpoints, self.tracker, self.interrupts = checkpoints, tracker, interrupts
-        self.on_faults, self.options, self.config_yaml = on_faults, options, config_yaml
+        self.on_faults, self.options = on_faults, options
+        self.config_yaml, self.data_key = config_yaml, data_key
         self.device = next(algorithm.parameters()).device
         self.step, self.epoch, self.best = 0, 0, -1.0
         self.epoch_steps = len(loader) * len(algorithm.phases)
@@ -133,7 +135,7 @@ class Trainer:
         """All that a run needs to go on as if it had never stopped."""
         return self.result_state() | {
             "stepper": self.stepper.state_dict(), "rng": rng_state(), "averages": self._averages.state_dict(),
-            "epoch_steps": self.epoch_steps, "wandb_run_id": self.tracker.wandb_run_id,
+            "epoch_steps": self.epoch_steps, "data_key": self.data_key, "wandb_run_id": self.tracker.wandb_run_id,
         }  # fmt: skip
 
     def load_state_dict(self, state: dict, source: str) -> None:
@@ -143,6 +145,8 @@ class Trainer:
                 f"{source}: an epoch had {state['epoch_steps']} steps, now it has {self.epoch_steps}; "
                 "the data or batch sizes have changed, start a new run"
             )
+        if state["data_key"] != self.data_key:
+            raise ModelError(f"{source}: the training data have changed since this run began, start a new run")
         load_networks(self.algorithm, state, source)
         self.stepper.load_state_dict(state["stepper"])
         restore_rng_state(state["rng"])
