@@ -81,8 +81,8 @@ def test_two_runs_with_one_seed_are_equal_to_the_last_bit(data_root, tmp_path):
     assert not same_state(states[0]["algorithm"], other.state_dict()["algorithm"])
 
 
-# A signal is looked for after each step and before each evaluation batch. 14 unlabelled rows in batches of 4 are 4 steps
-# (supervised: 2), all 6 validation people are one batch: joint stops in step 1, in step 3, in evaluation, in epoch 2.
+# A signal is looked for after each step and before each evaluation batch. 14 unlabelled rows in batches of 4 are 4
+# steps (supervised: 2), all 6 validation people are one batch: joint stops in steps 1 and 3, in evaluation, in epoch 2.
 STOPS = {"cotrain1": (1, 3, 5, 8), "cotrain": (1, 5, 9, 12), "mean_teacher": (1, 3, 5, 8), "supervised": (1, 2, 3, 5)}
 
 
