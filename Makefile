@@ -9,15 +9,16 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo ablation test lint bench clean
 
 help:
-	@echo "make demo    draw the demo data, train on it, write output/demo/report.html"
-	@echo "make test    run all tests that need no GPU"
-	@echo "make lint    check style and formatting"
-	@echo "make bench   time the loader and the training step"
-	@echo "make setup   only create .venv and install"
-	@echo "make clean   remove .venv and caches"
+	@echo "make demo      draw the demo data, train on it, write output/demo/report.html"
+	@echo "make ablation  train every part of the method by itself on the demo data, write the table (hours)"
+	@echo "make test      run all tests that need no GPU"
+	@echo "make lint      check style and formatting"
+	@echo "make bench     time the loader and the training step"
+	@echo "make setup     only create .venv and install"
+	@echo "make clean     remove .venv and caches"
 
 setup: $(STAMP)
 
@@ -33,6 +34,9 @@ $(STAMP): setup.py pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	@$(RUN) tools/demo.py $(ARGS)
+
+ablation: $(STAMP)
+	@$(RUN) tools/ablation.py $(ARGS)
 
 # One thread per worker: more threads than cores make small networks slower.
 test: $(STAMP)

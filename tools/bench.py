@@ -5,6 +5,7 @@ python tools/bench.py --quick    # the same with small images and fewer repeats
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -47,6 +48,10 @@ def main() -> None:
         batch = first_batch(persons, size)
     for name in ("pose_dual", "cotrain1"):
         bench_step(name, size, batch, repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        persons = write_images(Path(folder), images)
+        bench_turns("light_unet", (64, 64), (16, 32), persons, repeats)
+        bench_turns("resnet18", size, (BATCH, BATCH), persons, repeats)
 
 
 def write_images(folder: Path, count: int) -> Persons:
@@ -88,10 +93,10 @@ def first_batch(persons: Persons, size: tuple[int, int]) -> PairBatch:
     return PairBatch(dataset.__getitems__(rows), dataset.__getitems__(rows).without_labels())
 
 
-def make_algorithm(name: str, size: tuple[int, int], channels_last: bool) -> Algorithm:
+def make_algorithm(name: str, size: tuple[int, int], channels_last: bool, backbone: str = "resnet18") -> Algorithm:
     kind = ALGORITHMS[name]
     torch.manual_seed(0)
-    students = [build_pose_network("resnet18", len(COCO), "", channels_last) for _ in range(kind.num_students)]
+    students = [build_pose_network(backbone, len(COCO), "", channels_last) for _ in range(kind.num_students)]
     codec = HeatmapCodec(size, students[0].heatmap_size(size), 2.0)
     views = ViewSampler(ViewPolicies(), COCO, size, students[0].mean.flatten(), 0)
     return kind(students, Recipe(codec, views, PseudoLabeler(codec))).train()
@@ -135,6 +140,45 @@ def bare_passes(algorithm: Algorithm, batch: PairBatch) -> Callable[[], None]:
             student.zero_grad(set_to_none=True)
 
     return passes
+
+
+def bench_turns(
+    backbone: str, size: tuple[int, int], batches: tuple[int, int], persons: Persons, repeats: int
+) -> None:  # fmt: skip
+    """Joint against sequential co-training: one update of each network, loading included, in turns."""
+    dataset = make_dataset(persons, size, "ram", Path("."))
+    updates = {}
+    for name in ("cotrain1", "cotrain"):
+        loader = PairLoader(dataset, dataset, batches, 0, 0, workers=0)
+        updates[name] = update_of_each(make_algorithm(name, size, True, backbone), loader)
+        updates[name]()
+    times = [{name: clock(updates[name]) for name in order} for order in orders(list(updates), 2 * repeats)]
+    joint, sequential = (statistics.median(row[name] for row in times) for name in updates)
+    ratio = statistics.median(row["cotrain1"] / row["cotrain"] for row in times)
+    print(
+        f"\nco-training, {backbone}, {size[1]}x{size[0]}, batch {batches[0]}+{batches[1]}, one update of each network"
+    )
+    print(f"  joint {1e3 * joint:.0f} ms, sequential {1e3 * sequential:.0f} ms, joint / sequential {ratio:.2f}")
+
+
+def orders(names: list[str], count: int) -> list[list[str]]:
+    """Each second time the other way round, so that none is always the first."""
+    return [names[:: 1 if number % 2 else -1] for number in range(count)]
+
+
+def update_of_each(algorithm: Algorithm, loader: PairLoader) -> Callable[[], None]:
+    """One optimiser step of every phase, each with a batch of its own, as the trainer makes them."""
+    stepper = Stepper({phase: algorithm.learners(phase) for phase in algorithm.phases}, OptimizerSettings(), 1000)
+    batches = (batch for epoch in itertools.count() for batch in loader.batches(epoch))
+    steps = itertools.count()
+
+    def update() -> None:
+        for phase in algorithm.phases:
+            step = next(steps)
+            stepper.step(phase, algorithm(next(batches), step, phase).loss, step)
+            algorithm.after_step(phase)
+
+    return update
 
 
 def clock(function: Callable[[], None]) -> float:

@@ -5,13 +5,12 @@ python tools/demo.py            # what `make demo` runs; killed and started agai
 
 import argparse
 import json
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from run_script import ROOT, read_epochs, run
+
 SCRIPTS = {"supervised": "train.py", "cotrain": "cotrain1.py"}
 COUNTS = {"labeled": 40, "unlabeled": 1500, "val": 500}
 EXAMPLES = 8
@@ -41,34 +40,9 @@ def main() -> int:
     return 0
 
 
-def run(command: list) -> None:
-    """A script in its own process; its exit code ends the demo if it is not 0.
-
-    It runs in a session of its own, and each signal is passed on once: a training run saves at the first one and ends
-    at once at a second.
-    """
-    came = []
-    previous = {
-        number: signal.signal(number, lambda n, _: came.append(n)) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        process = subprocess.Popen([sys.executable, *map(str, command)], start_new_session=True)
-        while (code := process.poll()) is None:
-            while came:
-                process.send_signal(came.pop(0))
-            time.sleep(0.05)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if code:
-        sys.exit(code if code > 0 else 128 - code)
-    if came:
-        sys.exit(128 + came[0])
-
-
 def summarise(out: Path, runs: Path, seed: int) -> None:
     """Table on the terminal, summary.json and report.html from the finished runs."""
-    epochs = {name: read_epochs(runs / name / "metrics.jsonl") for name in SCRIPTS}
+    epochs = {name: evaluations(runs / name) for name in SCRIPTS}
     last = {name: rows[-1] for name, rows in epochs.items()}
     trained = {name: load_run(runs / name) for name in epochs}
     data = trained["cotrain"]["data"]
@@ -91,10 +65,9 @@ def summarise(out: Path, runs: Path, seed: int) -> None:
     print(f"\n{out / 'summary.json'}\n{out / 'report.html'}   <- open this in a browser")
 
 
-def read_epochs(path: Path) -> list[dict]:
-    """The evaluations of a run, oldest first."""
-    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return [row for row in rows if "epoch" in row]
+def evaluations(folder: Path) -> list[dict]:
+    """The evaluated epochs of a run, oldest first."""
+    return [row for row in read_epochs(folder / "metrics.jsonl") if "AP" in row]
 
 
 def scores(row: dict, name: str) -> dict:
@@ -164,9 +137,9 @@ def validation_examples(trained: dict) -> list:
 
 
 def pseudo_examples(run: dict) -> list:
-    """What one network teaches the other: heatmaps on easy views, joints on hard views with joint cutout."""
+    """What one network teaches the other: heatmaps on easy views, joints on the first hard view."""
     from semipose import build
-    from semipose.algorithms.terms import teach
+    from semipose.augment.occlusion import PredictedJoints
     from semipose.visualize.draw import draw_heatmaps, draw_skeleton, enlarge
     from semipose.visualize.report import ExampleRow
 
@@ -176,13 +149,14 @@ def pseudo_examples(run: dict) -> list:
     draws = recipe.views.at_step(0)
     easy = draws.easy(batch.without_labels())
     hard = draws.hard(batch.without_labels(), easy)
-    heatmaps = teach(run["algorithm"].predictors()["ema_second"], easy)
-    pseudo = recipe.labeler(heatmaps, easy.map_to(hard))
-    hidden = draws.cutout(hard, pseudo.keypoints)
+    said = recipe.labeler.read(run["algorithm"].predictors()["ema_second"](easy.images))
+    pseudo = recipe.labeler(said, easy.map_to(hard))
+    joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights)
+    hidden = hard.with_images(draws.occlude(hard.images, recipe.views.policies.hard_views[0], joints))
     rows = []
     for i, (before, after) in enumerate(zip(pictures(easy), pictures(hidden))):
         trusted = pseudo.weights[i].numpy() > 0
-        drawn = [enlarge(before, SCALE), draw_heatmaps(enlarge(before, SCALE), heatmaps[i].numpy())]
+        drawn = [enlarge(before, SCALE), draw_heatmaps(enlarge(before, SCALE), said.heatmaps[i].numpy())]
         drawn.append(draw_skeleton(after, pseudo.keypoints[i].numpy(), skeleton, trusted, scale=SCALE))
         rows.append(ExampleRow(["easy view", "what the teacher says", "hard view with pseudo-labels"], drawn))
     return rows

@@ -8,11 +8,13 @@ import sys
 
 from semipose.errors import ConfigError, SemiposeError
 
-# flags whose method is not there yet; they are refused, so that no flag does nothing
-NOT_YET = ("reweight", "mix", "worst")
 FLAG_KEYS = {
     "name": "NAME", "gpus": "GPUS", "workers": "WORKERS", "output_dir": "OUTPUT_DIR", "seed": "SEED",
-    "ema": "USE_EMA", "pose": "WEIGHT.LOSS_POSE", "cons": "WEIGHT.LOSS_CONS",
+    "ema": "USE_EMA", "pose": "WEIGHT.LOSS_POSE", "cons": "WEIGHT.LOSS_CONS", "mix": "WEIGHT.LOSS_MIX",
+    "worst": "WEIGHT.LOSS_WORST", "reweight": "REWEIGHT",
+}  # fmt: skip
+TERMS = {
+    "pose": "supervised loss", "cons": "easy-hard consistency", "mix": "mix-up consistency", "worst": "worst-case head",
 }  # fmt: skip
 
 
@@ -28,12 +30,17 @@ def train() -> None:
 
 def cotrain() -> None:
     """Entry of pose_estimation/cotrain.py: sequential co-training."""
-    _main(_cotraining_parser("Co-training, sequential: the two networks take turns."), "cotrain")
+    _main(_method_parser("Co-training, sequential: the two networks take turns."), "cotrain")
 
 
 def cotrain1() -> None:
     """Entry of pose_estimation/cotrain1.py: joint co-training."""
-    _main(_cotraining_parser("Co-training, joint: both networks learn in the same step."), "cotrain1")
+    _main(_method_parser("Co-training, joint: both networks learn in the same step."), "cotrain1")
+
+
+def train_2p() -> None:
+    """Entry of pose_estimation/train_2p.py: one network, a warm-up on labels and then semi-supervised learning."""
+    _main(_method_parser("One network: TRAIN.WARM_EPOCH epochs on labels only, then semi-supervised."), "train_2p")
 
 
 def valid() -> None:
@@ -65,9 +72,6 @@ def _load(arguments: argparse.Namespace, fixed: dict):
     """The configuration; `fixed` keys come from the script or a checkpoint and are stronger than the file."""
     from semipose.config import load_config
 
-    for flag in NOT_YET:
-        if getattr(arguments, flag, None) is not None:
-            raise ConfigError(f"--{flag}: this part of the method is not in this version yet; leave the flag out")
     flags = {key: getattr(arguments, flag, None) for flag, key in FLAG_KEYS.items()}
     given = {key: value for key, value in flags.items() if value is not None}
     config = load_config(arguments.cfg, fixed | given, arguments.pairs)
@@ -97,13 +101,14 @@ def _training_parser(description: str) -> _Parser:
     return parser
 
 
-def _cotraining_parser(description: str) -> _Parser:
+def _method_parser(description: str) -> _Parser:
     parser = _training_parser(description)
-    parser.add_argument("--ema", type=int, choices=(0, 1), help="1: each network is taught by the other's EMA")
-    parser.add_argument("--pose", type=float, help="weight of the supervised loss; 0 switches it off")
-    parser.add_argument("--cons", type=float, help="weight of the easy-hard consistency; 0 switches it off")
-    for flag in NOT_YET:
-        parser.add_argument(f"--{flag}", type=float, help="not in this version yet")
+    parser.add_argument("--ema", type=int, choices=(0, 1), help="1: the EMA of a network teaches, not the network")
+    for flag, meaning in TERMS.items():
+        parser.add_argument(f"--{flag}", type=float, help=f"weight of the {meaning}; 0 switches it off")
+    parser.add_argument(
+        "--reweight", type=int, choices=(0, 1), help="1: PSEUDO.REWEIGHT_BY multiplies the pseudo-label weights"
+    )
     return parser
 
 

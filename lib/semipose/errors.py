@@ -29,6 +29,12 @@ class DivergedError(SemiposeError):
     exit_code = 3
 
 
+class CollapseError(SemiposeError):
+    """The pseudo-labels have collapsed, and the run is told to end then; exit code as for a diverged loss."""
+
+    exit_code = 3
+
+
 class NoSpaceError(SemiposeError):
     """A file could not be written because the disk, the quota or the size limit is reached."""
 

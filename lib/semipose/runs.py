@@ -20,6 +20,7 @@ from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.trainer import Trainer
 from semipose.errors import ConfigError, ModelError, write_error
 from semipose.evaluation import coco_results
+from semipose.visualize.split_chart import draw_split
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,16 @@ FREE_ON_RESUME = (
     "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
     "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
 )  # fmt: skip
+# what last.pth holds, and best.pth does not
+TO_RESUME = {
+    "stepper", "rng", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps", "data_key",
+    "wandb_run_id",
+}  # fmt: skip
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
-OF_THE_NETWORKS = ("ALGORITHM", "USE_EMA", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN", "DATASET.BOX_PADDING")
+OF_THE_NETWORKS = (
+    "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN",
+    "DATASET.BOX_PADDING",
+)  # fmt: skip
 
 
 def train(config: CfgNode, resume: str | None) -> int:
@@ -102,7 +111,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     tracking = config.TRACKING
     tracker = make_tracker(
         checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
-        state and state["step"], state and state["wandb_run_id"],
+        state and state["step"], state and state["wandb_run_id"], draw_split,
     )  # fmt: skip
     tracker.start(to_plain(config))
     trainer, code = None, 1
@@ -111,6 +120,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
         if state:
             trainer.load_state_dict(state, source)
             log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
+        trainer.warm_up(config.TRAIN.WARM_EPOCH)
         trainer.fit()
         code = 0
     finally:
@@ -136,7 +146,7 @@ def _report_networks(algorithm: Algorithm) -> None:
         learned = sum(p.numel() for p in parameters if p.requires_grad)
         count = sum(p.numel() for p in parameters)
         log.info("%-10s %8.3f M parameters, %8.3f M learned by gradient", name, count / 1e6, learned / 1e6)
-    report = algorithm.learners(algorithm.phases[0])[0].report
+    report = next(iter(algorithm.predictors().values())).report
     if report is not None:
         log.info("pretrained backbone: %s", report)
 
@@ -150,7 +160,7 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     if found is None:
         return None, ""
     state, path = found
-    if not {"stepper", "rng", "averages", "step", "epoch", "epoch_steps", "data_key", "wandb_run_id"} <= state.keys():
+    if not TO_RESUME <= state.keys():
         raise ModelError(f"{path}: not a checkpoint to resume from (best.pth holds networks only); use last.pth")
     return state, str(path)
 

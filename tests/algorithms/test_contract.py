@@ -7,7 +7,7 @@ import torch
 from tiny import make_batch, make_networks, make_recipe
 
 from semipose.algorithms import ALGORITHMS
-from semipose.algorithms.algorithm import Ramp
+from semipose.algorithms.algorithm import LossWeights, Ramp
 from semipose.codecs import CODECS
 
 EVERY = pytest.mark.parametrize("name", ALGORITHMS)
@@ -51,8 +51,8 @@ def test_gradients_reach_the_learners_of_the_phase_and_nothing_else(name, joint_
 
 @SEMI
 def test_each_term_alone_reaches_every_learner(name):
-    for terms in ({"pose": 1.0, "cons": 0.0}, {"pose": 0.0, "cons": 1.0}):
-        algorithm = build(name, **terms)
+    for weights in (LossWeights(1, 0), LossWeights(0, 1), LossWeights(0, 0, mix=1)):
+        algorithm = build(name, weights=weights)
         for phase in algorithm.phases:
             assert set(gradients(algorithm, phase)) == learner_names(algorithm, phase)
 
@@ -95,10 +95,10 @@ def test_forward_is_a_function_of_the_step(name):
 @SEMI
 def test_a_term_of_weight_zero_is_not_computed(name):
     batch = make_batch()
-    algorithm = build(name, cons=0.0)
+    algorithm = build(name, weights=LossWeights(cons=0))
     logs = algorithm(batch, 0, algorithm.phases[0]).logs
     assert not any("cons" in key for key in logs) and any("pose" in key for key in logs)
-    algorithm = build(name, pose=0.0)
+    algorithm = build(name, weights=LossWeights(pose=0))
     logs = algorithm(batch, 0, algorithm.phases[0]).logs
     assert not any("pose" in key for key in logs) and any("cons" in key for key in logs)
 
@@ -106,7 +106,7 @@ def test_a_term_of_weight_zero_is_not_computed(name):
 @SEMI
 def test_weights_scale_their_terms(name):
     batch = make_batch()
-    single, double = build(name), build(name, pose=2.0, cons=3.0)
+    single, double = build(name), build(name, weights=LossWeights(2, 3))
     one, two = (a(batch, 0, a.phases[0]).logs for a in (single, double))
     for key in one:
         factor = 2.0 if "pose" in key else 3.0
@@ -165,7 +165,7 @@ def test_predictors_and_main_names(name):
 
 @EVERY
 def test_supervised_part_learns(name):
-    algorithm, batch = build(name, cons=0.0), make_batch()
+    algorithm, batch = build(name, weights=LossWeights(cons=0)), make_batch()
     losses = []
     for phase in algorithm.phases:
         optimizer = torch.optim.Adam([p for net in algorithm.learners(phase) for p in net.parameters()], lr=0.01)

@@ -1,9 +1,10 @@
 import torch
 from torch import nn
 
-from semipose.algorithms.algorithm import LossWeights, Ramp, Recipe
+from semipose.algorithms.algorithm import LossWeights, Recipe
 from semipose.augment.affine import AffinePolicy
 from semipose.augment.joint_cutout import CutoutPolicy
+from semipose.augment.occlusion import OcclusionPolicies
 from semipose.augment.views import ViewPolicies, ViewSampler
 from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler
@@ -11,19 +12,35 @@ from semipose.skeletons import COCO
 from semipose.structures import PairBatch, PoseBatch
 
 SIZE = (24, 32)
+CUTOUT = (("joint_cutout",),)
+PLAIN = LossWeights()
+POOL = 20  # unlabelled images
 
 
 class TinyNetwork(nn.Module):
     """The smallest network with BatchNorm that has the interface of a pose network."""
 
+    stride, feature_channels = 4, 8
+
     def __init__(self, joints: int = len(COCO)):
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv2d(3, 8, 3, 4, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, joints, 3, 1, 1)
-        )
+        self.joints = joints
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.BatchNorm2d(8), nn.ReLU())
+        self.head = self.new_head()
+        self.register_buffer("mean", torch.full((1, 3, 1, 1), 0.5))
+
+    @property
+    def early_stages(self) -> tuple[nn.Module, ...]:
+        return (self.layers[0], self.layers[2])
+
+    def features(self, images):
+        return self.layers(images)
 
     def forward(self, images):
-        return self.layers(images)
+        return self.head(self.features(images))
+
+    def new_head(self) -> nn.Module:
+        return nn.Conv2d(self.feature_channels, self.joints, 3, 1, 1)
 
 
 def make_networks(count: int, seed: int = 0) -> list[nn.Module]:
@@ -31,14 +48,16 @@ def make_networks(count: int, seed: int = 0) -> list[nn.Module]:
     return [TinyNetwork() for _ in range(count)]
 
 
-def make_recipe(codec: str = "gaussian", pose=1.0, cons=1.0, target="heatmap", **settings) -> Recipe:
+def make_recipe(
+    codec: str = "gaussian", weights=PLAIN, target="heatmap", hard_views=CUTOUT, **settings
+) -> Recipe:
     codec = HeatmapCodec(SIZE, (6, 8), 1.0, codec)
     policies = ViewPolicies(
-        AffinePolicy(half_body=0.3), AffinePolicy(rotation=15), AffinePolicy(), cutout=CutoutPolicy(3)
-    )
+        AffinePolicy(half_body=0.3), AffinePolicy(rotation=15), AffinePolicy(),
+        occlusion=OcclusionPolicies(CutoutPolicy(3)), hard_views=hard_views,
+    )  # fmt: skip
     views = ViewSampler(policies, COCO, SIZE, torch.full((3,), 0.5), seed=0)
-    settings.setdefault("ramp", Ramp())
-    return Recipe(codec, views, PseudoLabeler(codec, target), LossWeights(pose, cons), **settings)
+    return Recipe(codec, views, PseudoLabeler(codec, target), weights, **{"unlabeled_size": POOL} | settings)
 
 
 def make_batch(seed: int = 0, labeled: int = 3, unlabeled: int = 4) -> PairBatch:

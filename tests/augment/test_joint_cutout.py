@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from semipose.augment.joint_cutout import Boxes, CutoutPolicy, box_mask, draw_cutout, fill_boxes
+from semipose.augment.boxes import box_mask, fill_boxes
+from semipose.augment.joint_cutout import (
+    CutoutPolicy,
+    adaptive_counts,
+    draw_adaptive_cutout,
+    draw_cutout,
+    draw_joint_mask,
+)
 
 CROP = (192, 256)
 EXACT = CutoutPolicy(joints=1, jitter=0.0)  # boxes centred on their joint
@@ -93,46 +100,6 @@ def test_draws_are_a_function_of_the_generator():
     assert not torch.equal(first.half_sizes, other.half_sizes)
 
 
-def test_mask_by_hand():
-    boxes = Boxes(torch.tensor([[[2.0, 1.0]]]), torch.tensor([[[1.0, 0.4]]]))
-    assert box_mask(boxes, (5, 4)).int().tolist() == [
-        [[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
-    ]
-
-
-def test_mask_equals_a_loop_over_pixels():
-    size = (13, 17)
-    boxes = Boxes(torch.rand(3, 4, 2) * 30 - 8, torch.rand(3, 4, 2) * 4)
-    mask = box_mask(boxes, size)
-    for b in range(3):
-        for y in range(17):
-            for x in range(13):
-                reach = (torch.tensor([x, y]) - boxes.centres[b]).abs() <= boxes.half_sizes[b]
-                assert mask[b, y, x] == reach.all(-1).any()
-
-
-def test_fill_is_exact_and_nothing_else_is_touched():
-    images, fill = torch.rand(6, 3, 64, 48), torch.tensor([0.485, 0.456, 0.406])
-    before = images.clone()
-    boxes = draw_cutout(CutoutPolicy(), spread_joints(6, (48, 64)), (48, 64), generator())
-    filled, mask = fill_boxes(images, boxes, fill), box_mask(boxes, (48, 64))
-    assert torch.equal(images, before)
-    assert 0 < mask.sum() < mask.numel()
-    pixels = filled.permute(0, 2, 3, 1)
-    assert (pixels[mask] == fill).all()
-    assert torch.equal(pixels[~mask], images.permute(0, 2, 3, 1)[~mask])
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_fill_keeps_half_precision_images(dtype):
-    images = torch.rand(2, 3, 64, 48).to(dtype)
-    boxes = draw_cutout(CutoutPolicy(), spread_joints(2, (48, 64)), (48, 64), generator())
-    filled = fill_boxes(images, boxes, torch.tensor([0.5, 0.25, 1.0]))
-    assert filled.dtype == dtype
-    mask = box_mask(boxes, (48, 64))
-    assert (filled.permute(0, 2, 3, 1)[mask] == torch.tensor([0.5, 0.25, 1.0], dtype=dtype)).all()
-
-
 def test_no_joints_hide_nothing():
     images = torch.rand(2, 3, 64, 48)
     boxes = draw_cutout(CutoutPolicy(joints=0), spread_joints(2, (48, 64)), (48, 64), generator())
@@ -144,3 +111,58 @@ def test_boxes_far_outside_hide_nothing():
     keypoints = torch.tensor([[[-500.0, 30.0], [20.0, 900.0]]])
     boxes = draw_cutout(CutoutPolicy(2), keypoints, (48, 64), generator())
     assert torch.equal(fill_boxes(images, boxes, torch.zeros(3)), images)
+
+
+def counts_of(boxes):
+    """(B,) boxes that are not switched off."""
+    assert ((boxes.half_sizes > 0).all(-1) == (boxes.half_sizes > 0).any(-1)).all()
+    return (boxes.half_sizes > 0).all(-1).sum(1)
+
+
+def test_a_mask_hides_a_number_of_distinct_joints_drawn_for_each_image():
+    keypoints = spread_joints(4000)
+    boxes = draw_joint_mask(CutoutPolicy(jitter=0.0), (4, 5), keypoints, CROP, generator())
+    counts = counts_of(boxes)
+    assert sorted(set(counts.tolist())) == [4, 5]
+    assert (counts == 4).float().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert all(len(set(row)) == 5 for row in drawn_joints(boxes, keypoints).tolist())
+    on = boxes.half_sizes[boxes.half_sizes > 0]
+    assert on.min() >= 10 and on.max() <= 20 and on.max() - on.min() > 9.9
+
+
+@pytest.mark.parametrize(("joints", "expected"), [((0, 0), {0}), ((3, 3), {3}), ((1, 9), {1, 2, 3, 4}), ((6, 9), {4})])
+def test_mask_counts_are_limited_to_the_joints_there_are(joints, expected):
+    boxes = draw_joint_mask(CutoutPolicy(), joints, spread_joints(200, joints=4), CROP, generator())
+    assert set(counts_of(boxes).tolist()) == expected
+
+
+def test_adaptive_counts_by_hand():
+    # 17 joints: two are always hidden, then int(l / 17 * 8), all of them at most 8; the largest peak is 0.8
+    for sure, hidden in ((0, 2), (4, 2), (6, 2), (7, 3), (10, 4), (12, 5), (13, 6), (16, 7), (17, 8)):
+        scores = torch.full((2, 17), 0.8)
+        scores[0] = 0.8 * 0.44
+        scores[0, :sure] = 0.8 * 0.46
+        assert adaptive_counts(scores).tolist() == [hidden, 8]
+
+
+@pytest.mark.parametrize("joints", [1, 2, 3, 4, 8, 14, 16, 17, 21, 24])
+def test_adaptive_counts_equal_a_loop(joints):
+    scores = torch.rand(60, joints, generator=generator())
+    largest = scores.max().item()
+    expected = []
+    for row in scores.tolist():
+        sure = sum(score / largest > 0.45 for score in row)
+        expected.append(min(joints, max(2, int(sure / joints * 8))))
+    assert adaptive_counts(scores).tolist() == expected
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5])
+def test_a_teacher_that_sees_nothing_hides_two_joints(value):
+    assert adaptive_counts(torch.full((3, 17), value)).tolist() == [2, 2, 2]
+
+
+def test_adaptive_cutout_hides_that_many_distinct_joints():
+    keypoints, scores = spread_joints(300), torch.rand(300, 17, generator=generator())
+    boxes = draw_adaptive_cutout(CutoutPolicy(jitter=0.0), keypoints, scores, CROP, generator())
+    assert torch.equal(counts_of(boxes), adaptive_counts(scores)) and len(set(adaptive_counts(scores).tolist())) > 3
+    assert all(len(set(row)) == 8 for row in drawn_joints(boxes, keypoints).tolist())

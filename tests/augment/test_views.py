@@ -5,6 +5,7 @@ import torch
 
 from semipose.augment.affine import AffinePolicy
 from semipose.augment.joint_cutout import CutoutPolicy
+from semipose.augment.occlusion import OcclusionPolicies, PredictedJoints
 from semipose.augment.photometric import ColorPolicy
 from semipose.augment.views import ViewPolicies, ViewSampler, centred_view
 from semipose.codecs import CODECS, HeatmapCodec
@@ -158,12 +159,17 @@ def test_centred_view_is_the_middle_of_the_crop_exactly(base, size):
     assert torch.equal(view.flip_order, ORDER)
 
 
+def hidden(draws, view, keypoints):
+    ones = torch.ones_like(keypoints[..., 0])
+    return draws.occlude(view.images, ("joint_cutout",), PredictedJoints(keypoints, ones, ones))
+
+
 def everything(policies, seed, step):
     batch = noise_batch()
     draws = sampler(policies, seed).at_step(step)
     labeled, easy = draws.labeled(batch), draws.easy(batch)
     hard = draws.hard(batch, easy)
-    return [labeled, easy, hard, draws.cutout(hard, batch.keypoints)]
+    return [labeled, easy, hard, hard.with_images(hidden(draws, hard, batch.keypoints))]
 
 
 STRONG = ViewPolicies(
@@ -233,26 +239,27 @@ def test_easy_views_have_no_colour_change():
     assert (draws.hard(batch, easy).images - centred.images).abs().max() > 0.1
 
 
-def test_cutout_paints_over_joints_and_keeps_the_geometry():
-    batch = noise_batch()
-    draws = sampler(dataclasses.replace(CALM, cutout=CutoutPolicy(3, jitter=0.0))).at_step(0)
+def test_cutout_paints_over_joints():
+    batch, occlusion = noise_batch(), OcclusionPolicies(CutoutPolicy(3, jitter=0.0))
+    draws = sampler(dataclasses.replace(CALM, occlusion=occlusion)).at_step(0)
     view = draws.easy(batch)
     joints = torch.rand(5, 17, 2) * torch.tensor(SIZE)
-    hidden = draws.cutout(view, joints)
-    changed = (hidden.images != view.images).any(1)
-    assert (hidden.images.permute(0, 2, 3, 1)[changed] == FILL).all()
+    images = hidden(draws, view, joints)
+    changed = (images != view.images).any(1)
+    assert (images.permute(0, 2, 3, 1)[changed] == FILL).all()
     assert changed.flatten(1).any(1).all() and not changed.flatten(1).all(1).any()
-    assert hidden.to_base is view.to_base and hidden.flipped is view.flipped
     # half sides of 10..20 pixels at 192 are 2.5..5 at 48; so at most three boxes of 11x11
     assert changed.flatten(1).sum(1).max() <= 3 * 11 * 11
     assert torch.equal(view.images, sampler(CALM).at_step(0).easy(batch).images)
 
 
-def test_no_joints_to_hide_is_the_same_view():
+def test_no_operation_draws_nothing():
     batch = noise_batch()
-    draws = sampler(dataclasses.replace(CALM, cutout=CutoutPolicy(0))).at_step(0)
-    view = draws.easy(batch)
-    assert draws.cutout(view, batch.keypoints) is view
+    draws = sampler().at_step(0)
+    view, ones = draws.easy(batch), torch.ones(5, 17)
+    state = draws.generator.get_state()
+    assert draws.occlude(view.images, (), PredictedJoints(batch.keypoints, ones, ones)) is view.images
+    assert torch.equal(draws.generator.get_state(), state)
 
 
 def test_half_body_acts_on_labelled_views_only_and_by_weight():
@@ -271,7 +278,7 @@ def test_batches_are_not_changed():
     before = batch.images.clone(), batch.keypoints.clone()
     draws = sampler(STRONG).at_step(0)
     view = draws.labeled(batch)
-    draws.cutout(view, batch.keypoints)
+    hidden(draws, view, batch.keypoints)
     assert torch.equal(batch.images, before[0]) and torch.equal(batch.keypoints, before[1])
 
 
@@ -285,11 +292,12 @@ def test_everything_stays_on_the_device_of_the_batch():
         draws = views.at_step(0)
         labeled, easy = draws.labeled(away), draws.easy(away)
         hard = draws.hard(away, easy)
-        hidden = draws.cutout(hard, away.keypoints)
+        covered = hidden(draws, hard, away.keypoints)
         target, weights = codec.encode(labeled.from_base().points(away.keypoints), away.weights)
         taught = codec.unmirror(target, easy.flip_order)
-        found = [PseudoLabeler(codec, kind, 0.3)(taught, easy.map_to(hard)) for kind in PSEUDO_TARGETS]
-        made = [v.images for v in (labeled, hidden, centred_view(away, SIZE, ORDER))]
+        labelers = [PseudoLabeler(codec, kind, 0.3) for kind in PSEUDO_TARGETS]
+        found = [labeler(labeler.read(taught), easy.map_to(hard)) for labeler in labelers]
+        made = [labeled.images, covered, centred_view(away, SIZE, ORDER).images]
         made += [weights, labeled.flip_order, hard.to_base] + [
             t for labels in found for t in (labels.target, labels.weights, labels.keypoints)
         ]
@@ -307,10 +315,10 @@ def test_views_of_the_gpu_are_those_of_the_cpu():
         assert torch.allclose(one.to_base, other.to_base.cpu(), atol=1e-4)
         assert torch.allclose(one.images, other.images.cpu(), atol=1e-3)
     hard, cuda_hard = on_cpu.hard(batch, one), on_gpu.hard(batch.to(torch.device("cuda")), other)
-    hidden, cuda_hidden = (
-        d.cutout(v, batch.keypoints.to(v.images.device)) for d, v in ((on_cpu, hard), (on_gpu, cuda_hard))
+    covered, cuda_covered = (
+        hidden(d, v, batch.keypoints.to(v.images.device)) for d, v in ((on_cpu, hard), (on_gpu, cuda_hard))
     )
-    assert (hidden.images - cuda_hidden.images.cpu()).abs().mean() < 1e-3
+    assert (covered - cuda_covered.cpu()).abs().mean() < 1e-3
 
 
 @pytest.mark.gpu
@@ -326,8 +334,8 @@ def test_views_and_targets_never_wait_for_the_gpu(kind, target):
         labeled, easy = draws.labeled(batch), draws.easy(batch)
         hard, to_view = draws.hard(batch, easy), labeled.from_base()
         made, _ = codec.encode(to_view.points(batch.keypoints), to_view.swap(batch.weights))
-        taught = labeler(codec.unmirror(made, easy.flip_order), easy.map_to(hard))
-        return draws.cutout(hard, taught.keypoints).images, codec.loss(made, taught.target)
+        taught = labeler(labeler.read(codec.unmirror(made, easy.flip_order)), easy.map_to(hard))
+        return hidden(draws, hard, taught.keypoints), codec.loss(made, taught.target)
 
     step(0)  # constants are copied once, and libraries are loaded
     try:

@@ -281,6 +281,19 @@ def test_unlabeled_persons_need_a_box_only(tmp_path, changes, kept):
     np.testing.assert_array_equal(persons.keypoints[-2:], read(tmp_path, document()).keypoints[-2:])
 
 
+def test_boxes_of_another_skeleton_serve_without_their_keypoints(tmp_path, caplog):
+    content = document()
+    content["categories"] = [{"id": 1, "name": "person", "keypoints": list("abcd")}, {"id": 2, "name": "dog"}]
+    content["annotations"] = [annotation(1, 7, keypoints=[1, 2, 2] * 4), annotation(2, 3, category_id=2)]
+    with caplog.at_level("INFO"):
+        persons = read_unlabeled(tmp_path, content)
+    assert persons.ids.tolist() == [1] and persons.keypoints.shape == (1, 3, 3) and not persons.keypoints.any()
+    assert "not the keypoints of skeleton 'tri'; only its boxes serve" in caplog.text
+    content["categories"][0]["keypoints"] = ["head", "right", "left"]  # as many, so they are hidden labels: checked
+    with pytest.raises(DataError, match="in this order: head, left, right"):
+        read_unlabeled(tmp_path, content)
+
+
 def test_unlabeled_boxes_are_clipped_and_missing_areas_estimated(tmp_path):
     content = document()
     content["annotations"] = [{"id": 4, "image_id": 7, "bbox": [-10, 0, 20, 40]}]

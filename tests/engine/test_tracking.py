@@ -6,13 +6,15 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from semipose.engine.sinks import JsonlSink, Sink
+from semipose.engine.sinks import JsonlSink, Sink, format_scores
 from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.wandb_sink import WandbSink, has_wandb_key
 from semipose.errors import ConfigError, NoSpaceError, SemiposeError
+from semipose.pseudo_labels import Difficulty, SplitReport
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +61,157 @@ def test_metrics_file(tmp_path):
         '{"step": 4, "loss": null, "mix": null}',
         '{"epoch": 1, "step": 4, "AP_first": 0.25}',
     ]
+
+
+def split_report(seed: int = 0, joints: int = 5) -> SplitReport:
+    """Of 30 hard and 50 easy images."""
+    rng = np.random.default_rng(seed)
+    peaks = np.concatenate([rng.normal(0.2, 0.02, (30, joints)), rng.normal(0.8, 0.02, (50, joints))])
+    report = Difficulty(joints).refit(peaks)
+    assert not report.reason
+    return report
+
+
+NO_SPLIT = Difficulty(5).refit(np.full((20, 5), 0.01))
+
+
+def picture(report: SplitReport, title: str) -> np.ndarray:
+    """A chart in one colour, as high as its title is long."""
+    return np.full((len(title), 7, 3), (200, 100, 50), np.uint8)
+
+
+def split_run(folder, steps=(2, 4), **options) -> list[dict]:
+    tracker = tracker_of(folder, draw_split=picture, **options)
+    tracker.start({})
+    for step in steps:
+        for seed, network in enumerate(("first", "second")):
+            tracker.log_split(step // 2, step, network, split_report(10 * step + seed))
+        tracker.log_epoch(step // 2, step, {"AP": 0.1 * step})
+    tracker.finish({})
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_split_in_the_metrics_file(tmp_path):
+    rows, expected = split_run(tmp_path), split_report(41)
+    assert [(row["step"], row.get("epoch"), "split" in row) for row in rows] == [
+        (2, None, True), (2, None, True), (2, 1, False), (4, None, True), (4, None, True), (4, 2, False)
+    ]  # fmt: skip
+    split = rows[4]["split"]
+    assert (split["epoch"], split["network"], split["count"], split["dropped"]) == (2, "second", 80, 0)
+    for name in ("edges", "counts", "means", "sds", "weights"):
+        assert split[name] == getattr(expected, name).tolist()
+    assert sum(split["counts"]) == 80 and len(split["edges"]) == len(split["counts"]) + 1
+    assert split["easy_share"] == 50 / 80 and split["reason"] == "" and split["converged"] is True
+
+
+def test_an_epoch_without_split(tmp_path, capsys):
+    tracker = tracker_of(tmp_path)
+    tracker.start({})
+    tracker.log_split(1, 2, "student", NO_SPLIT)
+    tracker.finish({})
+    row = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert row["split"].keys() == {"epoch", "network", "count", "dropped", "reason", "edges", "counts"}
+    assert "epoch 1: no easy/hard split of student: all scores are 0.05" in capsys.readouterr().out
+
+
+def test_a_number_that_is_not_finite_is_null_in_lists_too(tmp_path):
+    sink = JsonlSink(tmp_path / "metrics.jsonl")
+    sink.start({})
+    sink._write({"step": 1, "split": {"means": [1.0, float("nan")], "deeper": {"sd": float("inf")}, "counts": [3]}})
+    sink.finish({}, 0)
+    row = json.loads((tmp_path / "metrics.jsonl").read_text())
+    assert row == {"step": 1, "split": {"means": [1.0, None], "deeper": {"sd": None}, "counts": [3]}}
+
+
+@pytest.mark.parametrize("resume_step", [0, 1, 2, 3])
+def test_a_split_is_not_doubled_by_a_resume(tmp_path, resume_step):
+    """Also where the run stopped between the lines of an epoch, and makes all of them again."""
+    undisturbed = split_run(tmp_path)
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines(keepends=True)
+    for kept in range(6):
+        (tmp_path / "metrics.jsonl").write_text("".join(lines[:kept]))
+        assert split_run(tmp_path, resume_step=resume_step) == undisturbed
+
+
+def test_a_split_in_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    split_run(tmp_path, tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0, "histograms": 0})
+    events.Reload()
+    assert [e.step for e in events.Histograms("split_first/scores")] == [2, 4]
+    histogram, report = events.Histograms("split_second/scores")[1].histogram_value, split_report(41)
+    assert (
+        list(histogram.bucket) == report.counts.tolist() and list(histogram.bucket_limit) == report.edges[1:].tolist()
+    )
+    assert histogram.num == 80 and (histogram.min, histogram.max) == (report.edges[0], report.edges[-1])
+    assert histogram.sum / 80 == pytest.approx(report.weights @ report.means, abs=0.1)
+    assert events.Scalars("split_second/easy_share")[1].value == pytest.approx(50 / 80)
+    image = events.Images("split_first/chart")[1]
+    assert (image.step, image.width, image.height) == (4, 7, len("first, epoch 2"))
+
+
+def test_what_wandb_is_told_of_a_split(tmp_path, monkeypatch):
+    run = FakeRun()
+    fake_wandb(monkeypatch, run)
+    split_run(tmp_path, wandb_mode="offline")
+    report = split_report(41)
+    row = [row for row in run.rows if "split_second/scores" in row][1]
+    assert (row["epoch"], row["step"], row["split_second/easy_share"]) == (2, 4, 50 / 80)
+    assert [values.tolist() for values in row["split_second/scores"]] == [report.counts.tolist(), report.edges.tolist()]
+    assert row["split_second/chart"].shape == (len("second, epoch 2"), 7, 3)
+    assert run.metrics["split_first/*"] == run.metrics["split_second/*"] == {"step_metric": "epoch"}
+
+
+@pytest.mark.parametrize("options", [{"tensorboard": True}, {"wandb_mode": "offline"}])
+def test_a_chart_that_fails_switches_off_its_sink_only(tmp_path, monkeypatch, caplog, options):
+    run = FakeRun()
+    fake_wandb(monkeypatch, run)
+    expected = split_run(tmp_path / "off")
+    monkeypatch.setitem(globals(), "picture", fail)
+    assert split_run(tmp_path / "broken", **options) == expected
+    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
+        f"{next(iter(options)).removesuffix('_mode')} is off for this run: RuntimeError: no network"
+    ]
+
+
+def test_without_a_drawing_function_there_is_no_chart(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "picture", None)
+    run = FakeRun()
+    fake_wandb(monkeypatch, run)
+    split_run(tmp_path, wandb_mode="offline")
+    assert sum("split_first/scores" in row for row in run.rows) == 2
+    assert not any("chart" in key for row in run.rows for key in row)
+
+
+HEALTH = {
+    "health_persons": 80.0, "health_kept": 0.955, "health_peak": 0.7, "health_kept/nose": 0.9, "health_peak/nose": 0.8,
+    "easy_share": 0.625, "agreement_px": 1.25, "agreement_mean_px": 2.0, "agreement_within_1px": 0.4,
+    "pseudo_PCK": 0.8, "pseudo_PCK_kept": 0.85, "pseudo_PCK_easy": 0.9, "pseudo_PCK_kept_easy": 0.95,
+}  # fmt: skip
+
+
+def test_the_console_shows_the_gist_and_the_record_all(tmp_path):
+    tracker = tracker_of(tmp_path)
+    tracker.start({})
+    tracker.log_epoch(1, 2, {"AP": 0.5} | HEALTH)
+    tracker.log_epoch(2, 4, {f"{name}_first": value for name, value in HEALTH.items() if "/" not in name})
+    tracker.finish({})
+    lines = [line.partition("INFO ")[2] for line in (tmp_path / "run.log").read_text().splitlines()]
+    assert lines[:3] == [
+        "epoch 1 step 2: AP 50.0",
+        "epoch 1 pseudo-labels: health_kept 95.5  easy_share 62.5  agreement_px 1.25  pseudo_PCK 80.0  "
+        "pseudo_PCK_easy 90.0",
+        "epoch 2 pseudo-labels: health_kept_first 95.5  easy_share_first 62.5  agreement_px_first 1.25  "
+        "pseudo_PCK_first 80.0  pseudo_PCK_easy_first 90.0",
+    ]
+    row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert row == {"epoch": 1, "step": 2, "AP": 0.5} | HEALTH
+
+
+def test_shares_are_shown_as_percent():
+    shown = format_scores({"AP": 0.5, "AR": -1.0, "agreement_within_1px": 0.4, "health_peak": 0.7, "lr": 0.001})
+    assert shown == "AP 50.0  agreement_within_1px 40.0  health_peak 0.7  lr 0.001"
 
 
 def test_a_new_run_starts_an_empty_record(tmp_path):
@@ -176,6 +329,8 @@ def fake_wandb(monkeypatch, run, base_url="https://api.wandb.ai", init=None, **s
     calls = []
     module = SimpleNamespace(
         init=init or (lambda **options: calls.append(options) or run),
+        Histogram=lambda np_histogram: np_histogram,
+        Image=lambda array: array,
         Settings=type("Settings", (dict,), {"model_fields": {}}),
         setup=lambda: SimpleNamespace(settings=SimpleNamespace(base_url=base_url, api_key=None, **settings)),
     )
@@ -313,11 +468,17 @@ def test_missing_tensorboard_is_one_warning(tmp_path, monkeypatch, caplog):
 
 OFFLINE_RUN = """
 import sys
+import numpy as np
 from semipose.engine.tracking import make_tracker
-tracker = make_tracker(sys.argv[1], "500+ema", "auto", False, "semipose")
+from semipose.pseudo_labels import SplitReport
+def picture(report, title):
+    return np.zeros((4, 6, 3), np.uint8)
+tracker = make_tracker(sys.argv[1], "500+ema", "auto", False, "semipose", draw_split=picture)
 tracker.start({"TRAIN": {"LR": 0.001}, "DATASET": {"TRAIN_LEN": 500}})
 for epoch, AP in enumerate((0.25, 0.5, 0.375), start=1):
     tracker.log_step(10 * epoch, {"loss": 1 / epoch})
+    report = SplitReport(20, 0, "too few", np.linspace(0, 1, 5), np.array([3, 7, 0, 10]))
+    tracker.log_split(epoch, 10 * epoch, "first", report)
     tracker.log_epoch(epoch, 10 * epoch, {"AP_first": AP, "AP_ensemble": AP + 0.125})
 tracker.finish({"best_AP": 0.625})
 print(tracker.wandb_run_id)
@@ -361,9 +522,15 @@ def test_wandb_offline_for_real(tmp_path):
     config = items(run.config.update)
     assert config["TRAIN"] == {"LR": 0.001} and config["DATASET"] == {"TRAIN_LEN": 500}
     history = [items(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
-    evaluated = [(row["epoch"], row["epoch/AP_first"], row["epoch/AP_ensemble"]) for row in history if "epoch" in row]
+    evaluated = [
+        (row["epoch"], row["epoch/AP_first"], row["epoch/AP_ensemble"]) for row in history if "epoch/AP_first" in row
+    ]
     assert evaluated == [(1, 0.25, 0.375), (2, 0.5, 0.625), (3, 0.375, 0.5)]
     assert [row["train/loss"] for row in history if "train/loss" in row] == [1, 1 / 2, 1 / 3]
+    splits = [row for row in history if "split_first/scores/_type" in row]
+    assert [row["epoch"] for row in splits] == [1, 2, 3]
+    assert splits[0]["split_first/scores/values"] == [3, 7, 0, 10] and splits[0]["split_first/scores/bins"][1] == 0.25
+    assert splits[0]["split_first/chart/_type"] == "image-file" and splits[0]["split_first/chart/width"] == 6
     summary = {}
     for r in records:
         summary |= items(r.summary.update) if r.WhichOneof("record_type") == "summary" else {}

@@ -49,6 +49,22 @@ def test_perfect_heatmaps_score_one(config):
     assert metrics["PCK"] == pytest.approx(1.0) and "AP_ensemble" not in metrics
 
 
+def test_errors_in_image_pixels_only_where_asked_for(config):
+    """A shift of 12 view pixels in x and y, at about one image pixel each."""
+    plain = build.build_validator(config, build.read_validation(config))
+    assert not {"EPE", "PCK_px", "EPE_student"} & plain({"student": Oracle(plain)}, ("student",)).keys()
+    config = config.clone()
+    config.defrost()
+    config.TEST.PIXELS = 2.0
+    validator = build.build_validator(config, build.read_validation(config))
+    predictors = {"first": Oracle(validator), "second": Oracle(validator, shift=12.0)}
+    metrics = validator(predictors, ("first",))
+    scale = np.sqrt(np.abs(np.linalg.det(validator.loader.dataset.source.crops.to_image[:, :, :2].astype(float))))
+    assert metrics["EPE"] == metrics["EPE_first"] < 0.5 and metrics["PCK_px"] == metrics["PCK_px_first"] == 1
+    assert metrics["EPE_second"] == pytest.approx(12 * np.sqrt(2) * scale.mean(), rel=0.25)
+    assert metrics["PCK_px_second"] < 0.2
+
+
 def test_each_predictor_and_the_ensemble_are_scored(config):
     validator = build.build_validator(config, build.read_validation(config))
     predictors = {"first": Oracle(validator), "second": Oracle(validator, shift=30.0)}

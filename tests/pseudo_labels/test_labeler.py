@@ -16,6 +16,10 @@ CODEC = HeatmapCodec(SIZE, HEATMAP, 2.0)
 ORDER = torch.tensor(COCO.flip_order)
 
 
+def label(labeler, heatmaps, view_map, trust=None):
+    return labeler(labeler.read(heatmaps), view_map, trust)
+
+
 def unmoved(count=1):
     return ViewMap(affine.identity(count), torch.zeros(count, dtype=torch.bool), ORDER)
 
@@ -39,7 +43,7 @@ def test_labels_are_where_the_hard_view_shows_the_joints(target):
     easy, hard, joints = real_views()
     assert (easy.flipped != hard.flipped).any() and (easy.flipped == hard.flipped).any()
     taught, _ = CODEC.encode(easy.from_base().points(joints), torch.ones(8, 17))
-    labels = PseudoLabeler(CODEC, target)(taught, easy.map_to(hard))
+    labels = label(PseudoLabeler(CODEC, target), taught, easy.map_to(hard))
     truth = hard.from_base().points(joints)
     assert (labels.keypoints - truth).norm(dim=-1).max() < 0.1 * CODEC.stride
     assert (CODEC.decode(labels.target)[0] - truth).norm(dim=-1).max() < 0.15 * CODEC.stride
@@ -53,7 +57,7 @@ def test_heatmap_target_is_the_warped_heatmap():
     easy, hard, _ = real_views()
     taught = torch.rand(8, 17, 32, 24)
     view_map = easy.map_to(hard)
-    labels = PseudoLabeler(CODEC, "heatmap", min_score=0.9995)(taught, view_map)
+    labels = label(PseudoLabeler(CODEC, "heatmap", min_score=0.9995), taught, view_map)
     # a joint that is not trusted loses its weight, not its heatmap
     assert 0 < labels.weights.sum() < 8 * 17
     assert torch.equal(labels.target, CODEC.warp(taught, view_map))
@@ -61,7 +65,7 @@ def test_heatmap_target_is_the_warped_heatmap():
 
 def test_unmoved_heatmap_target_is_the_teachers_own():
     taught = torch.randn(1, 17, 32, 24)
-    labels = PseudoLabeler(CODEC, "heatmap")(taught, unmoved())
+    labels = label(PseudoLabeler(CODEC, "heatmap"), taught, unmoved())
     assert torch.allclose(labels.target, taught, atol=1e-3)
     assert torch.equal(labels.scores, taught.amax((2, 3)))
 
@@ -69,7 +73,7 @@ def test_unmoved_heatmap_target_is_the_teachers_own():
 def test_redrawn_target_is_a_clean_gaussian():
     points = torch.full((1, 17, 2), 41.5)
     clean, _ = CODEC.encode(points, torch.ones(1, 17))
-    labels = PseudoLabeler(CODEC, "redrawn")(0.4 * clean, unmoved())
+    labels = label(PseudoLabeler(CODEC, "redrawn"), 0.4 * clean, unmoved())
     assert torch.allclose(labels.target, clean, atol=1e-2)
     assert labels.scores.tolist() == [pytest.approx([0.4] * 17)]
 
@@ -79,16 +83,16 @@ def test_low_scores_get_weight_zero(target):
     points = torch.full((1, 17, 2), 41.5)
     height = torch.linspace(0.1, 0.9, 17)
     taught = CODEC.encode(points, torch.ones(1, 17))[0] * height.view(1, 17, 1, 1)
-    labels = PseudoLabeler(CODEC, target, min_score=0.5)(taught, unmoved())
+    labels = label(PseudoLabeler(CODEC, target, min_score=0.5), taught, unmoved())
     assert labels.weights.tolist() == [[float(h >= 0.5) for h in labels.scores[0].tolist()]]
     assert 0 < labels.weights.sum() < 17
-    assert (PseudoLabeler(CODEC, target)(taught, unmoved()).weights == 1).all()
+    assert (label(PseudoLabeler(CODEC, target), taught, unmoved()).weights == 1).all()
 
 
 def test_a_score_of_exactly_the_limit_counts():
     taught = torch.zeros(1, 17, 32, 24)
     taught[0, :9, 10, 10], taught[0, 9:, 10, 10] = 0.5, 0.4999
-    weights = PseudoLabeler(CODEC, "heatmap", min_score=0.5)(taught, unmoved()).weights
+    weights = label(PseudoLabeler(CODEC, "heatmap", min_score=0.5), taught, unmoved()).weights
     assert weights.tolist() == [[1.0] * 9 + [0.0] * 8]
 
 
@@ -99,7 +103,7 @@ def test_scores_weights_and_channels_follow_a_mirror(target):
     points = torch.full((1, 17, 2), 25.5)
     taught = CODEC.encode(points, torch.nn.functional.one_hot(torch.tensor([left]), 17).float())[0]
     mirror = torch.tensor([[[-1.0, 0.0, SIZE[0] - 1.0], [0.0, 1.0, 0.0]]])
-    labels = PseudoLabeler(CODEC, target, min_score=0.5)(taught, ViewMap(mirror, torch.tensor([True]), ORDER))
+    labels = label(PseudoLabeler(CODEC, target, min_score=0.5), taught, ViewMap(mirror, torch.tensor([True]), ORDER))
     assert labels.weights.nonzero().tolist() == [[0, right]]
     assert labels.scores.argmax().item() == right
     assert labels.keypoints[0, right].tolist() == pytest.approx([SIZE[0] - 1 - 25.5, 25.5], abs=0.1)
@@ -110,7 +114,7 @@ def test_redrawn_joints_outside_the_hard_view_are_ignored():
     points = torch.full((1, 17, 2), 41.5)
     taught, _ = CODEC.encode(points, torch.ones(1, 17))
     away = affine.scaling((1.0, 1.0), (500.0, 0.0))
-    labels = PseudoLabeler(CODEC, "redrawn")(taught, ViewMap(away, torch.tensor([False]), ORDER))
+    labels = label(PseudoLabeler(CODEC, "redrawn"), taught, ViewMap(away, torch.tensor([False]), ORDER))
     assert (labels.weights == 0).all() and (labels.target == 0).all()
 
 
@@ -121,7 +125,7 @@ def test_every_codec_and_target(kind, target):
     easy, hard, joints = real_views()
     taught, _ = codec.encode(easy.from_base().points(joints), torch.ones(8, 17))
     before = taught.clone()
-    labels = PseudoLabeler(codec, target)(taught, easy.map_to(hard))
+    labels = label(PseudoLabeler(codec, target), taught, easy.map_to(hard))
     assert labels.target.shape == taught.shape and labels.weights.shape == labels.scores.shape == (8, 17)
     assert (labels.keypoints - hard.from_base().points(joints)).norm(dim=-1).max() < 0.75 * codec.stride
     assert torch.equal(taught, before)
@@ -130,3 +134,23 @@ def test_every_codec_and_target(kind, target):
 def test_unknown_target_lists_the_known_ones():
     with pytest.raises(ConfigError, match=r"'sharp'.*heatmap, redrawn"):
         PseudoLabeler(CODEC, "sharp")
+
+
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_trust_multiplies_the_weights_in_the_teachers_order(target):
+    easy, hard, joints = real_views()
+    taught, _ = CODEC.encode(easy.from_base().points(joints), torch.ones(8, 17))
+    trust, view_map = torch.rand(8, 17), easy.map_to(hard)
+    labels = label(PseudoLabeler(CODEC, target), taught, view_map, trust)
+    assert torch.equal(labels.weights, view_map.swap(trust))
+    assert not torch.equal(labels.weights, trust)
+
+
+@pytest.mark.parametrize("target", PSEUDO_TARGETS)
+def test_the_same_view_needs_no_map(target):
+    taught = torch.rand(2, 17, 32, 24)
+    labeler = PseudoLabeler(CODEC, target, min_score=0.9995)
+    same, mapped = label(labeler, taught, None), label(labeler, taught, unmoved(2))
+    assert torch.equal(same.weights, mapped.weights) and 0 < same.weights.sum() < 34
+    torch.testing.assert_close(same.keypoints, mapped.keypoints)
+    torch.testing.assert_close(same.target, mapped.target, atol=1e-3, rtol=0)

@@ -6,6 +6,7 @@ from semipose.algorithms.mean_teacher import MeanTeacher
 from semipose.algorithms.pose_cons import PoseCons
 from semipose.algorithms.pose_dual import PoseDual
 from semipose.algorithms.supervised import Supervised
+from semipose.algorithms.train_2p import TwoPhase
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "supervised": Supervised,
@@ -14,6 +15,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "mean_teacher": MeanTeacher,
     "cotrain": SequentialCoTraining,
     "cotrain1": CoTraining,
+    "train_2p": TwoPhase,
 }
 
 __all__ = ["ALGORITHMS", "Algorithm"]

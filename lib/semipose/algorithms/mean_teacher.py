@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from semipose.algorithms.algorithm import Algorithm, Recipe, scalar_logs
-from semipose.algorithms.terms import make_views, student_terms, teach, total
+from semipose.algorithms.algorithm import Algorithm, Recipe, make_student, scalar_logs
+from semipose.algorithms.terms import make_views, student_terms, teach, total, trust_in
 from semipose.models.ema import EmaTeacher
 from semipose.structures import PairBatch, StepOutput
 
@@ -12,21 +12,23 @@ class MeanTeacher(Algorithm):
     """`L = w_pose * L_sup + w_cons * MSE(f(H(x_u)), T t(E(x_u)))`, `t` the EMA of `f`."""
 
     def __init__(self, students: list[nn.Module], recipe: Recipe):
-        super().__init__(recipe)
-        (self.student,) = students
-        self.teacher = EmaTeacher(self.student, recipe.ema_decay)
+        super().__init__(recipe, teachers=("ema",))
+        (network,) = students
+        self.student = make_student(network, recipe)
+        self.teacher = EmaTeacher(network, recipe.ema_decay)
 
     def learners(self, phase: str) -> list[nn.Module]:
         return [self.student]
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        data = make_views(self.recipe, batch, step)
-        taught = None if data.easy is None else teach(self.teacher, data.easy)
-        terms = student_terms(self.recipe, self.student, data, taught)
+        data, record = make_views(self.recipe, batch, step), self.records["ema"]
+        taught = teach(self.recipe, self.teacher, record, data)
+        trust = trust_in(self.recipe, data, record, taught)
+        terms = student_terms(self.recipe, self.student, data, taught, trust)
         return StepOutput(total(terms), scalar_logs(terms))
 
     def after_step(self, phase: str) -> None:
-        self.teacher.update(self.student)
+        self.teacher.update(self.student.network)
 
     def predictors(self) -> dict[str, nn.Module]:
-        return {"student": self.student, "ema": self.teacher}
+        return {"student": self.student.network, "ema": self.teacher}

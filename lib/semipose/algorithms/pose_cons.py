@@ -6,8 +6,8 @@ ICCV 2021.
 
 from torch import nn
 
-from semipose.algorithms.algorithm import Algorithm, Recipe, scalar_logs
-from semipose.algorithms.terms import make_views, student_terms, teach, total
+from semipose.algorithms.algorithm import Algorithm, Recipe, make_student, scalar_logs
+from semipose.algorithms.terms import make_views, student_terms, teach, total, trust_in
 from semipose.structures import PairBatch, StepOutput
 
 
@@ -15,17 +15,19 @@ class PoseCons(Algorithm):
     """`L = w_pose * L_sup + w_cons * MSE(f(H(x_u)), T h)` with `h = f(E(x_u))` detached."""
 
     def __init__(self, students: list[nn.Module], recipe: Recipe):
-        super().__init__(recipe)
-        (self.student,) = students
+        super().__init__(recipe, teachers=("student",))
+        (network,) = students
+        self.student = make_student(network, recipe)
 
     def learners(self, phase: str) -> list[nn.Module]:
         return [self.student]
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        data = make_views(self.recipe, batch, step)
-        taught = None if data.easy is None else teach(self.student, data.easy)
-        terms = student_terms(self.recipe, self.student, data, taught)
+        data, record = make_views(self.recipe, batch, step), self.records["student"]
+        taught = teach(self.recipe, self.student.network, record, data)
+        trust = trust_in(self.recipe, data, record, taught)
+        terms = student_terms(self.recipe, self.student, data, taught, trust)
         return StepOutput(total(terms), scalar_logs(terms))
 
     def predictors(self) -> dict[str, nn.Module]:
-        return {"student": self.student}
+        return {"student": self.student.network}

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from semipose.algorithms.algorithm import Algorithm, Recipe, scalar_logs
+from semipose.algorithms.algorithm import Algorithm, Recipe, make_student, scalar_logs
 from semipose.algorithms.terms import make_views, student_terms, total
 from semipose.structures import PairBatch, StepOutput
 
@@ -14,7 +14,8 @@ class Supervised(Algorithm):
 
     def __init__(self, students: list[nn.Module], recipe: Recipe):
         super().__init__(recipe)
-        (self.student,) = students
+        (network,) = students
+        self.student = make_student(network, recipe)
 
     def learners(self, phase: str) -> list[nn.Module]:
         return [self.student]
@@ -24,4 +25,4 @@ class Supervised(Algorithm):
         return StepOutput(total(terms), scalar_logs(terms))
 
     def predictors(self) -> dict[str, nn.Module]:
-        return {"student": self.student}
+        return {"student": self.student.network}

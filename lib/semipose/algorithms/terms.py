@@ -1,95 +1,218 @@
 """The loss terms that the algorithms are put together from. One student is taught at a time."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from semipose.algorithms.algorithm import Recipe
+from semipose.algorithms.mixing import Mix, draw_mix, mix_images, mix_targets
+from semipose.algorithms.student import Student
+from semipose.algorithms.worst_case import LabeledFeatures, PseudoFeatures, worst_terms
+from semipose.augment.occlusion import PredictedJoints
 from semipose.augment.views import StepViews
 from semipose.codecs import HeatmapCodec
-from semipose.geometry.view import View
+from semipose.geometry import affine
+from semipose.geometry.view import View, swap_rows
 from semipose.losses import reduce_keypoints
+from semipose.models.manifold_mix import mixed_inside
+from semipose.pseudo_labels import Prediction, TeacherRecord
+from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
 from semipose.structures import PairBatch
-
-
-@dataclass(frozen=True)
-class LabeledTarget:
-    """A labelled view with its target heatmaps (B, K, h, w) and keypoint weights (B, K)."""
-
-    view: View
-    target: Tensor
-    weights: Tensor
 
 
 @dataclass(frozen=True)
 class StepData:
     """The views of one step, shared by all students.
 
-    `labeled` is None when its loss has weight 0; `easy` and `hard` are None while no unlabelled loss is active.
+    `labeled` is None when no term takes labelled images; `easy` is None and `hard` empty while no unlabelled term is
+    active. `rows` are the places of the unlabelled images in their data set.
     """
 
+    step: int
     draws: StepViews
-    labeled: LabeledTarget | None
+    labeled: "Lesson | None"
     easy: View | None
-    hard: View | None
+    hard: tuple[View, ...]
+    rows: Tensor | None
     ramp: float
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Images (B, 3, H, W), the heatmaps (B, K, h, w) that a student should give for them, and weights (B, K).
+
+    `keypoints` (B, K, 2), in pixels of the images, are those of the teacher; None for labels.
+    """
+
+    term: str
+    images: Tensor
+    target: Tensor
+    weights: Tensor
+    factor: float
+    keypoints: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What a teacher says about the easy view.
+
+    Attributes:
+        said: in pixels and joint order of the view.
+        keypoints, peaks: (B, K, 2) and (B, K), the same in pixels and joint order of the base crop.
+        easy: (B,) bool, which images the teacher finds easy; None while that is not known.
+    """
+
+    said: Prediction
+    keypoints: Tensor
+    peaks: Tensor
+    easy: Tensor | None
 
 
 def make_views(recipe: Recipe, batch: PairBatch, step: int) -> StepData:
     """Draw and make the views that the active loss terms need."""
-    draws, ramp = recipe.views.at_step(step), recipe.ramp(step)
-    labeled = easy = hard = None
-    if recipe.weights.pose > 0:
+    weights, draws, ramp = recipe.weights, recipe.views.at_step(step), recipe.ramp(step)
+    labeled, easy, hard, rows = None, None, (), None
+    if weights.pose > 0 or weights.worst > 0:
         view = draws.labeled(batch.labeled)
         to_view = view.from_base()
         target = recipe.codec.encode(to_view.points(batch.labeled.keypoints), to_view.swap(batch.labeled.weights))
-        labeled = LabeledTarget(view, *target)
-    if batch.unlabeled is not None and recipe.weights.cons > 0 and ramp > 0:
-        easy = draws.easy(batch.unlabeled)
-        hard = draws.hard(batch.unlabeled, easy)
-    return StepData(draws, labeled, easy, hard, ramp)
+        labeled = Lesson("pose", view.images, *target, weights.pose)
+    if batch.unlabeled is not None and weights.unlabeled and ramp > 0:
+        easy, rows = draws.easy(batch.unlabeled), batch.unlabeled.index
+        if weights.cons > 0 or weights.worst > 0:
+            hard = tuple(draws.hard(batch.unlabeled, easy) for _ in recipe.views.policies.hard_views)
+    return StepData(step, draws, labeled, easy, hard, rows, ramp)
 
 
 @torch.no_grad()
-def teach(teacher: nn.Module, view: View) -> Tensor:
-    """A teacher's heatmaps on a view: eval mode (its BatchNorm is not touched), no gradient."""
-    training = teacher.training
+def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepData) -> Taught | None:
+    """What a teacher says about the easy view, kept in its record; None while no unlabelled term is active.
+
+    The teacher is in eval mode (its BatchNorm is not touched) and gets no gradient.
+    """
+    if data.easy is None:
+        return None
+    training, view = teacher.training, data.easy
     teacher.eval()
-    heatmaps = teacher(view.images)
+    said = recipe.labeler.read(teacher(view.images))
     teacher.train(training)
-    return heatmaps
+    keypoints = swap_rows(affine.apply(view.to_base, said.keypoints), view.flip_order, view.flipped)
+    peaks = swap_rows(said.scores, view.flip_order, view.flipped)
+    record.bank.fill(data.rows, keypoints, peaks, data.step)
+    return Taught(said, keypoints, peaks, record.easy(peaks))
 
 
-def student_terms(recipe: Recipe, student: nn.Module, data: StepData, taught: Tensor | None) -> dict[str, Tensor]:
+def trust_in(
+    recipe: Recipe, data: StepData, record: TeacherRecord, taught: Taught | None, other: Taught | None = None
+) -> Tensor | None:
+    """Factors (B, K) of a teacher's pseudo-label weights, in the joint order of the easy view; None for ones.
+
+    Args:
+        record: of this teacher.
+        taught, other: what this teacher and that of the other network say about the same views.
+    """
+    if taught is None or not recipe.reweight:
+        return None
+    others = None if other is None else other.keypoints
+    evidence = TeacherEvidence(
+        record.difficulty, taught.peaks, taught.keypoints, others, recipe.codec.stride, recipe.agreement_sigma
+    )
+    return data.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
+
+
+def student_terms(
+    recipe: Recipe, student: Student, data: StepData, taught: Taught | None, trust: Tensor | None = None
+) -> dict[str, Tensor]:
     """The weighted loss terms of one student.
 
     Args:
-        taught: the teacher's heatmaps on `data.easy`; None if there is no unlabelled view in this step.
+        taught: by its teacher, on `data.easy`; None if no unlabelled term is active.
+        trust: (B, K) factors of the pseudo-label weights, see `trust_in`.
 
     Returns:
-        `pose` and `cons`, each only where its weight is above 0 and its data are there.
+        `pose`, `cons`, `mix`, `worst`, each only where its weight is above 0 and its data are there.
     """
-    images, criteria = [], {}
-    if data.labeled is not None:
-        images.append(data.labeled.view.images)
-        criteria["pose"] = (data.labeled.target, data.labeled.weights, recipe.weights.pose)
+    lessons = [] if data.labeled is None else [data.labeled]
     if taught is not None:
-        pseudo = recipe.labeler(taught, data.easy.map_to(data.hard))
-        images.append(data.draws.cutout(data.hard, pseudo.keypoints).images)
-        criteria["cons"] = (pseudo.target, pseudo.weights, recipe.weights.cons * data.ramp)
-    outputs = forward_together(student, images) if recipe.joint_forward else [student(x) for x in images]
-    return {
-        name: factor * keypoint_loss(recipe.codec, output, target, weights)
-        for output, (name, (target, weights, factor)) in zip(outputs, criteria.items(), strict=True)
-    }
+        occlusions = zip(data.hard, recipe.views.policies.hard_views)
+        lessons += [_hard_lesson(recipe, data, *pair, taught, trust) for pair in occlusions]
+    mix = None
+    if taught is not None and recipe.weights.mix > 0:
+        stages, device = len(student.network.early_stages), data.easy.images.device
+        mix = draw_mix(recipe.mix, len(data.easy), stages, data.draws.generator, device)
+        lessons.append(_mixed_lesson(recipe, data, mix, taught, trust))
+    features = _features(student, lessons, mix, recipe.joint_forward)
+    terms = {}
+    for lesson, found in zip(lessons, features, strict=True):
+        if lesson.factor > 0:
+            output = student.heatmaps(found, pseudo=lesson.term != "pose")
+            loss = lesson.factor * keypoint_loss(recipe.codec, output, lesson.target, lesson.weights)
+            terms[lesson.term] = terms[lesson.term] + loss if lesson.term in terms else loss
+    if recipe.weights.worst > 0:
+        terms["worst"] = recipe.weights.worst * _worst_loss(recipe, student, data, taught, lessons, features)
+    return terms
 
 
-def forward_together(network: nn.Module, images: list[Tensor]) -> list[Tensor]:
-    """One forward pass over several batches; the outputs are split again."""
-    if len(images) == 1:
-        return [network(images[0])]
-    return list(network(torch.cat(images)).split([len(x) for x in images]))
+def _hard_lesson(
+    recipe: Recipe, data: StepData, view: View, operations: tuple[str, ...], taught: Taught, trust: Tensor | None
+) -> Lesson:
+    pseudo = recipe.labeler(taught.said, data.easy.map_to(view), trust)
+    joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, taught.easy)
+    images = data.draws.occlude(view.images, operations, joints)
+    factor = recipe.weights.cons * data.ramp
+    return Lesson("cons", images, pseudo.target, pseudo.weights, factor, pseudo.keypoints)
+
+
+def _mixed_lesson(recipe: Recipe, data: StepData, mix: Mix, taught: Taught, trust: Tensor | None) -> Lesson:
+    pseudo = recipe.labeler(taught.said, None, trust)
+    target = mix_targets(pseudo.target, pseudo.weights, mix)
+    return Lesson("mix", mix_images(data.easy.images, mix), *target, recipe.weights.mix * data.ramp)
+
+
+def _features(student: Student, lessons: list[Lesson], mix: Mix | None, together: bool) -> list[Tensor]:
+    """A student's features on all lessons; images that are mixed inside the network pass alone."""
+    images = [lesson.images for lesson in lessons]
+    if mix is None or mix.stage is None:
+        return forward_together(student, images, together)
+    features = forward_together(student, images[:-1], together)
+    with mixed_inside(student.network, mix.stage, slice(None), mix.permutation, mix.lam):
+        return [*features, student.features(images[-1])]
+
+
+def _worst_loss(
+    recipe: Recipe, student: Student, data: StepData, taught: Taught | None, lessons: list[Lesson],
+    features: list[Tensor],
+) -> Tensor:  # fmt: skip
+    """Worst-case head on labelled and hard views; by default only images that the split calls easy count.
+
+    In the unit of the heatmap loss, which is per heatmap pixel, so that the weights of both can be compared.
+    """
+    hard = [pair for pair in zip(lessons, features) if pair[0].term == "cons"]
+    terms = worst_terms(
+        student.worst_head, LabeledFeatures(features[0], lessons[0].target, lessons[0].weights),
+        _trusted(recipe, data, taught, hard) if hard else None, recipe.codec, recipe.worst, data.step,
+    )  # fmt: skip
+    return total(terms) / math.prod(recipe.codec.size)
+
+
+def _trusted(recipe: Recipe, data: StepData, taught: Taught, hard: list[tuple[Lesson, Tensor]]) -> PseudoFeatures:
+    """All hard views, with the weights of the joints that the worst-case head may contradict."""
+    share = torch.ones_like(taught.peaks[:, 0])
+    if recipe.worst.easy_only:
+        share = torch.zeros_like(share) if taught.easy is None else taught.easy.to(share)
+    share = data.ramp * share.unsqueeze(1)
+    keypoints = torch.cat([lesson.keypoints for lesson, _ in hard])
+    weights = torch.cat([lesson.weights * share for lesson, _ in hard])
+    return PseudoFeatures(torch.cat([found for _, found in hard]), keypoints, weights)
+
+
+def forward_together(student: Student, images: list[Tensor], together: bool = True) -> list[Tensor]:
+    """Features of several batches, in one forward pass (one BatchNorm batch) or in one for each."""
+    if len(images) > 1 and together:
+        return list(student.features(torch.cat(images)).split([len(x) for x in images]))
+    return [student.features(x) for x in images]
 
 
 def keypoint_loss(codec: HeatmapCodec, output: Tensor, target: Tensor, weights: Tensor) -> Tensor:

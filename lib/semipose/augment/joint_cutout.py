@@ -1,11 +1,18 @@
-"""Joint cutout (Xie et al., ICCV 2021): hide the neighbourhood of some joints, so that context must explain them."""
+"""Joint cutout (Xie et al., ICCV 2021): hide the neighbourhood of some joints, so that context must explain them.
+
+How many joints are hidden is fixed (`draw_cutout`), drawn for each image (`draw_joint_mask`), or follows the confidence
+of the teacher (`draw_adaptive_cutout`).
+"""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-REFERENCE_SIDE = 192  # sizes below are given for the papers' 256x192 crop and scale with its shorter side
+from semipose.augment.boxes import Boxes, draw_half_sizes, keep_boxes, scale_of
+
+ADAPTIVE_CONFIDENT = 0.45  # a joint counts from this share of the largest peak in the batch
+ADAPTIVE_FEWEST, ADAPTIVE_MOST = 2, 8  # joints hidden where none and where all are confident
 
 
 @dataclass(frozen=True)
@@ -23,14 +30,6 @@ class CutoutPolicy:
     jitter: float = 10.0
 
 
-@dataclass(frozen=True)
-class Boxes:
-    """(B, n, 2) centres and half sizes in view pixels."""
-
-    centres: Tensor
-    half_sizes: Tensor
-
-
 def draw_cutout(policy: CutoutPolicy, keypoints: Tensor, size: tuple[int, int], generator: torch.Generator) -> Boxes:
     """Boxes on `policy.joints` joints of each image, drawn without replacement.
 
@@ -38,30 +37,52 @@ def draw_cutout(policy: CutoutPolicy, keypoints: Tensor, size: tuple[int, int], 
         keypoints: (B, K, 2) joints in view pixels (predicted by a teacher; labels are never used).
         size: (width, height) of the view.
     """
+    return _draw_joint_boxes(policy, policy.joints, keypoints, size, generator)
+
+
+def draw_joint_mask(
+    policy: CutoutPolicy, joints: tuple[int, int], keypoints: Tensor, size: tuple[int, int], generator: torch.Generator
+) -> Boxes:
+    """Boxes like those of `draw_cutout` on `joints` = (fewest, most) joints, a number drawn for each image."""
+    fewest, most = joints
+    counts = torch.randint(fewest, most + 1, (len(keypoints),), generator=generator)
+    boxes = _draw_joint_boxes(policy, most, keypoints, size, generator)
+    return _keep_first(boxes, counts.to(keypoints.device, non_blocking=True))
+
+
+def draw_adaptive_cutout(
+    policy: CutoutPolicy, keypoints: Tensor, scores: Tensor, size: tuple[int, int], generator: torch.Generator
+) -> Boxes:
+    """Boxes like those of `draw_cutout`, more of them where the teacher is sure; scores (B, K) are heatmap maxima."""
+    boxes = _draw_joint_boxes(policy, ADAPTIVE_MOST, keypoints, size, generator)
+    return _keep_first(boxes, adaptive_counts(scores))
+
+
+def adaptive_counts(scores: Tensor) -> Tensor:
+    """(B,) joints to hide: `max(2, int(l / K * 8))`, l = joints above 0.45 of the largest peak in the batch."""
+    joints = scores.shape[1]
+    peaks = scores / scores.amax().clamp_min(1e-6)
+    confident = (peaks > ADAPTIVE_CONFIDENT).sum(1)
+    return (confident * ADAPTIVE_MOST // joints).clamp(ADAPTIVE_FEWEST, joints)
+
+
+def take_joints(keypoints: Tensor, order: Tensor) -> Tensor:
+    """(B, n, 2) the joints `order` (B, n) of keypoints (B, K, 2)."""
+    return keypoints.gather(1, order.unsqueeze(-1).expand(-1, -1, 2))
+
+
+def _draw_joint_boxes(
+    policy: CutoutPolicy, most: int, keypoints: Tensor, size: tuple[int, int], generator: torch.Generator
+) -> Boxes:
     batch, joints = keypoints.shape[:2]
-    count = min(policy.joints, joints)
-    unit = min(size) / REFERENCE_SIDE
-    low, high = policy.half_size
+    count = min(most, joints)
     order = torch.rand(batch, joints, generator=generator).topk(count, dim=1).indices
-    noise = torch.randn(batch, count, 2, generator=generator)
-    half = low + (high - low) * torch.rand(batch, count, 2, generator=generator)
+    noise = torch.randn(batch, count, 2, generator=generator) * policy.jitter * scale_of(size)
+    half = draw_half_sizes(policy.half_size, (batch, count), size, generator)
     order, noise, half = (drawn.to(keypoints.device, non_blocking=True) for drawn in (order, noise, half))
-    centres = keypoints.gather(1, order.unsqueeze(-1).expand(-1, -1, 2)) + noise * policy.jitter * unit
-    return Boxes(centres, half * unit)
+    return Boxes(take_joints(keypoints, order) + noise, half)
 
 
-def box_mask(boxes: Boxes, size: tuple[int, int]) -> Tensor:
-    """(B, H, W) bool, true where any box of the image covers the centre of a pixel."""
-    device, dtype = boxes.centres.device, boxes.centres.dtype
-    axes = [torch.arange(n, device=device, dtype=dtype) for n in size]
-    hit_x, hit_y = (
-        ((axis - boxes.centres[..., i, None]).abs() <= boxes.half_sizes[..., i, None]).to(dtype)
-        for i, axis in enumerate(axes)
-    )
-    return torch.einsum("bny,bnx->byx", hit_y, hit_x) > 0
-
-
-def fill_boxes(images: Tensor, boxes: Boxes, fill: Tensor) -> Tensor:
-    """Images (B, 3, H, W) with every box painted in the colour `fill` (3,)."""
-    mask = box_mask(boxes, (images.shape[-1], images.shape[-2]))
-    return torch.where(mask.unsqueeze(1), fill.view(1, 3, 1, 1).to(images), images)
+def _keep_first(boxes: Boxes, counts: Tensor) -> Boxes:
+    number = torch.arange(boxes.centres.shape[1], device=counts.device)
+    return keep_boxes(boxes, number < counts.unsqueeze(1))

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from semipose.augment.affine import AffinePolicy, draw_affine, half_body_maps, view_change
-from semipose.augment.joint_cutout import CutoutPolicy, draw_cutout, fill_boxes
+from semipose.augment.hard_operations import occlude
+from semipose.augment.occlusion import OcclusionPolicies, PredictedJoints
 from semipose.augment.photometric import ColorPolicy, change_colors
 from semipose.geometry import affine
 from semipose.geometry.view import View, centre_map
@@ -16,14 +17,19 @@ from semipose.structures import PoseBatch
 
 @dataclass(frozen=True)
 class ViewPolicies:
-    """What is done to make each kind of view."""
+    """What is done to make each kind of view.
+
+    Attributes:
+        hard_views: for each hard view of an image the names of its operations (`HARD_OPERATIONS`), in order.
+    """
 
     labeled: AffinePolicy = field(default_factory=AffinePolicy)
     easy: AffinePolicy = field(default_factory=AffinePolicy)
     hard: AffinePolicy = field(default_factory=AffinePolicy)
     labeled_colors: ColorPolicy = field(default_factory=ColorPolicy)
     hard_colors: ColorPolicy = field(default_factory=ColorPolicy)
-    cutout: CutoutPolicy = field(default_factory=CutoutPolicy)
+    occlusion: OcclusionPolicies = field(default_factory=OcclusionPolicies)
+    hard_views: tuple[tuple[str, ...], ...] = (("joint_cutout",),)
 
 
 class ViewSampler:
@@ -56,10 +62,14 @@ class ViewSampler:
 
 
 class StepViews:
-    """The draws of one step, in the order in which they are asked for."""
+    """The draws of one step, in the order in which they are asked for.
+
+    Attributes:
+        generator: of all draws of the step, on the CPU.
+    """
 
     def __init__(self, sampler: ViewSampler, generator: torch.Generator):
-        self._sampler, self._generator = sampler, generator
+        self._sampler, self.generator = sampler, generator
         self._policies, self._size = sampler.policies, sampler.size
         self._crops = self._pixels = None
 
@@ -68,10 +78,10 @@ class StepViews:
         _, upper_body, _ = self._sampler.constants(batch.images.device)
         to_base = half_body_maps(
             self._centre(batch), batch.keypoints, batch.weights > 0, upper_body,
-            self._policies.labeled, self._size, self._generator,
+            self._policies.labeled, self._size, self.generator,
         )  # fmt: skip
         view = self._changed(batch, to_base, torch.zeros_like(batch.index, dtype=torch.bool), self._policies.labeled)
-        return view.with_images(change_colors(view.images, self._policies.labeled_colors, self._generator))
+        return view.with_images(change_colors(view.images, self._policies.labeled_colors, self.generator))
 
     def easy(self, batch: PoseBatch) -> View:
         """A view that a teacher can read: weak affine change, no colour change."""
@@ -81,22 +91,19 @@ class StepViews:
     def hard(self, batch: PoseBatch, easy: View) -> View:
         """A further change of `easy`, sampled anew from the base crops, with colour changes."""
         view = self._changed(batch, easy.to_base, easy.flipped, self._policies.hard)
-        return view.with_images(change_colors(view.images, self._policies.hard_colors, self._generator))
+        return view.with_images(change_colors(view.images, self._policies.hard_colors, self.generator))
 
-    def cutout(self, view: View, keypoints: Tensor) -> View:
-        """`view` with some of its joints hidden; keypoints (B, K, 2) in its pixels."""
-        if self._policies.cutout.joints == 0:
-            return view
-        boxes = draw_cutout(self._policies.cutout, keypoints, self._size, self._generator)
-        _, _, fill = self._sampler.constants(view.images.device)
-        return view.with_images(fill_boxes(view.images, boxes, fill))
+    def occlude(self, images: Tensor, operations: tuple[str, ...], joints: PredictedJoints) -> Tensor:
+        """Images (B, 3, H, W) of a hard view after its operations; `joints` are what a teacher says is in them."""
+        _, _, fill = self._sampler.constants(images.device)
+        return occlude(images, operations, joints, self._policies.occlusion, fill, self.generator)
 
     def _centre(self, batch: PoseBatch) -> Tensor:
         height, width = batch.images.shape[-2:]
         return centre_map((width, height), self._size, len(batch), batch.images.device)
 
     def _changed(self, batch: PoseBatch, to_base: Tensor, flipped: Tensor, policy: AffinePolicy) -> View:
-        draw = draw_affine(policy, len(batch), self._generator).to(batch.images.device)
+        draw = draw_affine(policy, len(batch), self.generator).to(batch.images.device)
         to_base = affine.compose(to_base, view_change(draw, self._size))
         flip_order, _, _ = self._sampler.constants(batch.images.device)
         images = affine.warp(self._pixels_of(batch), to_base, self._size)

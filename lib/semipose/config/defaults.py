@@ -11,7 +11,8 @@ def default_config() -> Node:
     c.SEED = 0  # of networks, samplers and views (flag --seed)
     c.GPUS = ""  # "" = the first GPU if there is one; "cpu"; or the number of a GPU, "0" (flag --gpus)
     c.WORKERS = 4  # loader processes of each side, labelled and unlabelled; 0 = no processes (flag --workers)
-    c.ALGORITHM = "supervised"  # supervised, pose_cons, pose_dual, mean_teacher; cotrain and cotrain1 by their scripts
+    # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts
+    c.ALGORITHM = "supervised"
 
     c.DATASET = Node()
     c.DATASET.ROOT = "data/coco"  # folder that the sets below are in
@@ -54,12 +55,14 @@ def default_config() -> Node:
     c.TRAIN.LR_FACTOR = 0.1  # by this factor (step)
     c.TRAIN.LR_END = 0.02  # last rate as a share of LR (cosine)
     c.TRAIN.WARMUP_STEPS = 0  # steps of linear warm-up of the rate
-    c.TRAIN.UNSUP_START = 0.0  # share of all steps before the unlabelled losses start
-    c.TRAIN.UNSUP_RAMP = 0.0  # share of all steps over which they rise to their full weight
+    c.TRAIN.WARM_EPOCH = 0  # first epochs on labelled images only; no unlabelled image is even loaded
+    c.TRAIN.UNSUP_START = 0.0  # share of the other steps before the unlabelled losses start
+    c.TRAIN.UNSUP_RAMP = 0.0  # share of those steps over which they rise to their full weight
     c.TRAIN.JOINT_FORWARD = True  # labelled and unlabelled images in one forward pass
     c.TRAIN.ALTERNATE = "epoch"  # cotrain.py: the students take turns per epoch or per step
     c.TRAIN.EVAL_INTERVAL = 1  # epochs between evaluations; the last epoch is always evaluated
     c.TRAIN.PRINT_FREQ = 50  # steps between log lines
+    c.TRAIN.STOP_ON_COLLAPSE = False  # end the run when the pseudo-labels collapse, instead of a warning
 
     c.CHECKPOINT = Node()
     c.CHECKPOINT.INTERVAL_STEPS = 1000  # steps between saves of last.pth within an epoch; 0 = at the end of epochs only
@@ -67,15 +70,21 @@ def default_config() -> Node:
     c.WEIGHT = Node()
     c.WEIGHT.LOSS_POSE = 1.0  # supervised loss (flag --pose)
     c.WEIGHT.LOSS_CONS = 1.0  # easy-hard consistency (flag --cons)
+    c.WEIGHT.LOSS_MIX = 0.0  # mix-up consistency (flag --mix)
+    c.WEIGHT.LOSS_WORST = 0.0  # worst-case head (flag --worst)
     c.LOSS = Node()
     c.LOSS.USE_KEYPOINT_WEIGHTS = False  # the skeleton's weight of each keypoint in the supervised loss
 
-    c.USE_EMA = True  # co-training: teach with the other network's EMA (flag --ema)
+    c.USE_EMA = True  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     c.EMA_DECAY = 0.999
+    c.REWEIGHT = False  # pseudo-label weights times PSEUDO.REWEIGHT_BY (flag --reweight)
 
     c.PSEUDO = Node()
     c.PSEUDO.TARGET = "heatmap"  # heatmap = the teacher's own, warped; redrawn = a clean Gaussian at its joint
     c.PSEUDO.MIN_SCORE = 0.0  # joints with a lower maximum are ignored
+    # gmm = probability that the image is easy; soft = SoftMatch, per joint; agreement = of the two networks, per joint
+    c.PSEUDO.REWEIGHT_BY = "gmm"
+    c.PSEUDO.AGREEMENT_SIGMA = 1.0  # distance in heatmap pixels at which the weight has fallen to 0.61
 
     c.AUGMENT = Node()
     c.AUGMENT.LABELED = _affine(rotation_prob=0.6, half_body=0.3)
@@ -85,10 +94,43 @@ def default_config() -> Node:
     c.AUGMENT.HARD.COLOR = 0.0  # strength of gain, bias and noise, 0 to 1
     c.AUGMENT.HARD.RAND_AUGMENT = 0  # colour operations per image, RandAugment-like
     c.AUGMENT.HARD.MAGNITUDE = 0.5  # their strength, 0 to 1
+    # One hard view of each unlabelled image for each list; its operations in order. joint_cutout, adaptive_cutout,
+    # joint_mask, joint_paste, cut_occlude, cutout, cutmix, rand_augment, by_difficulty (easy images: joint_mask, hard
+    # ones: joint_paste)
+    c.AUGMENT.HARD_VIEWS = [["joint_cutout"]]
     c.AUGMENT.CUTOUT = Node()
     c.AUGMENT.CUTOUT.JOINTS = 5  # joints hidden in each hard view; 0 = off
     c.AUGMENT.CUTOUT.HALF_SIZE = [10.0, 20.0]  # pixels of a 256x192 crop
     c.AUGMENT.CUTOUT.JITTER = 10.0  # standard deviation around the joint, pixels of a 256x192 crop
+    c.AUGMENT.MASK_JOINTS = [4, 5]  # joint_mask: fewest and most joints hidden, in boxes like CUTOUT's
+    c.AUGMENT.EASY_MASK = "fixed"  # by_difficulty masks easy images: fixed = joint_mask, adaptive = adaptive_cutout
+    c.AUGMENT.PASTE = Node()  # joint_paste, cut_occlude
+    c.AUGMENT.PASTE.JOINTS = 2
+    c.AUGMENT.PASTE.HALF_SIZE = [18.0, 30.0]  # pixels of a 256x192 crop
+    c.AUGMENT.BOXES = Node()  # cutout
+    c.AUGMENT.BOXES.COUNT = 5
+    c.AUGMENT.BOXES.HALF_SIZE = [10.0, 20.0]  # pixels of a 256x192 crop
+    c.AUGMENT.CUTMIX = Node()
+    c.AUGMENT.CUTMIX.COUNT = 1  # rectangles that cutmix takes from one other image
+    c.AUGMENT.CUTMIX.AREA = [0.1, 0.3]  # share of the view that one of them covers
+    c.AUGMENT.RAND_AUGMENT = Node()  # rand_augment as one of HARD_VIEWS; HARD.RAND_AUGMENT is for all of them
+    c.AUGMENT.RAND_AUGMENT.OPERATIONS = 2
+    c.AUGMENT.RAND_AUGMENT.MAGNITUDE = 0.5
+
+    c.MIX = Node()
+    c.MIX.WHERE = "input"  # input, or manifold = at a random early stage of the network
+    c.MIX.LAMBDA = 0.355  # share of the first image
+    c.MIX.BETA = 0.0  # above 0: the share is drawn from Beta(BETA, BETA) in each step
+
+    c.WORST = Node()
+    c.WORST.FORM = "mass"  # mass = bounded, spatial softmax; ground_false = as in RegDA
+    c.WORST.ETA = 2.0  # weight of its labelled part
+    c.WORST.LAMBDA_LOW = 0.0  # gradient reversal into the backbone: first factor
+    c.WORST.LAMBDA_HIGH = 0.1  # and last
+    c.WORST.ALPHA = 1.0  # steepness of the rise
+    c.WORST.STEPS = 1000  # its length
+    c.WORST.EASY_ONLY = True  # only pseudo-labels of easy images enter
+    c.WORST.PSEUDO_HEAD = False  # students learn pseudo-labels in a head of their own; the main head learns labels only
 
     c.TEST = Node()
     c.TEST.BATCH_SIZE = 64
@@ -99,6 +141,7 @@ def default_config() -> Node:
     c.TEST.OKS_NMS = "hard"  # hard, soft, none
     c.TEST.OKS_THRESHOLD = 0.9
     c.TEST.PCK_THRESHOLD = 0.1
+    c.TEST.PIXELS = 0.0  # above 0: also the mean error (EPE) and the share within so many image pixels (PCK_px)
     c.TEST.PCK_NORM = "box"  # box (longer side), torso, head
 
     c.TRACKING = Node()

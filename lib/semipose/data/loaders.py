@@ -50,25 +50,29 @@ class PairLoader:
             self._samplers = [PassSampler(len(labeled), batch_sizes[0], steps, seed)]
             self._loaders = [_make_loader(labeled, self._samplers[0], workers, worker_init, pin_memory)]
             return
-        pool = PassSampler(len(unlabeled), batch_sizes[1], steps, seed)
-        labels = ReplacementSampler(len(labeled), batch_sizes[0], len(pool), seed + 1)
-        self._samplers = [labels, pool]
+        passes = PassSampler(len(unlabeled), batch_sizes[1], steps, seed)
+        draws = ReplacementSampler(len(labeled), batch_sizes[0], len(passes), seed + 1)
+        self._samplers = [draws, passes]
         sides = zip((labeled, unlabeled), self._samplers)
         self._loaders = [_make_loader(dataset, sampler, workers, worker_init, pin_memory) for dataset, sampler in sides]
 
     def __len__(self) -> int:
         return len(self._samplers[-1])
 
-    def batches(self, number: int, start: int = 0) -> Iterator[PairBatch]:
-        """The batches of pass `number`, from batch `start` on. Raises DataError if no image can be read."""
+    def batches(self, number: int, start: int = 0, unlabeled: bool = True) -> Iterator[PairBatch]:
+        """The batches of pass `number`, from batch `start` on; without `unlabeled` no unlabelled image is read.
+
+        Raises:
+            DataError: no image can be read.
+        """
         for sampler in self._samplers:
             sampler.set_pass(number, start)
-        if len(self._loaders) == 1:
+        if len(self._loaders) == 1 or not unlabeled:
             for labeled in self._loaders[0]:
                 yield PairBatch(_filled(labeled))
             return
-        for labeled, unlabeled in zip(*self._loaders, strict=True):
-            yield PairBatch(_filled(labeled), _filled(unlabeled).without_labels())
+        for labeled, pool in zip(*self._loaders, strict=True):
+            yield PairBatch(_filled(labeled), _filled(pool).without_labels())
 
 
 def _filled(batch: PoseBatch) -> PoseBatch:

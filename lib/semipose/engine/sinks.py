@@ -5,14 +5,24 @@ import logging
 import math
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from semipose.errors import write_error
+from semipose.pseudo_labels import SplitReport
 
 logger = logging.getLogger(__name__)
 
 RUN_LOGGER = "semipose"
-SHARES = ("AP", "AR", "PCK", "best_AP")
+SHARES = ("AP", "AR", "PCK", "best_AP", "easy_share", "health_kept", "pseudo_PCK", "agreement_within")
+# names of numbers on pseudo-labels, and those of them that the console shows
+PSEUDO_LABELS = ("health_", "easy_share", "agreement_", "pseudo_PCK")
+PSEUDO_LABELS_SHOWN = ("easy_share", "health_kept", "agreement_px", "pseudo_PCK")
+
+# (report, title) -> (H, W, 3) uint8 RGB; from outside, since drawing is not the engine's business
+DrawSplit = Callable[[SplitReport, str], np.ndarray]
 
 
 class Sink:
@@ -26,6 +36,8 @@ class Sink:
     def log_step(self, step: int, values: dict[str, float]) -> None: ...
 
     def log_epoch(self, epoch: int, step: int, values: dict[str, float]) -> None: ...
+
+    def log_split(self, epoch: int, step: int, network: str, report: SplitReport) -> None: ...
 
     def finish(self, summary: dict[str, float], exit_code: int) -> None: ...
 
@@ -57,7 +69,16 @@ class ConsoleSink(Sink):
             run_logger.addHandler(handler)
 
     def log_epoch(self, epoch, step, values):
-        logger.info("epoch %d step %d: %s", epoch, step, format_scores(values))
+        scores = {name: value for name, value in values.items() if not name.startswith(PSEUDO_LABELS)}
+        health = {name: value for name, value in values.items() if _is_shown(name)}
+        if scores or not health:
+            logger.info("epoch %d step %d: %s", epoch, step, format_scores(scores))
+        if health:
+            logger.info("epoch %d pseudo-labels: %s", epoch, format_scores(health))
+
+    def log_split(self, epoch, step, network, report):
+        if report.reason:
+            logger.info("epoch %d: no easy/hard split of %s: %s", epoch, network, report.reason)
 
     def finish(self, summary, exit_code):
         if summary or exit_code == 0:
@@ -93,11 +114,12 @@ class JsonlSink(Sink):
     def __init__(self, path, resume_step: int | None = None):
         self.path = Path(path)
         self.resume_step = resume_step
-        self._epochs_kept = set()
+        self._epochs_kept, self._splits_kept = set(), set()
 
     def start(self, config):
         rows = [] if self.resume_step is None else list(_rows_until(self.path, self.resume_step))
         self._epochs_kept = {row["epoch"] for row in rows if "epoch" in row}
+        self._splits_kept = {(row["split"]["epoch"], row["split"]["network"]) for row in rows if "split" in row}
         temporary = self.path.with_name(self.path.name + ".tmp")
         try:
             temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
@@ -114,27 +136,36 @@ class JsonlSink(Sink):
         if epoch not in self._epochs_kept:
             self._write({"epoch": epoch, "step": step, **values})
 
+    def log_split(self, epoch, step, network, report):
+        # Its epoch is not a key of the row itself: rows with that key are evaluations.
+        if (epoch, network) not in self._splits_kept:
+            self._write({"step": step, "split": {"epoch": epoch, "network": network, **split_row(report)}})
+
     def finish(self, summary, exit_code):
         self._file.close()
 
     def _write(self, row: dict) -> None:
-        finite = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in row.items()}
         try:
-            self._file.write(json.dumps(finite) + "\n")
+            self._file.write(json.dumps(_finite(row)) + "\n")
             self._file.flush()
         except OSError as error:
             raise write_error(error, self.path) from error
 
 
 class TensorBoardSink(Sink):
-    """Event files for TensorBoard; steps on the axis."""
+    """Event files for TensorBoard; steps on the axis.
+
+    Args:
+        folder: for the files.
+        resume_step: what the files hold of later steps is hidden, since the resumed run makes these steps again.
+        draw_split: for the chart of the easy/hard split; None leaves it out.
+    """
 
     name = "tensorboard"
     optional = True
 
-    def __init__(self, folder, resume_step: int | None = None):
-        self.folder = Path(folder)
-        self.resume_step = resume_step
+    def __init__(self, folder, resume_step: int | None = None, draw_split: DrawSplit | None = None):
+        self.folder, self.resume_step, self.draw_split = Path(folder), resume_step, draw_split
 
     def start(self, config):
         from torch.utils.tensorboard import SummaryWriter
@@ -149,6 +180,18 @@ class TensorBoardSink(Sink):
     def log_epoch(self, epoch, step, values):
         for name, value in values.items():
             self._writer.add_scalar(f"epoch/{name}", value, step)
+
+    def log_split(self, epoch, step, network, report):
+        counts, middles = report.counts, (report.edges[1:] + report.edges[:-1]) / 2
+        self._writer.add_histogram_raw(
+            f"split_{network}/scores", report.edges[0], report.edges[-1], counts.sum(), counts @ middles,
+            counts @ middles**2, report.edges[1:].tolist(), counts.tolist(), step,
+        )  # fmt: skip
+        for name, value in report.to_metrics().items():
+            self._writer.add_scalar(f"split_{network}/{name}", value, step)
+        if self.draw_split:
+            picture = self.draw_split(report, split_title(epoch, network))
+            self._writer.add_image(f"split_{network}/chart", picture, step, dataformats="HWC")
 
     def finish(self, summary, exit_code):
         self._writer.close()
@@ -167,8 +210,37 @@ def _rows_until(path: Path, last_step: int):
             yield row
 
 
+def _finite(value):
+    """`value` with None for each number in it that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(child) for key, child in value.items()}
+    if isinstance(value, list):
+        return [_finite(child) for child in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def split_row(report: SplitReport) -> dict:
+    """A split as plain values: the histogram, and (hard, easy) pairs where there is a split."""
+    row = {"count": report.count, "dropped": report.dropped, "reason": report.reason}
+    row |= {"edges": report.edges.tolist(), "counts": report.counts.tolist()}
+    if report.reason:
+        return row
+    pairs = {name: getattr(report, name).tolist() for name in ("means", "sds", "weights")}
+    return row | {"converged": report.converged, "easy_share": report.easy_share} | pairs
+
+
+def split_title(epoch: int, network: str) -> str:
+    """Headline of a split's chart."""
+    return f"{network}, epoch {epoch}"
+
+
+def _is_shown(name: str) -> bool:
+    """Whether the console shows this number on pseudo-labels; those of single joints would fill the screen."""
+    return name.startswith(PSEUDO_LABELS_SHOWN) and "/" not in name and not name.startswith("pseudo_PCK_kept")
+
+
 def format_scores(values: dict) -> str:
-    """Shares (AP, AR, PCK) as percent; what is not defined (-1) is left out."""
+    """Shares (AP, AR, PCK, ...) as percent; what is not defined (-1) is left out."""
     parts = []
     for name, value in values.items():
         if not name.startswith(SHARES):

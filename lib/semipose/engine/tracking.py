@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
-from semipose.engine.sinks import ConsoleSink, JsonlSink, Sink, TensorBoardSink
+from semipose.engine.sinks import ConsoleSink, DrawSplit, JsonlSink, Sink, TensorBoardSink
 from semipose.engine.wandb_sink import WandbSink
 from semipose.errors import write_error
+from semipose.pseudo_labels import SplitReport
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,12 @@ class Tracker:
         self._tell("log_step", step, _floats(values))
 
     def log_epoch(self, epoch: int, step: int, values: dict) -> None:
-        """Numbers of one epoch, such as the AP of each network."""
+        """Numbers of one epoch, such as the AP of each network; once an epoch, with all its numbers."""
         self._tell("log_epoch", epoch, step, _floats(values))
+
+    def log_split(self, epoch: int, step: int, network: str, report: SplitReport) -> None:
+        """The easy/hard split that an epoch ended with, once for each network."""
+        self._tell("log_split", epoch, step, network, report)
 
     def finish(self, summary: dict, exit_code: int = 0) -> None:
         """Record the final numbers and close all sinks; a second call does nothing.
@@ -60,8 +65,9 @@ class Tracker:
 
 
 def make_tracker(
-    folder, name: str, wandb_mode: str, tensorboard: bool, project: str, resume_step=None, wandb_run_id=None
-) -> Tracker:
+    folder, name: str, wandb_mode: str, tensorboard: bool, project: str, resume_step=None, wandb_run_id=None,
+    draw_split: DrawSplit | None = None,
+) -> Tracker:  # fmt: skip
     """The tracker of the run `name` whose files go to `folder` (made if it is not there).
 
     Args:
@@ -70,6 +76,7 @@ def make_tracker(
         project: wandb project.
         resume_step: step of the checkpoint that the run continues; None for a new run, whose record starts empty.
         wandb_run_id: `Tracker.wandb_run_id` of the run that is continued.
+        draw_split: draws the chart of the easy/hard split for TensorBoard and wandb; None leaves it out.
 
     Raises:
         ConfigError: unknown wandb mode.
@@ -82,9 +89,9 @@ def make_tracker(
         raise write_error(error, folder) from error
     sinks = [ConsoleSink(folder / "run.log"), JsonlSink(folder / "metrics.jsonl", resume_step)]
     if tensorboard:
-        sinks.append(TensorBoardSink(folder / "tensorboard", resume_step))
+        sinks.append(TensorBoardSink(folder / "tensorboard", resume_step, draw_split))
     if wandb_mode != "off":
-        sinks.append(WandbSink(name, project, folder, wandb_mode, wandb_run_id))
+        sinks.append(WandbSink(name, project, folder, wandb_mode, wandb_run_id, draw_split))
     return Tracker(sinks)
 
 

@@ -11,6 +11,8 @@ from semipose.algorithms.algorithm import load_networks
 from semipose.data.loaders import PairLoader
 from semipose.engine.averages import Averages
 from semipose.engine.checkpoint import CheckpointFolder, restore_rng_state, rng_state
+from semipose.engine.collapse import CollapseAlarm
+from semipose.engine.health import PseudoLabelHealth
 from semipose.engine.interrupts import Interrupted, Interrupts
 from semipose.engine.progress import Progress
 from semipose.engine.stepper import Stepper
@@ -42,18 +44,22 @@ class Trainer:
     def __init__(
         self, algorithm: Algorithm, loader: PairLoader, stepper: Stepper, validate: Callable[..., dict[str, float]],
         checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
-        on_faults: Callable[[tuple[str, ...]], None], options: TrainerOptions, config_yaml: str,
-        data_key: str,
+        on_faults: Callable[[tuple[str, ...]], None], health: PseudoLabelHealth, alarm: CollapseAlarm,
+        options: TrainerOptions, config_yaml: str, data_key: str,
     ):  # fmt: skip
         self.algorithm, self.loader, self.stepper, self.validate = algorithm, loader, stepper, validate
         self.checkpoints, self.tracker, self.interrupts = checkpoints, tracker, interrupts
-        self.on_faults, self.options = on_faults, options
+        self.on_faults, self.health, self.alarm, self.options = on_faults, health, alarm, options
         self.config_yaml, self.data_key = config_yaml, data_key
         self.device = next(algorithm.parameters()).device
         self.step, self.epoch, self.best = 0, 0, -1.0
         self.epoch_steps = len(loader) * len(algorithm.phases)
         self.metrics: dict[str, float] = {}
-        self._averages = Averages()
+        self._averages, self._epoch_averages = Averages(), Averages()
+
+    def warm_up(self, epochs: int) -> None:
+        """Train the first `epochs` epochs on labelled images only. Raises as `fit`."""
+        self._train_until(min(epochs, self.options.epochs), unlabeled=False)
 
     def fit(self) -> dict[str, float]:
         """Train to the last epoch; returns the metrics of the last evaluation.
@@ -61,30 +67,34 @@ class Trainer:
         Raises:
             Interrupted: a signal came; `last.pth` holds everything.
             DivergedError: the loss is not finite.
+            CollapseError: the pseudo-labels have collapsed and the alarm is set to stop the run.
         """
+        self._train_until(self.options.epochs, unlabeled=True)
+        return self.metrics
+
+    def _train_until(self, epochs: int, unlabeled: bool) -> None:
         self.algorithm.train()
         try:
-            while self.epoch < self.options.epochs:
-                self._train_epoch()
+            while self.epoch < epochs:
+                self._train_epoch(unlabeled)
                 self._finish_epoch()
         except Interrupted:
             self.checkpoints.save_last(self.state_dict())
             raise
-        return self.metrics
 
-    def _train_epoch(self) -> None:
+    def _train_epoch(self, unlabeled: bool) -> None:
         done = self.step - self.epoch * self.epoch_steps
         options = self.options
         progress = Progress(self.epoch_steps, done, self.epoch + 1, options.epochs, options.print_freq)
         for number in range(len(self.algorithm.phases)):
             start = max(0, done - number * len(self.loader))
             if start < len(self.loader):
-                self._train_pass(number, start, progress)
+                self._train_pass(number, start, unlabeled, progress)
         progress.close()
 
-    def _train_pass(self, number: int, start: int, progress: Progress) -> None:
+    def _train_pass(self, number: int, start: int, unlabeled: bool, progress: Progress) -> None:
         clock = time.perf_counter()
-        batches = self.loader.batches(self.epoch * len(self.algorithm.phases) + number, start)
+        batches = self.loader.batches(self.epoch * len(self.algorithm.phases) + number, start, unlabeled)
         for position, batch in enumerate(batches, start):
             data_time = time.perf_counter() - clock
             self.on_faults(batch.labeled.faults + (batch.unlabeled.faults if batch.unlabeled else ()))
@@ -108,19 +118,35 @@ class Trainer:
         return phases[number if self.options.alternate == "epoch" else (number + position) % len(phases)]
 
     def _finish_epoch(self) -> None:
+        """Evaluate (a signal may stop that, and a resumed run repeats it), then close the books of the epoch."""
         last = self.epoch + 1 == self.options.epochs
-        if last or (self.epoch + 1) % self.options.eval_interval == 0:
+        evaluated = last or (self.epoch + 1) % self.options.eval_interval == 0
+        if evaluated:
             self.metrics = self.validate(self.algorithm.predictors(), self.algorithm.main_predictors())
-            self.tracker.log_epoch(self.epoch + 1, self.step, self.metrics)
-        self.algorithm.after_epoch(self.epoch)
+        splits, losses = self.algorithm.after_epoch(), self._epoch_averages.take()
+        first_step = self.step - self.epoch_steps
+        health = self._health(first_step)
+        if evaluated or health:
+            self.tracker.log_epoch(self.epoch + 1, self.step, (self.metrics if evaluated else {}) | health)
+        for name, split in splits.items():
+            self.tracker.log_split(self.epoch + 1, self.step, name, split)
         self.epoch += 1
         if self.metrics.get("AP", -1.0) > self.best:
             self.best = self.metrics["AP"]
             self.checkpoints.save_best(self.result_state())
-        self.checkpoints.save_last(self.state_dict())
+        try:
+            self.alarm.check(self.epoch, self.algorithm.recipe.ramp(first_step), health, losses)
+        finally:
+            self.checkpoints.save_last(self.state_dict())
+
+    def _health(self, first_step: int) -> dict[str, float]:
+        records = self.algorithm.records
+        banks = {name: record.bank for name, record in records.items()}
+        return self.health.report(banks, {name: record.difficulty for name, record in records.items()}, first_step)
 
     def _log_step(self, logs: dict[str, torch.Tensor], lr: float) -> None:
         self._averages.add(logs)
+        self._epoch_averages.add(logs)
         if self.step % self.options.print_freq == 0 or self.step % self.epoch_steps == 0:
             self.tracker.log_step(self.step, self._averages.take() | {"lr": lr})
 
@@ -135,6 +161,8 @@ class Trainer:
         """All that a run needs to go on as if it had never stopped."""
         return self.result_state() | {
             "stepper": self.stepper.state_dict(), "rng": rng_state(), "averages": self._averages.state_dict(),
+            "epoch_averages": self._epoch_averages.state_dict(), "alarm": self.alarm.state_dict(),
+            "records": {name: record.state_dict() for name, record in self.algorithm.records.items()},
             "epoch_steps": self.epoch_steps, "data_key": self.data_key, "wandb_run_id": self.tracker.wandb_run_id,
         }  # fmt: skip
 
@@ -153,3 +181,7 @@ class Trainer:
         self.step, self.epoch, self.best = state["step"], state["epoch"], state["best"]
         self.metrics = dict(state["metrics"])
         self._averages.load_state_dict(state["averages"])
+        self._epoch_averages.load_state_dict(state["epoch_averages"])
+        self.alarm.load_state_dict(state["alarm"])
+        for name, record in self.algorithm.records.items():
+            record.load_state_dict(state["records"][name])

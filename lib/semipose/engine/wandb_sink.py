@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from semipose.engine.sinks import Sink
+from semipose.engine.sinks import DrawSplit, Sink, split_title
 from semipose.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +26,7 @@ class WandbSink(Sink):
         mode: "online", "offline", or "auto": the variable WANDB_MODE if set, else online where a key is found, else
             offline.
         run_id: id of the run to continue; a new one is made if None. Kept as `run_id`.
+        draw_split: for the chart of the easy/hard split; None leaves it out.
 
     Raises:
         ConfigError: unknown mode.
@@ -34,11 +35,14 @@ class WandbSink(Sink):
     name = "wandb"
     optional = True
 
-    def __init__(self, name: str, project: str, folder, mode: str = "auto", run_id: str | None = None):
+    def __init__(
+        self, name: str, project: str, folder, mode: str = "auto", run_id: str | None = None,
+        draw_split: DrawSplit | None = None,
+    ):  # fmt: skip
         if mode not in WANDB_MODES:
             raise ConfigError(f"wandb mode {mode!r}; allowed: {', '.join(WANDB_MODES)}")
         self.run_name, self.project, self.folder, self.mode = name, project, Path(folder), mode
-        self.run_id = run_id or secrets.token_hex(4)
+        self.run_id, self.draw_split = run_id or secrets.token_hex(4), draw_split
         self._run = None
         self._defined = set()
 
@@ -64,6 +68,21 @@ class WandbSink(Sink):
         if self._run:
             self._define(values)
             self._run.log({"epoch": epoch, "step": step, **{f"epoch/{name}": v for name, v in values.items()}})
+
+    def log_split(self, epoch, step, network, report):
+        if not self._run:
+            return
+        import wandb
+
+        place = f"split_{network}"
+        row = {f"{place}/{name}": value for name, value in report.to_metrics().items()}
+        row[f"{place}/scores"] = wandb.Histogram(np_histogram=(report.counts, report.edges))
+        if self.draw_split:
+            row[f"{place}/chart"] = wandb.Image(self.draw_split(report, split_title(epoch, network)))
+        if place not in self._defined:
+            self._run.define_metric(f"{place}/*", step_metric="epoch")
+            self._defined.add(place)
+        self._run.log({"epoch": epoch, "step": step, **row})
 
     def finish(self, summary, exit_code):
         if self._run:

@@ -11,12 +11,21 @@ from semipose.augment.views import centred_view
 from semipose.codecs import HeatmapCodec
 from semipose.data.person_dataset import PersonDataset
 from semipose.errors import ConfigError
-from semipose.evaluation import CocoGroundTruth, KeypointPredictions, box_norm, evaluate_oks, pck, segment_norm
+from semipose.evaluation import (
+    CocoGroundTruth,
+    KeypointPredictions,
+    box_norm,
+    evaluate_oks,
+    pck,
+    pixel_errors,
+    segment_norm,
+)
 from semipose.inference.predictor import keypoints_in_image, predict_heatmaps
 from semipose.skeletons import Skeleton
+from semipose.structures import Persons
 
 PCK_NORMS = ("box", "torso", "head")
-EACH = ("AP", "PCK")  # metrics that are given for each predictor
+EACH = ("AP", "PCK", "EPE", "PCK_px")  # metrics that are given for each predictor
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class ValidationOptions:
     oks_threshold: float = 0.9
     pck_threshold: float = 0.1
     pck_norm: str = "box"
+    pixels: float = 0.0
 
 
 class Validator:
@@ -57,10 +67,10 @@ class Validator:
         self._crop_areas = np.abs(np.linalg.det(linear)) * size[0] * size[1]
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
-        """Metrics in 0..1.
+        """Metrics in 0..1, and EPE in image pixels.
 
-        `AP_<name>` for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if they are several, and
-        `AP`, `AP50`, ..., `AR`, `PCK` of the main result.
+        `AP_<name>` (and PCK, EPE, PCK_px) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if
+        they are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result.
         """
         scores = {name: self.score(*found) for name, found in self.predict(predictors, main).items()}
         metrics = {f"{key}_{name}": values[key] for name, values in scores.items() for key in EACH if key in values}
@@ -90,20 +100,18 @@ class Validator:
         return {name: self._joined(pieces) for name, pieces in parts.items()}
 
     def score(self, rows: np.ndarray, people: KeypointPredictions) -> dict[str, float]:
-        """OKS metrics, and PCK where the persons have labels (ground-truth boxes)."""
+        """OKS metrics; where the persons have labels (ground-truth boxes) PCK, and with `pixels` EPE and PCK_px."""
         options = self.options
         scores = evaluate_oks(self.ground_truth, people, options.oks_nms, options.oks_threshold)
         labels = self.persons.keypoints[rows]
         if len(rows) and labels[..., 2].any():
-            scores["PCK"] = pck(
-                people.keypoints, labels[..., :2], labels[..., 2], self._norm(rows), options.pck_threshold
-            ).mean
+            norm = person_norm(self.persons.take(rows), self.skeleton, options.pck_norm)
+            targets = labels[..., :2], labels[..., 2]
+            scores["PCK"] = pck(people.keypoints, *targets, norm, options.pck_threshold).mean
+            if options.pixels > 0:
+                errors = pixel_errors(people.keypoints, *targets, options.pixels)
+                scores |= {"EPE": errors.mean, "PCK_px": errors.within}
         return scores
-
-    def _norm(self, rows: np.ndarray) -> np.ndarray:
-        if self.options.pck_norm == "box":
-            return box_norm(self.persons.boxes[rows])
-        return segment_norm(self.persons.keypoints[rows], self.skeleton, self.options.pck_norm)
 
     def _joined(self, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
         columns = zip(*pieces) if pieces else self._nothing()
@@ -120,3 +128,8 @@ class Validator:
     def _nothing(self) -> list:
         joints = len(self.skeleton)
         return [[torch.empty(0, dtype=torch.int64)], [torch.empty(0, joints, 2)], [torch.empty(0, joints)]]
+
+
+def person_norm(persons: Persons, skeleton: Skeleton, norm: str) -> np.ndarray:
+    """(N,) size of each person in image pixels, for PCK; `norm` is one of `PCK_NORMS`."""
+    return box_norm(persons.boxes) if norm == "box" else segment_norm(persons.keypoints, skeleton, norm)

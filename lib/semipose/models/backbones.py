@@ -1,4 +1,4 @@
-"""Backbones by name. A new one: a module with `out_channels`, `stride`, `size_multiple`, and one line in a table."""
+"""Backbones by name. A new one: a module with the attributes of `ResNet` below, and one line in a table."""
 
 from torch import Tensor, nn
 
@@ -23,6 +23,11 @@ class ResNet(nn.Module):
         self.out_channels = net.fc.in_features
         for child in ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"):
             self.add_module(child, getattr(net, child))
+
+    @property
+    def early_stages(self) -> tuple[nn.Module, ...]:
+        """Modules whose outputs mix-up may mix, in order."""
+        return self.maxpool, self.layer1, self.layer2
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))

@@ -54,6 +54,11 @@ class LightUNet(nn.Module):
         self.laterals = nn.ModuleList(_conv(deep, shallow, 1) for deep, shallow in zip(upwards, upwards[1:]))
         self.up = nn.ModuleList(ResidualBlock(width, width) for width in upwards[1:])
 
+    @property
+    def early_stages(self) -> tuple[nn.Module, ...]:
+        """Modules whose outputs mix-up may mix, in order."""
+        return self.stem, self.down[0], self.down[1]
+
     def forward(self, images: Tensor) -> Tensor:
         x = self.stem(images)
         skips = []

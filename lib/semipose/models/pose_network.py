@@ -1,11 +1,11 @@
-"""The pose network: normalisation, backbone and head in one module."""
+"""The pose network: normalisation, backbone, neck and head in one module."""
 
 import torch
 from torch import Tensor, nn
 
 from semipose.errors import ConfigError
 from semipose.models.backbones import RESNETS, build_backbone
-from semipose.models.heads import ConvHead, DeconvHead
+from semipose.models.heads import ConvHead, DeconvNeck, LinearHead
 from semipose.models.pretrained import MatchReport, load_pretrained
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -15,29 +15,40 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class PoseNetwork(nn.Module):
     """RGB images in [0, 1], (B, 3, H, W) -> heatmaps (B, K, H/stride, W/stride), contiguous.
 
-    mean and std are saved with the weights, so that a checkpoint is complete without its configuration. A second head
-    can be put on `features(images)`, which is what `head` takes.
+    mean and std are saved with the weights, so that a checkpoint is complete without its configuration.
 
     Attributes:
         stride: input pixels per heatmap pixel.
+        feature_channels: C of `features`.
         report: what `build_pose_network` found in the pretrained file; None when trained from scratch.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD):
+    def __init__(self, backbone: nn.Module, neck: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD):
         super().__init__()
         self.backbone = backbone
+        self.neck = neck
         self.head = head
-        self.stride = backbone.stride // head.upscale
+        self.stride = backbone.stride // getattr(neck, "upscale", 1)
+        self.feature_channels: int = head.in_channels
         self.report: MatchReport | None = None
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
+    @property
+    def early_stages(self) -> tuple[nn.Module, ...]:
+        """The first modules of the backbone, in order: where manifold mix-up may mix."""
+        return self.backbone.early_stages
+
     def features(self, images: Tensor) -> Tensor:
-        """Backbone features (B, C, h, w) of RGB images in [0, 1]."""
-        return self.backbone((images - self.mean) / self.std)
+        """Features (B, C, H/stride, W/stride), at heatmap size, of RGB images in [0, 1]: what a head takes."""
+        return self.neck(self.backbone((images - self.mean) / self.std))
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.head(self.features(images)).contiguous()
+        return self.head(self.features(images))
+
+    def new_head(self) -> nn.Module:
+        """Another head of the same kind, freshly initialised, for the same features. It is not part of the network."""
+        return type(self.head)(self.feature_channels, self.head.num_keypoints)
 
     def heatmap_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of the heatmaps for images of (width, height).
@@ -55,7 +66,7 @@ class PoseNetwork(nn.Module):
 def build_pose_network(
     backbone_name: str, num_keypoints: int, pretrained: str = "", channels_last: bool = False
 ) -> PoseNetwork:
-    """A network with the head that belongs to the backbone; `pretrained` as in `load_pretrained`.
+    """A network with the neck and head that belong to the backbone; `pretrained` as in `load_pretrained`.
 
     With `channels_last` the convolutions choose that memory layout by their weights, whatever the layout of the images.
 
@@ -64,7 +75,11 @@ def build_pose_network(
     """
     backbone = build_backbone(backbone_name)
     report = load_pretrained(backbone, pretrained, backbone_name) if pretrained else None
-    head_type = DeconvHead if backbone_name in RESNETS else ConvHead
-    network = PoseNetwork(backbone, head_type(backbone.out_channels, num_keypoints))
+    if backbone_name in RESNETS:
+        neck = DeconvNeck(backbone.out_channels)
+        head = LinearHead(neck.out_channels, num_keypoints)
+    else:
+        neck, head = nn.Identity(), ConvHead(backbone.out_channels, num_keypoints)
+    network = PoseNetwork(backbone, neck, head)
     network.report = report
     return network.to(memory_format=torch.channels_last) if channels_last else network

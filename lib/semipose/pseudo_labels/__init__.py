@@ -1,5 +1,22 @@
 """Pseudo-labels: what a teacher says about an unlabelled image, and how far it is trusted."""
 
-from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, PseudoLabeler, PseudoLabels
+from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
+from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, Prediction, PseudoLabeler, PseudoLabels
+from semipose.pseudo_labels.score_bank import ScoreBank
+from semipose.pseudo_labels.teacher_record import TeacherRecord
+from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence, agreement
 
-__all__ = ["PSEUDO_TARGETS", "PseudoLabeler", "PseudoLabels"]
+__all__ = [
+    "PSEUDO_TARGETS",
+    "REWEIGHTINGS",
+    "Difficulty",
+    "Prediction",
+    "PseudoLabeler",
+    "PseudoLabels",
+    "ScoreBank",
+    "SplitReport",
+    "TeacherEvidence",
+    "TeacherRecord",
+    "agreement",
+    "image_scores",
+]

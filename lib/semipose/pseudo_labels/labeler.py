@@ -12,13 +12,28 @@ PSEUDO_TARGETS = ("heatmap", "redrawn")
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """What a teacher says about a view.
+
+    Attributes:
+        heatmaps: (B, K, h, w).
+        keypoints: (B, K, 2) its joints in pixels of the view.
+        scores: (B, K) maxima of the heatmaps.
+    """
+
+    heatmaps: Tensor
+    keypoints: Tensor
+    scores: Tensor
+
+
+@dataclass(frozen=True)
 class PseudoLabels:
-    """Targets of one student on one hard view.
+    """Targets of one student on one view.
 
     Attributes:
         target: (B, K, h, w) heatmaps.
         weights: (B, K), 0 where the teacher is not confident enough.
-        keypoints: (B, K, 2) the teacher's joints in hard-view pixels.
+        keypoints: (B, K, 2) the teacher's joints in pixels of the view.
         scores: (B, K) heatmap maxima of the teacher.
     """
 
@@ -43,13 +58,25 @@ class PseudoLabeler:
             raise ConfigError(f"unknown pseudo-label target {target!r}; known: {', '.join(PSEUDO_TARGETS)}")
         self.codec, self.redrawn, self.min_score = codec, target == "redrawn", min_score
 
-    def __call__(self, heatmaps: Tensor, view_map: ViewMap) -> PseudoLabels:
-        """Pseudo-labels from a teacher's heatmaps (B, K, h, w) and the map from its view to the student's."""
-        points, scores = self.codec.decode(heatmaps)
-        keypoints, scores = view_map.points(points), view_map.swap(scores)
-        weights = (scores >= self.min_score).to(heatmaps.dtype)
+    def read(self, heatmaps: Tensor) -> Prediction:
+        """A teacher's heatmaps, decoded once for all students and views."""
+        return Prediction(heatmaps, *self.codec.decode(heatmaps))
+
+    def __call__(self, said: Prediction, view_map: ViewMap | None, trust: Tensor | None = None) -> PseudoLabels:
+        """Pseudo-labels for a student.
+
+        Args:
+            view_map: from the teacher's view to the student's; None if both see the same view.
+            trust: (B, K) factors of the weights, in the teacher's order of joints; None for ones.
+        """
+        weights = (said.scores >= self.min_score).to(said.heatmaps.dtype)
+        if trust is not None:
+            weights = weights * trust
+        keypoints, scores, target = said.keypoints, said.scores, said.heatmaps
+        if view_map is not None:
+            keypoints, scores = view_map.points(keypoints), view_map.swap(scores)
+            weights = view_map.swap(weights)
+            target = target if self.redrawn else self.codec.warp(target, view_map)
         if self.redrawn:
             target, weights = self.codec.encode(keypoints, weights)
-        else:
-            target = self.codec.warp(heatmaps, view_map)
         return PseudoLabels(target, weights, keypoints, scores)

@@ -57,7 +57,51 @@ LSP = Skeleton(
     torso=("left_shoulder", "right_hip"),
 )
 
-SKELETONS = {s.name: s for s in (COCO, LSP)}
+# The set mirror-mouse of lightning-pose (Biderman et al., Nature Methods 2024): a mouse seen at once from the side (top
+# of the frame) and, by a mirror, from below (bottom). No swaps: a mirrored frame never occurs, as both views have their
+# fixed place and direction. The set defines no sigmas; one value for all stands in.
+_MOUSE_POINTS = (
+    "paw1LH_top", "paw2LF_top", "paw3RF_top", "paw4RH_top", "tailBase_top", "tailMid_top", "nose_top", "obs_top",
+    "paw1LH_bot", "paw2LF_bot", "paw3RF_bot", "paw4RH_bot", "tailBase_bot", "tailMid_bot", "nose_bot",
+    "obsHigh_bot", "obsLow_bot",
+)  # fmt: skip
+MIRROR_MOUSE = Skeleton(
+    name="mirror_mouse",
+    keypoints=_MOUSE_POINTS,
+    sigmas=(0.05,) * len(_MOUSE_POINTS),
+    links=(
+        ("paw1LH_top", "tailBase_top"), ("paw4RH_top", "tailBase_top"), ("tailBase_top", "tailMid_top"),
+        ("paw2LF_top", "nose_top"), ("paw3RF_top", "nose_top"), ("tailBase_top", "nose_top"),
+        ("paw1LH_bot", "tailBase_bot"), ("paw4RH_bot", "tailBase_bot"), ("tailBase_bot", "tailMid_bot"),
+        ("paw2LF_bot", "nose_bot"), ("paw3RF_bot", "nose_bot"), ("tailBase_bot", "nose_bot"),
+        ("obs_top", "obsHigh_bot"), ("obsHigh_bot", "obsLow_bot"),
+    ),
+)  # fmt: skip
+
+# Andriluka et al., CVPR 2014; sigmas and weights as in MMPose, the set itself has none (it is scored by PCKh)
+MPII = Skeleton(
+    name="mpii",
+    keypoints=(
+        "right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle",
+        "pelvis", "thorax", "upper_neck", "head_top",
+        "right_wrist", "right_elbow", "right_shoulder", "left_shoulder", "left_elbow", "left_wrist",
+    ),
+    sigmas=(
+        0.089, 0.083, 0.107, 0.107, 0.083, 0.089, 0.026, 0.026, 0.026, 0.026,
+        0.062, 0.072, 0.179, 0.179, 0.072, 0.062,
+    ),
+    swaps=_LIMB_SWAPS,
+    links=_LIMB_LINKS + (
+        ("left_hip", "pelvis"), ("right_hip", "pelvis"), ("pelvis", "thorax"), ("thorax", "upper_neck"),
+        ("upper_neck", "head_top"), ("thorax", "left_shoulder"), ("thorax", "right_shoulder"),
+    ),
+    upper_body=_ARMS + ("thorax", "upper_neck", "head_top"),
+    loss_weights=(1.5, 1.2, 1, 1, 1.2, 1.5, 1, 1, 1, 1, 1.5, 1.2, 1, 1, 1.2, 1.5),
+    head=("upper_neck", "head_top"),
+    torso=("left_shoulder", "right_hip"),
+)  # fmt: skip
+
+SKELETONS = {s.name: s for s in (COCO, LSP, MIRROR_MOUSE, MPII)}
 
 
 def get_skeleton(name: str) -> Skeleton:

@@ -28,7 +28,8 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Perso
         DataError: naming the file, the id, the field and the reason.
     """
     document = _load_document(annotation_file)
-    images, table, crowd = _annotations(annotation_file, image_dir, document, skeleton)
+    images, table, crowd = _annotations(annotation_file, image_dir, document)
+    _check_categories(annotation_file, document.get("categories"), skeleton)
     persons = _persons(images, table.where(~crowd & _with_keypoints(table)), skeleton)
 
     posed = persons.keypoints[:, :, 2].any(axis=1)
@@ -45,7 +46,8 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
 
     Crowds, other categories than persons and boxes that are empty inside the image are left out. Persons are the
     categories with keypoints, or else those named 'person', or else all; so is an annotation without a category.
-    Keypoints that the file has are kept as hidden labels, to judge pseudo labels by; the others are zero. In a file
+    Keypoints that the file has are kept as hidden labels, to judge pseudo labels by; the others are zero. So are all
+    those of a file whose categories name another number of keypoints, as the boxes of any skeleton serve. In a file
     without annotations, such as `image_info_unlabeled2017.json`, each image is one person with the whole frame as its
     box and ids run from 1.
 
@@ -62,7 +64,12 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
         images = ImageList(annotation_file, image_dir, document)
         _log.info("%s: no annotations; %d whole images", annotation_file, len(images.ids))
         return whole_frames(images.paths, images.ids, images.sizes, len(skeleton))
-    images, table, crowd = _annotations(annotation_file, image_dir, document, skeleton)
+    images, table, crowd = _annotations(annotation_file, image_dir, document)
+    if _names_other_keypoints(document.get("categories"), skeleton):
+        _log.info("%s: not the keypoints of skeleton %r; only its boxes serve", annotation_file, skeleton.name)
+        table = _without_keypoints(table)
+    else:
+        _check_categories(annotation_file, document.get("categories"), skeleton)
     person = _of_persons(table, document.get("categories"))
     persons = _persons(images, table.where(~crowd & person), skeleton)
 
@@ -129,13 +136,12 @@ def _load_document(file: str) -> dict:
     return document
 
 
-def _annotations(file: str, image_dir: str, document: dict, skeleton: Skeleton) -> tuple[ImageList, Table, np.ndarray]:
+def _annotations(file: str, image_dir: str, document: dict) -> tuple[ImageList, Table, np.ndarray]:
     """The images, the annotations with checked ids, and (N,) bool, which of them are crowds."""
     images = ImageList(file, image_dir, document)
     if document.get("annotations") is None:
         raise DataError(f"{file}: has no 'annotations', so it can only serve as an unlabeled source")
     table = Table(file, "annotation", document["annotations"])
-    _check_categories(file, document.get("categories"), skeleton)
     table.unique_integers("id")
     images.rows_of(table)
     return images, table, table.integers("iscrowd", default=0) != 0
@@ -154,6 +160,10 @@ def _of_persons(table: Table, categories: object) -> np.ndarray:
 
 def _with_keypoints(table: Table) -> np.ndarray:
     return np.array([bool(row.get("keypoints")) for row in table.rows], bool)
+
+
+def _without_keypoints(table: Table) -> Table:
+    return Table(table.file, table.kind, [{**row, "keypoints": None} for row in table.rows])
 
 
 def _has_filled_box(persons: Persons) -> np.ndarray:
@@ -196,6 +206,13 @@ def _labeled_keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
         raise table.fault(int(row), "keypoints", reason)
     keypoints[:, :, 2] = np.minimum(flags, 1)
     return keypoints
+
+
+def _names_other_keypoints(categories: object, skeleton: Skeleton) -> bool:
+    """Whether a category names another number of keypoints than the skeleton has."""
+    rows = categories if isinstance(categories, list) else []
+    names = [row.get("keypoints") for row in rows if isinstance(row, dict)]
+    return any(isinstance(some, list) and len(some) not in (0, len(skeleton)) for some in names)
 
 
 def _check_categories(file: str, categories: object, skeleton: Skeleton) -> None:

@@ -1,0 +1,30 @@
+"""A network in training."""
+
+from torch import Tensor, nn
+
+from semipose.models.worst_head import WorstHead
+
+
+class Student(nn.Module):
+    """A pose network with the heads that only training needs.
+
+    Args:
+        network: what is evaluated in the end.
+        worst: give it a worst-case head.
+        pseudo: give it a head of its own for pseudo-labels (Chen et al., "Debiased Self-Training", NeurIPS 2022).
+    """
+
+    def __init__(self, network: nn.Module, joints: int, worst: bool = False, pseudo: bool = False):
+        super().__init__()
+        self.network = network
+        self.worst_head = WorstHead(network.feature_channels, joints) if worst else None
+        self.pseudo_head = network.new_head() if pseudo else None
+
+    def features(self, images: Tensor) -> Tensor:
+        """(B, C, h, w), what all heads take."""
+        return self.network.features(images)
+
+    def heatmaps(self, features: Tensor, pseudo: bool = False) -> Tensor:
+        """Heatmaps (B, K, h, w) of the main head, or of the pseudo head if there is one."""
+        head = self.pseudo_head if pseudo and self.pseudo_head is not None else self.network.head
+        return head(features)

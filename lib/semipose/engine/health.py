@@ -1,0 +1,134 @@
+"""How good are the pseudo-labels of an epoch? Shown, never trained on: no algorithm is given anything of this."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from semipose.geometry import affine
+from semipose.pseudo_labels import Difficulty, ScoreBank, image_scores, statistics
+from semipose.structures import Persons
+
+
+@dataclass(frozen=True)
+class HiddenAnnotations:
+    """What is known about the unlabelled persons, and kept from training.
+
+    Attributes:
+        keypoints: (N, K, 2) base-crop pixels.
+        visible: (N, K), above 0 where there is an annotation that counts.
+        norm: (N,) size of each person in base-crop pixels; a person without a size (0) does not count.
+    """
+
+    keypoints: np.ndarray
+    visible: np.ndarray
+    norm: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A bank as arrays: keypoints (N, K, 2), peaks (N, K), fresh (N,), kept (N, K), easy (N,) or None."""
+
+    keypoints: np.ndarray
+    peaks: np.ndarray
+    fresh: np.ndarray
+    kept: np.ndarray
+    easy: np.ndarray | None
+
+
+class PseudoLabelHealth:
+    """Numbers on the newest pseudo-labels of each unlabelled person.
+
+    Args:
+        names: K joint names.
+        min_score: a joint is kept from this peak on.
+        stride: base-crop pixels in one heatmap pixel.
+        hidden: annotations of the N unlabelled persons, rows as in the banks; None where there are none.
+        threshold: of the PCK, fraction of the person's norm.
+    """
+
+    def __init__(
+        self, names: Sequence[str], min_score: float, stride: float, hidden: HiddenAnnotations | None = None,
+        threshold: float = 0.1,
+    ):  # fmt: skip
+        self.names, self.min_score, self.stride = tuple(names), min_score, stride
+        self.hidden, self.threshold = hidden, threshold
+
+    def report(
+        self, banks: dict[str, ScoreBank], difficulties: dict[str, Difficulty], first_step: int
+    ) -> dict[str, float]:
+        """The numbers of `pseudo_labels.statistics`; with two networks each with the name of its network.
+
+        `health_kept` becomes `health_kept_first`, `health_kept/nose` becomes `health_kept_first/nose`. The agreement
+        belongs to both. A number for which nothing was counted is left out.
+
+        Args:
+            banks: of each network.
+            difficulties: of the same networks; one may be missing, its persons are then neither easy nor hard.
+            first_step: predictions made before this step do not count.
+        """
+        networks = {name: self._read(bank, difficulties.get(name), first_step) for name, bank in banks.items()}
+        found = {}
+        for name, network in networks.items():
+            own = self._judge(network)
+            found |= own if len(networks) == 1 else {_named(key, name): value for key, value in own.items()}
+        if len(networks) == 2:
+            first, second = networks.values()
+            found |= statistics.bank_agreement(
+                first.keypoints, second.keypoints, first.kept & second.kept, first.fresh & second.fresh, self.stride
+            )
+        return found
+
+    def _read(self, bank: ScoreBank, difficulty: Difficulty | None, first_step: int) -> _Network:
+        easy = None
+        if difficulty is not None and difficulty.ready:
+            easy = (difficulty.p_easy(image_scores(bank.peaks)) > 0.5).cpu().numpy()
+        keypoints, peaks, stamp = (t.cpu().numpy() for t in (bank.keypoints, bank.peaks, bank.stamp))
+        fresh = statistics.fresh_rows(stamp, first_step)
+        return _Network(keypoints, peaks, fresh, statistics.kept_joints(peaks, self.min_score), easy)
+
+    def _judge(self, network: _Network) -> dict[str, float]:
+        found = statistics.peak_health(network.peaks, network.fresh, self.min_score, self.names)
+        found |= statistics.easy_share(network.easy, network.fresh)
+        if self.hidden is not None:
+            found |= statistics.pseudo_pck(
+                network.keypoints, network.kept, network.fresh, network.easy, self.hidden.keypoints,
+                self.hidden.visible, self.hidden.norm, self.threshold,
+            )  # fmt: skip
+        return found
+
+
+def hidden_annotations(
+    persons: Persons, to_image: np.ndarray, norm: np.ndarray, labeled: Persons
+) -> HiddenAnnotations | None:
+    """The annotations of unlabelled persons in their base crops; None where there are none.
+
+    Persons that are also labelled do not count: what was learned by heart would flatter the pseudo-labels.
+
+    Args:
+        persons: N unlabelled persons.
+        to_image: (N, 2, 3) maps from base-crop pixels to image pixels; turning and scaling only.
+        norm: (N,) sizes in image pixels.
+        labeled: the labelled persons of the run.
+    """
+    visible = (persons.keypoints[..., 2] > 0) & ~_also_in(persons, labeled)[:, None]
+    if not visible.any():
+        return None
+    points = torch.from_numpy(np.asarray(persons.keypoints[..., :2], np.float32))
+    keypoints = affine.apply(affine.invert(torch.from_numpy(np.asarray(to_image, np.float32))), points).numpy()
+    scale = np.sqrt(np.abs(np.linalg.det(np.asarray(to_image, np.float64)[:, :, :2])))
+    return HiddenAnnotations(keypoints, visible, np.asarray(norm, np.float64) / scale)
+
+
+def _also_in(persons: Persons, labeled: Persons) -> np.ndarray:
+    """(N,) bool: the same annotation of the same image file is labelled. Ids alone may repeat in another set."""
+    known = set(zip(labeled.image_paths[labeled.image_index].tolist(), labeled.ids.tolist()))
+    own = zip(persons.image_paths[persons.image_index].tolist(), persons.ids.tolist())
+    return np.fromiter((person in known for person in own), bool, len(persons))
+
+
+def _named(key: str, network: str) -> str:
+    """`health_kept/nose` of the first network is `health_kept_first/nose`."""
+    number, slash, joint = key.partition("/")
+    return f"{number}_{network}{slash}{joint}"
