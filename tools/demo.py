@@ -114,10 +114,12 @@ def validation_examples(trained: dict) -> list:
     from semipose.augment.views import centred_view
     from semipose.geometry import affine
     from semipose.inference.predictor import predict_heatmaps
+    from semipose.skeletons import get_skeleton
     from semipose.visualize.draw import draw_skeleton
     from semipose.visualize.report import ExampleRow
 
-    config, skeleton = trained["cotrain"]["config"], build.get_skeleton(trained["cotrain"]["config"].DATASET.SKELETON)
+    config = trained["cotrain"]["config"]
+    skeleton = get_skeleton(config.DATASET.SKELETON)
     codec = build.build_codec(config)
     batch = build.build_dataset(config, trained["cotrain"]["data"].validation, "omit").__getitems__(range(EXAMPLES))
     flip_order = trained["cotrain"]["algorithm"].recipe.views.flip_order
@@ -144,7 +146,7 @@ def pseudo_examples(run: dict) -> list:
     from semipose.visualize.report import ExampleRow
 
     config, recipe = run["config"], run["algorithm"].recipe
-    skeleton = build.get_skeleton(config.DATASET.SKELETON)
+    skeleton = get_skeleton(config.DATASET.SKELETON)
     batch = build.build_dataset(config, run["data"].unlabeled, "replace").__getitems__(range(EXAMPLES))
     draws = recipe.views.at_step(0)
     easy = draws.easy(batch.without_labels())

@@ -1,4 +1,4 @@
-"""Few-label sets: held-out frames stay out of training, subsets differ by seed only, and the tool as a user calls it."""
+"""Few-label sets: held-out frames stay out of training, subsets differ by seed, and the tool as a user calls it."""
 
 import json
 import runpy

@@ -69,6 +69,16 @@ def test_one_network_by_a_loop(two):
     assert all(type(value) is float for value in found.values())
 
 
+@pytest.mark.parametrize(("low", "high", "share"), [(0.1, 0.5, 0.0), (0.5, 0.9, 1.0)])
+def test_easy_is_what_is_more_likely_easy_than_hard(two, low, high, share):
+    truth, banks, difficulties = two
+    filled, scores = banks["first"], torch.linspace(0, K, 5001)
+    p_easy = difficulties["first"].p_easy(scores)
+    filled.peaks[:] = scores[(p_easy > low) & (p_easy < high)][0] / K
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({"first": filled}, difficulties, 10)
+    assert found["easy_share"] == share
+
+
 def test_two_networks_are_told_apart(two):
     truth, banks, difficulties = two
     health = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth)

@@ -16,7 +16,7 @@ def default_config() -> Node:
 
     c.DATASET = Node()
     c.DATASET.ROOT = "data/coco"  # folder that the sets below are in
-    c.DATASET.SKELETON = "coco"  # keypoints of the annotation: coco, lsp
+    c.DATASET.SKELETON = "coco"  # keypoints of the annotation: coco, lsp, mpii, mirror_mouse
     c.DATASET.TRAIN_SET = "train2017"  # set name, or path of a COCO json
     c.DATASET.TRAIN_IMAGES = ""  # image folder of TRAIN_SET; "" = looked for in the usual places
     c.DATASET.TRAIN_LEN = 0  # labelled = the first N person instances; 0 = all

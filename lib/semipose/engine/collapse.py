@@ -119,7 +119,6 @@ class CollapseAlarm:
         if math.isnan(value):
             return False
         if not bad:
-            self._bad_epochs[fault] = 0
             self._was_good = sorted({*self._was_good, fault})
             return False
         self._bad_epochs[fault] += 1

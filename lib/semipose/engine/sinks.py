@@ -240,10 +240,12 @@ def _is_shown(name: str) -> bool:
 
 
 def format_scores(values: dict) -> str:
-    """Shares (AP, AR, PCK, ...) as percent; what is not defined (-1) is left out."""
+    """Shares (AP, AR, PCK, ...) as percent, EPE in pixels; what is not defined (-1) is left out."""
     parts = []
     for name, value in values.items():
-        if not name.startswith(SHARES):
+        if name.startswith("EPE"):
+            parts.append(f"{name} {value:.1f} px")
+        elif not name.startswith(SHARES):
             parts.append(f"{name} {value:.4g}")
         elif value >= 0:
             parts.append(f"{name} {100 * value:.1f}")

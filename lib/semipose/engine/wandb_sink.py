@@ -92,7 +92,7 @@ class WandbSink(Sink):
     def _define(self, values: dict) -> None:
         # One by one: where two patterns fit a name, wandb follows either of them by chance.
         for name in values.keys() - self._defined:
-            best = "max" if name.startswith("AP") else None
+            best = "max" if name.startswith("AP") else "min" if name.startswith("EPE") else None
             self._run.define_metric(f"epoch/{name}", step_metric="epoch", summary=best)
         self._defined |= values.keys()
 

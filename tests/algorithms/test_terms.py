@@ -1,0 +1,184 @@
+"""The parts of a step: hard views by difficulty, several of them, mixing, trust, and what is off costs nothing."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny import POOL, make_batch, make_networks, make_recipe
+
+from semipose.algorithms import ALGORITHMS
+from semipose.algorithms.algorithm import LossWeights
+from semipose.algorithms.cotraining import CoTraining
+from semipose.algorithms.mean_teacher import MeanTeacher
+from semipose.algorithms.mixing import MixPolicy
+from semipose.algorithms.terms import make_views, teach, trust_in
+from semipose.augment.hard_operations import HARD_OPERATIONS
+from semipose.errors import ConfigError
+from semipose.pseudo_labels import TeacherRecord
+from semipose.pseudo_labels.weights import REWEIGHTINGS
+
+SEMI = pytest.mark.parametrize("name", [n for n, kind in ALGORITHMS.items() if kind.uses_unlabeled])
+
+
+def build(name="mean_teacher", **settings):
+    kind = ALGORITHMS[name]
+    return kind(make_networks(kind.num_students), make_recipe(**settings)).train()
+
+
+def run(algorithm, batch=None, step=0):
+    output = algorithm(batch or make_batch(), step, algorithm.phases[0])
+    return output.loss, output.logs
+
+
+def split_at(algorithm, peaks=(0.1, 0.9)) -> None:
+    """Give every teacher a record of two clear groups and fit the split."""
+    for record in algorithm.records.values():
+        rows = torch.arange(POOL)
+        level = torch.tensor(peaks)[rows % 2].unsqueeze(1) + 0.001 * rows.unsqueeze(1)
+        record.bank.fill(rows, torch.zeros(POOL, 17, 2), level.expand(-1, 17), 0)
+    assert all(not report.reason for report in algorithm.after_epoch().values())
+
+
+@SEMI
+@pytest.mark.parametrize("operation", [[], *([name] for name in HARD_OPERATIONS)], ids=lambda names: "".join(names))
+def test_every_operation_runs_in_every_algorithm(name, operation):
+    algorithm = build(name, hard_views=(tuple(operation),))
+    first, _ = run(algorithm)
+    split_at(algorithm)
+    second, _ = run(algorithm)
+    assert first.isfinite() and second.isfinite()
+
+
+def test_the_split_decides_what_by_difficulty_does():
+    algorithm = build(hard_views=(("by_difficulty",),))
+    before, _ = run(algorithm)
+    split_at(algorithm)
+    state = algorithm.records["ema"].difficulty
+    after, _ = run(algorithm)
+    assert state.ready and before != after
+
+
+@SEMI
+def test_losses_of_several_hard_views_are_summed(name):
+    """A view that is there twice, with no random change of its own, counts twice."""
+    recipe = make_recipe(hard_views=((),))
+    still = replace(recipe.views.policies.hard, rotation=0.0, scale=0.0, flip=0.0)
+    logs = {}
+    for count in (1, 3):
+        recipe = make_recipe(hard_views=((),) * count, joint_forward=False)
+        recipe.views.policies = replace(recipe.views.policies, hard=still)
+        kind = ALGORITHMS[name]
+        _, logs[count] = run(kind(make_networks(kind.num_students), recipe).train())
+    for key, value in logs[1].items():
+        torch.testing.assert_close(logs[3][key], (3 if "cons" in key else 1) * value, rtol=1e-4, atol=1e-8)
+
+
+@SEMI
+def test_several_hard_views_share_the_teacher_pass(name):
+    passes = {}
+    for count in (1, 3):
+        algorithm, calls = build(name, hard_views=(("joint_cutout",),) * count), []
+        for predictor in algorithm.predictors().values():
+            network = getattr(predictor, "module", predictor)
+            network.layers.register_forward_hook(lambda *_, calls=calls: calls.append(torch.is_grad_enabled()))
+        run(algorithm)
+        passes[count] = (calls.count(False), calls.count(True))
+    assert passes[1] == passes[3]
+
+
+@SEMI
+@pytest.mark.parametrize("where", ["input", "manifold"])
+@pytest.mark.parametrize("joint_forward", [True, False])
+def test_mix_at_both_places(name, where, joint_forward):
+    algorithm = build(name, weights=LossWeights(mix=0.5), mix=MixPolicy(where, beta=0.5), joint_forward=joint_forward)
+    loss, logs = run(algorithm)
+    assert loss.isfinite() and any("mix" in key for key in logs)
+    assert run(algorithm)[0].isfinite()
+
+
+def test_a_mixture_of_an_image_with_nothing_is_plain_consistency_on_the_easy_view():
+    batch = make_batch()
+    whole = build(weights=LossWeights(pose=0, cons=0, mix=1.0), mix=MixPolicy(lam=1.0), joint_forward=False)
+    whole.recipe.labeler.min_score = -10.0  # every joint counts
+    loss, _ = run(whole, batch)
+    data = make_views(whole.recipe, batch, 0)
+    said = whole.recipe.labeler.read(whole.teacher(data.easy.images))
+    output = whole.student.network(data.easy.images)
+    each = 0.5 * (output - said.heatmaps).square().mean((2, 3))
+    assert loss.item() == pytest.approx(each.mean().item(), rel=1e-4)
+
+
+@SEMI
+def test_a_term_that_is_off_changes_nothing_and_costs_nothing(name):
+    """With weight 0, settings of mix and worst act on no number and no forward pass."""
+    outcomes = []
+    for mix in (MixPolicy(), MixPolicy("manifold", 0.1, 2.0)):
+        algorithm, calls = build(name, weights=LossWeights(mix=0.0, worst=0.0), mix=mix), []
+        for module in algorithm.modules():
+            module.register_forward_hook(lambda *_, calls=calls: calls.append(1))
+        loss, logs = run(algorithm)
+        outcomes.append((loss.item(), sorted(logs), len(calls)))
+    assert outcomes[0] == outcomes[1]
+    assert not any("mix" in key or "worst" in key for key in outcomes[0][1])
+
+
+@pytest.mark.parametrize("reweight", REWEIGHTINGS)
+def test_reweighting_multiplies_the_weights_of_pseudo_labels(reweight):
+    """A trust of a half everywhere halves the consistency and nothing else."""
+    plain, weighted = build("cotrain1"), build("cotrain1", reweight=reweight)
+    half = {key: (lambda evidence: torch.full_like(evidence.peaks, 0.5)) for key in REWEIGHTINGS}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("semipose.algorithms.terms.REWEIGHTINGS", half)
+        _, logs = run(weighted)
+    _, reference = run(plain)
+    for key, value in reference.items():
+        torch.testing.assert_close(logs[key], (0.5 if "cons" in key else 1.0) * value)
+
+
+@pytest.mark.parametrize("reweight", REWEIGHTINGS)
+def test_every_reweighting_acts_once_there_is_a_split(reweight):
+    plain, weighted = build("cotrain1"), build("cotrain1", reweight=reweight)
+    for algorithm in (plain, weighted):
+        split_at(algorithm)
+    _, logs = run(weighted)
+    _, reference = run(plain)
+    assert 0 <= logs["loss_cons_first"] < reference["loss_cons_first"]
+
+
+def test_trust_follows_the_mirrored_view():
+    recipe, (network,) = make_recipe(reweight="soft"), make_networks(1)
+    data, record = make_views(recipe, make_batch(), 0), TeacherRecord(POOL, 17)
+    taught = teach(recipe, network, record, data)
+    record.difficulty.joint_trust = lambda peaks: torch.arange(17.0).expand(len(peaks), -1)
+    trust = trust_in(recipe, data, record, taught)
+    order = recipe.views.flip_order
+    for row, flipped in enumerate(data.easy.flipped):
+        assert torch.equal(trust[row], order.float() if flipped else torch.arange(17.0))
+    assert data.easy.flipped.any() and not data.easy.flipped.all()
+
+
+def test_agreement_needs_two_networks():
+    with pytest.raises(ConfigError, match="two networks"):
+        run(build("mean_teacher", reweight="agreement"))
+
+
+def test_each_network_has_its_own_split():
+    algorithm = build("cotrain1")
+    run(algorithm)
+    first, second = (algorithm.records[name].bank.peaks for name in ("first", "second"))
+    assert not torch.equal(first, second)
+    assert algorithm.records["first"].bank.seen().sum() == 4
+
+
+def test_sequential_asks_both_teachers_only_for_their_agreement():
+    for reweight, asked in (("", 1), ("gmm", 1), ("agreement", 2)):
+        algorithm = build("cotrain", reweight=reweight)
+        run(algorithm)
+        assert sum(record.bank.seen().any() for record in algorithm.records.values()) == asked
+
+
+def test_records_are_no_part_of_the_networks():
+    for algorithm in (build("cotrain1"), MeanTeacher(make_networks(1), make_recipe())):
+        assert not any("bank" in key or "difficulty" in key for key in algorithm.state_dict())
+    assert isinstance(algorithm.records["ema"], TeacherRecord)
+    assert CoTraining.compares_teachers and not MeanTeacher.compares_teachers
