@@ -71,15 +71,45 @@ def test_flags_reach_the_configuration(call, tmp_path):
     assert call("cotrain1", *flags)[0] == 0
     saved = yaml.safe_load((tmp_path / "out/f/config.yaml").read_text())
     assert saved["USE_EMA"] is False and saved["SEED"] == 7 and saved["GPUS"] == "cpu" and saved["WORKERS"] == 0
-    assert saved["WEIGHT"] == {"LOSS_POSE": 0.25, "LOSS_CONS": 0.0}
+    assert saved["WEIGHT"] == {"LOSS_POSE": 0.25, "LOSS_CONS": 0.0, "LOSS_MIX": 0.0, "LOSS_WORST": 0.0}
     rows = (tmp_path / "out/f/metrics.jsonl").read_text()
     assert "loss_cons" not in rows and "ema" not in rows  # a weight of 0 is 0, and without EMA there is none
 
 
-@pytest.mark.parametrize("flag", ["--mix", "--worst", "--reweight"])
-@pytest.mark.parametrize("value", ["0", "0.5"])
-def test_flags_of_later_versions_are_refused(call, flag, value):
-    refused(call("cotrain1", flag, value), flag, "not in this version yet")
+@pytest.mark.parametrize("script", ["cotrain", "cotrain1", "train_2p"])
+def test_every_term_can_be_switched_on_and_off_by_its_flag(call, tmp_path, script):
+    switched_on = "--ema 1 --reweight 1 --pose 0.5 --cons 0.5 --mix 0.5 --worst 0.5".split()
+    assert call(script, "--name", "on", *switched_on, "TRAIN.UNSUP_START", "0")[0] == 0
+    off = "--ema 0 --reweight 0 --pose 0.5 --cons 0 --mix 0 --worst 0".split()
+    assert call(script, "--name", "off", *off, "TRAIN.UNSUP_START", "0")[0] == 0
+    rows = {name: (tmp_path / "out" / name / "metrics.jsonl").read_text() for name in ("on", "off")}
+    saved = {name: yaml.safe_load((tmp_path / "out" / name / "config.yaml").read_text()) for name in rows}
+    assert saved["on"]["REWEIGHT"] is True and saved["off"]["REWEIGHT"] is False
+    for term in ("mix", "cons", "worst"):
+        assert f"loss_{term}" in rows["on"] and f"loss_{term}" not in rows["off"]
+    assert "loss_pose" in rows["off"] and "AP_ema" in rows["on"] and "AP_ema" not in rows["off"]
+
+
+def test_a_run_with_worst_case_head_is_scored_from_its_checkpoint(call, tmp_path):
+    assert call("cotrain1", "--name", "x", "--worst", "0.5", "WORST.PSEUDO_HEAD", "1")[0] == 0
+    code, out, err = call("valid", "--checkpoint", str(tmp_path / "out/x/best.pth"))
+    assert code == 0, err
+    assert "ensemble" in out
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        (["AUGMENT.HARD_VIEWS", "[[blur]]"], ["blur", "joint_cutout"]),
+        (["AUGMENT.HARD_VIEWS", "[]"], ["AUGMENT.HARD_VIEWS", "[[]]"]),
+        (["REWEIGHT", "1", "PSEUDO.REWEIGHT_BY", "luck"], ["luck", "agreement"]),
+        (["MIX.WHERE", "head"], ["head", "manifold"]),
+        (["WORST.FORM", "C"], ["'C'", "ground_false"]),
+        (["AUGMENT.MASK_JOINTS", "[5,4]"], ["[5, 4]"]),
+    ],
+)
+def test_unknown_parts_of_the_method_are_named(call, pair, words):
+    refused(call("cotrain1", *pair), *words)
 
 
 def test_a_finished_run_is_not_overwritten_and_resumes_to_nothing(call, tmp_path):

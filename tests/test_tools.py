@@ -67,5 +67,12 @@ def test_a_stopped_demo_saves(tmp_path, number, group):
 def test_bench_prints_its_tables():
     done = run(ROOT / "tools/bench.py", "--quick")
     assert done.returncode == 0, done.stderr
-    for text in ("decode and crop", "from the cache, RAM", "pose_dual", "cotrain1", "channels-last"):
+    for text in (
+        "decode and crop",
+        "from the cache, RAM",
+        "pose_dual",
+        "cotrain1",
+        "channels-last",
+        "joint / sequential",
+    ):
         assert text in done.stdout

@@ -19,7 +19,7 @@ from torch import nn
 
 from semipose.algorithms import ALGORITHMS, Algorithm
 from semipose.algorithms.algorithm import Recipe
-from semipose.algorithms.terms import forward_together, teach
+from semipose.algorithms.terms import forward_together
 from semipose.augment.views import ViewPolicies, ViewSampler
 from semipose.codecs import HeatmapCodec
 from semipose.data.context_crops import ContextCrops
@@ -27,19 +27,21 @@ from semipose.data.crop_cache import make_crop_source
 from semipose.data.loaders import PairLoader
 from semipose.data.person_dataset import PersonDataset
 from semipose.engine.stepper import OptimizerSettings, Stepper
+from semipose.inference.predictor import predict_heatmaps
 from semipose.models.pose_network import build_pose_network
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PairBatch, Persons
 
 BATCH = 8
+IMAGES = 256
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small images, few repeats: only to see that it works")
     quick = parser.parse_args().quick
-    size, repeats, images = ((64, 96), 2, 32) if quick else ((192, 256), 7, 256)
+    size, repeats, images = ((64, 96), 2, 32) if quick else ((192, 256), 7, IMAGES)
     threads = torch.get_num_threads()
     print(f"torch {torch.__version__}, {threads} threads, input {size[1]}x{size[0]}, batch {BATCH}+{BATCH}")
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +101,7 @@ def make_algorithm(name: str, size: tuple[int, int], channels_last: bool, backbo
     students = [build_pose_network(backbone, len(COCO), "", channels_last) for _ in range(kind.num_students)]
     codec = HeatmapCodec(size, students[0].heatmap_size(size), 2.0)
     views = ViewSampler(ViewPolicies(), COCO, size, students[0].mean.flatten(), 0)
-    return kind(students, Recipe(codec, views, PseudoLabeler(codec))).train()
+    return kind(students, Recipe(codec, views, PseudoLabeler(codec), unlabeled_size=IMAGES)).train()
 
 
 def bench_step(name: str, size: tuple[int, int], batch: PairBatch, repeats: int) -> None:
@@ -134,8 +136,9 @@ def bare_passes(algorithm: Algorithm, batch: PairBatch) -> Callable[[], None]:
 
     def passes() -> None:
         for student in algorithm.learners("all"):
-            teach(student, easy)
-            outputs = forward_together(student, [labeled.images, easy.images])
+            predict_heatmaps(student.network, easy, algorithm.recipe.codec)
+            features = forward_together(student, [labeled.images, easy.images])
+            outputs = [student.heatmaps(found) for found in features]
             torch.stack([nn.functional.mse_loss(o, torch.zeros_like(o)) for o in outputs]).sum().backward()
             student.zero_grad(set_to_none=True)
 

@@ -142,6 +142,7 @@ def pseudo_examples(run: dict) -> list:
     """What one network teaches the other: heatmaps on easy views, joints on the first hard view."""
     from semipose import build
     from semipose.augment.occlusion import PredictedJoints
+    from semipose.skeletons import get_skeleton
     from semipose.visualize.draw import draw_heatmaps, draw_skeleton, enlarge
     from semipose.visualize.report import ExampleRow
 

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 FREE_ON_RESUME = (
     "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
     "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
+    "TRAIN.STOP_ON_COLLAPSE",
 )  # fmt: skip
 # what last.pth holds, and best.pth does not
 TO_RESUME = {

@@ -1,6 +1,7 @@
 """Resume: a run that was stopped anywhere goes on as if it had not been."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from semipose.data.drawn_people import write_demo_data
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import Interrupted, Interrupts
 from semipose.engine.tracking import make_tracker
-from semipose.errors import ModelError
+from semipose.errors import CollapseError, ModelError
 
 CFG = "experiments/demo/cotrain.yaml"
 SMALL = """DATASET.TEST_SET val MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3
@@ -101,6 +102,83 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(data_root, tmp_path, algori
     assert finish(resumed) == expected
     assert same_state(whole.state_dict(), resumed.state_dict())
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+
+
+EVERYTHING = """TRAIN.END_EPOCH 3 WEIGHT.LOSS_MIX 0.5 WEIGHT.LOSS_WORST 0.5 REWEIGHT true WORST.PSEUDO_HEAD true
+AUGMENT.HARD_VIEWS [[by_difficulty],[joint_cutout,cutmix]] MIX.WHERE manifold MIX.BETA 0.5""".split()
+
+
+@pytest.mark.parametrize("algorithm", ["cotrain1", "cotrain", "train_2p"])
+@pytest.mark.parametrize("looks", [6, 8, 11])
+def test_banks_splits_and_every_term_survive_a_stop(data_root, tmp_path, algorithm, looks):
+    pairs = [*EVERYTHING, "PSEUDO.REWEIGHT_BY", "soft" if algorithm == "train_2p" else "agreement"]
+    warm = 1 if algorithm == "train_2p" else 0
+    whole = make_trainer(data_root, tmp_path / "whole", algorithm, pairs=pairs)
+    whole.warm_up(warm)
+    expected = finish(whole)
+    records = whole.state_dict()["records"]
+    assert records and all(record["bank.stamp"].min() >= 0 for record in records.values())
+    assert any(record.difficulty.ready for record in whole.algorithm.records.values())
+
+    stopped = make_trainer(data_root, tmp_path / "stopped", algorithm, StopAfter(looks), pairs=pairs)
+    with pytest.raises(Interrupted):
+        stopped.warm_up(warm)
+        stopped.fit()
+    stopped.tracker.finish({})
+    state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
+    resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, pairs=pairs, resumed=state)
+    resumed.load_state_dict(state, str(path))
+    resumed.warm_up(warm)
+    assert finish(resumed) == expected
+    assert same_state(whole.state_dict(), resumed.state_dict())
+    assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("algorithm", ["cotrain1", "train_2p"])
+def test_hidden_labels_change_no_bit_of_the_training(data_root, tmp_path, algorithm):
+    """Every annotation of the unlabelled set is moved: only what is reported on the pseudo-labels may differ."""
+    other_root = tmp_path / "data"
+    shutil.copytree(data_root, other_root)
+    file = other_root / "annotations" / "person_keypoints_unlabeled.json"
+    content = json.loads(file.read_text())
+    for annotation in content["annotations"]:
+        annotation["keypoints"] = [value + 7 if n % 3 < 2 else 2 for n, value in enumerate(annotation["keypoints"])]
+    file.write_text(json.dumps(content))
+    pairs = [*EVERYTHING, "PSEUDO.REWEIGHT_BY", "soft"]
+    states, reports = [], []
+    for name, root in (("true", data_root), ("moved", other_root)):
+        trainer = make_trainer(root, tmp_path / name, algorithm, pairs=pairs)
+        finish(trainer)
+        states.append(trainer.state_dict())
+        reports.append([{k: v for k, v in row.items() if "pseudo_PCK" in k} for row in rows(tmp_path / name)])
+    for part in ("algorithm", "records", "stepper", "averages", "metrics"):
+        assert same_state(states[0][part], states[1][part]), part
+    assert reports[0] != reports[1] and any(reports[0])
+
+
+def test_a_warm_up_reads_no_unlabelled_image(data_root, tmp_path):
+    trainer = make_trainer(data_root, tmp_path, "train_2p", pairs=["TRAIN.END_EPOCH", "2", "TRAIN.UNSUP_START", "0"])
+    seen = []
+    trainer.algorithm.register_forward_pre_hook(lambda _, args: seen.append(args[0].unlabeled is not None))
+    trainer.warm_up(1)
+    assert trainer.epoch == 1 and seen == [False] * 4
+    finish(trainer)
+    assert seen == [False] * 4 + [True] * 4
+
+
+def test_the_unlabelled_ramp_begins_after_the_warm_up(data_root, tmp_path):
+    pairs = ["TRAIN.END_EPOCH", "5", "TRAIN.WARM_EPOCH", "3", "TRAIN.UNSUP_START", "0.5", "TRAIN.UNSUP_RAMP", "0.25"]
+    ramp = make_trainer(data_root, tmp_path, "train_2p", pairs=pairs).algorithm.recipe.ramp
+    assert (ramp.start, ramp.end) == (3 * 4 + 4, 3 * 4 + 6)
+
+
+def test_a_collapse_stops_the_run_where_that_is_asked_for_and_is_kept(data_root, tmp_path):
+    pairs = ["TRAIN.STOP_ON_COLLAPSE", "true", "PSEUDO.MIN_SCORE", "5", "TRAIN.END_EPOCH", "9", "TRAIN.UNSUP_RAMP", "0"]
+    trainer = make_trainer(data_root, tmp_path, "mean_teacher", pairs=[*pairs, "TRAIN.UNSUP_START", "0"])
+    with pytest.raises(CollapseError, match="mean heatmap peak"):
+        trainer.fit()
+    state, _ = CheckpointFolder(tmp_path).find_resume("auto")
+    assert trainer.epoch == state["epoch"] < 9
 
 
 def test_sequential_makes_one_pass_for_each_network(data_root, tmp_path):

@@ -126,10 +126,10 @@ class Trainer:
         splits, losses = self.algorithm.after_epoch(), self._epoch_averages.take()
         first_step = self.step - self.epoch_steps
         health = self._health(first_step)
-        if evaluated or health:
-            self.tracker.log_epoch(self.epoch + 1, self.step, (self.metrics if evaluated else {}) | health)
         for name, split in splits.items():
             self.tracker.log_split(self.epoch + 1, self.step, name, split)
+        if evaluated or health:
+            self.tracker.log_epoch(self.epoch + 1, self.step, (self.metrics if evaluated else {}) | health)
         self.epoch += 1
         if self.metrics.get("AP", -1.0) > self.best:
             self.best = self.metrics["AP"]

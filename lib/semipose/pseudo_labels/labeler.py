@@ -48,8 +48,8 @@ class PseudoLabeler:
 
     Args:
         codec: of teacher and student.
-        target: "heatmap" warps the raw heatmap (Xie et al., ICCV 2021); a joint that leaves the hard view is then
-            taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores joints outside.
+        target: "heatmap" warps the raw heatmap (Xie et al., ICCV 2021), cut off at -1 and 1; a joint that leaves the
+            hard view is then taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores joints outside.
         min_score: joints with a lower maximum get weight 0: they are ignored, not taught as background.
     """
 
@@ -79,4 +79,8 @@ class PseudoLabeler:
             target = target if self.redrawn else self.codec.warp(target, view_map)
         if self.redrawn:
             target, weights = self.codec.encode(keypoints, weights)
+        else:
+            # a network that teaches itself can else raise its heatmaps without end: BatchNorm's running statistics lag
+            # behind growing features, so its answers in eval mode are larger than those it learns them with
+            target = target.clamp(-1, 1)
         return PseudoLabels(target, weights, keypoints, scores)
