@@ -37,7 +37,8 @@ TO_RESUME = {
 }  # fmt: skip
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
 OF_THE_NETWORKS = (
-    "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN",
+    "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH", "MODEL",
+    "DATASET.SKELETON", "DATASET.CROP_MARGIN",
     "DATASET.BOX_PADDING",
 )  # fmt: skip
 
@@ -161,8 +162,10 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     if found is None:
         return None, ""
     state, path = found
-    if not TO_RESUME <= state.keys():
-        raise ModelError(f"{path}: not a checkpoint to resume from (best.pth holds networks only); use last.pth")
+    if not state.keys() >= TO_RESUME:
+        raise ModelError(
+            f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; or it is of an older version"
+        )
     return state, str(path)
 
 

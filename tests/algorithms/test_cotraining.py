@@ -8,7 +8,7 @@ from torch import nn
 from semipose.algorithms.algorithm import LossWeights
 from semipose.algorithms.cotraining import CoTraining, SequentialCoTraining
 from semipose.algorithms.pose_dual import PoseDual
-from semipose.algorithms.terms import Taught, forward_together, make_views, student_terms, teach
+from semipose.algorithms.terms import TeacherOutput, forward_together, make_views, student_terms, teach
 from semipose.pseudo_labels import TeacherRecord
 
 
@@ -65,7 +65,7 @@ def test_teaching_leaves_batch_norm_alone():
     data = make_views(recipe, make_batch(), 0)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     taught = teach(recipe, network, TeacherRecord(POOL, 17), data)
-    assert network.training and not taught.said.heatmaps.requires_grad
+    assert network.training and not taught.prediction.heatmaps.requires_grad
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
@@ -76,8 +76,8 @@ def test_a_teacher_pass_is_kept_in_base_crop_pixels():
     taught = teach(recipe, network, record, data)
     rows = batch.unlabeled.index
     back = data.easy.from_base()
-    torch.testing.assert_close(back.points(record.bank.keypoints[rows]), taught.said.keypoints, atol=1e-3, rtol=0)
-    assert torch.equal(back.swap(record.bank.peaks[rows]), taught.said.scores)
+    torch.testing.assert_close(back.points(record.bank.keypoints[rows]), taught.prediction.keypoints, atol=1e-3, rtol=0)
+    assert torch.equal(back.swap(record.bank.peaks[rows]), taught.prediction.scores)
     assert record.bank.seen().nonzero().flatten().tolist() == rows.tolist()
 
 
@@ -100,7 +100,7 @@ def test_consistency_is_zero_only_for_a_student_that_says_what_the_teacher_says(
     data = make_views(recipe, make_batch(), 0)
     flat = torch.full((1, 17, 8, 6), 0.0)
     said = recipe.labeler.read(flat.expand(4, -1, -1, -1))
-    taught = Taught(said, said.keypoints, said.scores, None)
+    taught = TeacherOutput(said, said.keypoints, said.scores, None)
     assert student_terms(recipe, Oracle(flat), data, taught)["cons"] == 0
     loss = student_terms(recipe, Oracle(flat + 0.1), data, taught)["cons"]
     assert loss.item() == pytest.approx(0.5 * 0.1**2)

@@ -12,6 +12,7 @@ from semipose.algorithms.cotraining import CoTraining
 from semipose.algorithms.mean_teacher import MeanTeacher
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.terms import make_views, teach, trust_in
+from semipose.algorithms.worst_case import WorstPolicy
 from semipose.augment.hard_operations import HARD_OPERATIONS
 from semipose.errors import ConfigError
 from semipose.pseudo_labels import TeacherRecord
@@ -109,11 +110,21 @@ def test_a_mixture_of_an_image_with_nothing_is_plain_consistency_on_the_easy_vie
 
 
 @SEMI
-def test_a_term_that_is_off_changes_nothing_and_costs_nothing(name):
-    """With weight 0, settings of mix and worst act on no number and no forward pass."""
+def test_a_term_that_is_off_changes_nothing_and_costs_nothing(name, monkeypatch):
+    """With weight 0, settings of mix, worst and reweight act on no number, and none of their code is called."""
+
+    def forbidden(*_):
+        raise AssertionError("computed although it is off")
+
+    for part in ("draw_mix", "worst_terms", "TeacherEvidence"):
+        monkeypatch.setattr(f"semipose.algorithms.terms.{part}", forbidden)
     outcomes = []
-    for mix in (MixPolicy(), MixPolicy("manifold", 0.1, 2.0)):
-        algorithm, calls = build(name, weights=LossWeights(mix=0.0, worst=0.0), mix=mix), []
+    others = {
+        "mix": MixPolicy("manifold", 0.1, 2.0), "agreement_sigma": 9.0,
+        "worst": WorstPolicy("ground_false", eta=9.0, pseudo_head=True),
+    }  # fmt: skip
+    for settings in ({}, others):
+        algorithm, calls = build(name, weights=LossWeights(mix=0.0, worst=0.0), **settings), []
         for module in algorithm.modules():
             module.register_forward_hook(lambda *_, calls=calls: calls.append(1))
         loss, logs = run(algorithm)

@@ -48,9 +48,7 @@ def make_networks(count: int, seed: int = 0) -> list[nn.Module]:
     return [TinyNetwork() for _ in range(count)]
 
 
-def make_recipe(
-    codec: str = "gaussian", weights=PLAIN, target="heatmap", hard_views=CUTOUT, **settings
-) -> Recipe:
+def make_recipe(codec: str = "gaussian", weights=PLAIN, target="heatmap", hard_views=CUTOUT, **settings) -> Recipe:
     codec = HeatmapCodec(SIZE, (6, 8), 1.0, codec)
     policies = ViewPolicies(
         AffinePolicy(half_body=0.3), AffinePolicy(rotation=15), AffinePolicy(),

@@ -166,6 +166,14 @@ def test_a_warm_up_reads_no_unlabelled_image(data_root, tmp_path):
     assert seen == [False] * 4 + [True] * 4
 
 
+def test_a_run_without_unlabelled_terms_reads_no_unlabelled_image(data_root, tmp_path):
+    trainer = make_trainer(data_root, tmp_path, "cotrain1", pairs=["TRAIN.END_EPOCH", "1", "WEIGHT.LOSS_CONS", "0"])
+    seen = []
+    trainer.algorithm.register_forward_pre_hook(lambda _, args: seen.append(args[0].unlabeled is not None))
+    finish(trainer)
+    assert seen == [False] * 4
+
+
 def test_the_unlabelled_ramp_begins_after_the_warm_up(data_root, tmp_path):
     pairs = ["TRAIN.END_EPOCH", "5", "TRAIN.WARM_EPOCH", "3", "TRAIN.UNSUP_START", "0.5", "TRAIN.UNSUP_RAMP", "0.25"]
     ramp = make_trainer(data_root, tmp_path, "train_2p", pairs=pairs).algorithm.recipe.ramp

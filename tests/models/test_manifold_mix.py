@@ -33,7 +33,21 @@ def test_mix_rows_equals_a_loop():
         assert torch.allclose(mixed[row], 0.3 * x[row] + 0.7 * x[partner])
 
 
-@pytest.mark.parametrize("stage", [0, 1, 2])
+def stages(network):
+    return range(len(network.early_stages))
+
+
+def test_a_mixture_of_nothing_but_the_partner_is_the_partner(network):
+    """No path of the network, a skip connection least of all, may show the image itself."""
+    images = torch.rand(3, 3, 64, 32)
+    with torch.no_grad():
+        expected = network.features(images[PERMUTATION])
+        for stage in stages(network):
+            with mixed_inside(network, stage, slice(None), PERMUTATION, 0.0):
+                torch.testing.assert_close(network.features(images), expected)
+
+
+@pytest.mark.parametrize("stage", [0, 1])
 def test_rows_are_mixed_after_the_stage_and_others_left_alone(network, stage):
     images = torch.rand(6, 3, 64, 32)
     with torch.no_grad():

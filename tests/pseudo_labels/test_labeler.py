@@ -66,7 +66,8 @@ def test_heatmap_target_is_the_warped_heatmap():
 def test_unmoved_heatmap_target_is_the_teachers_own():
     taught = torch.randn(1, 17, 32, 24)
     labels = label(PseudoLabeler(CODEC, "heatmap"), taught, unmoved())
-    assert torch.allclose(labels.target, taught, atol=1e-3)
+    # cut off, so that a network that teaches itself cannot raise its heatmaps without end
+    assert taught.abs().max() > 2 and torch.allclose(labels.target, taught.clamp(-1, 1), atol=1e-3)
     assert torch.equal(labels.scores, taught.amax((2, 3)))
 
 

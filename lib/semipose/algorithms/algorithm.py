@@ -1,7 +1,7 @@
 """The contract of an algorithm. To add one: one file like `mean_teacher.py`, one line in `ALGORITHMS`, one YAML.
 
-The trainer does, for each step: `forward` -> backward and optimiser step of the phase -> `after_step`; at the end of each
-epoch: `after_epoch`.
+The trainer does, for each step: `forward` -> backward and optimiser step of the phase -> `after_step`; and at the end
+of each epoch: `after_epoch`.
 """
 
 from dataclasses import dataclass

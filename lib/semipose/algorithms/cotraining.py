@@ -18,9 +18,9 @@ OTHER = {"first": "second", "second": "first"}
 class CoTraining(Algorithm):
     """`L_a = w_pose MSE(f_a(E(x_l)), G) + w_cons MSE(f_a(H(x_u)), T t_b(E(x_u))) + ...`, and the same for `b`.
 
-    Joint (phase "all"): one summed loss moves both students in the same step; they share all views. Sequential (phases
-    "first", "second"): one student makes its whole pass while the other, frozen, is its teacher; then they change
-    places.
+    Joint (phase "all"): one summed loss moves both students in the same step; they share all views, but not the
+    occlusions. Sequential (phases "first", "second"): one student makes its whole pass while the other, frozen, is its
+    teacher; then they change places.
     """
 
     num_students = 2

@@ -6,8 +6,8 @@ ICCV 2021.
 
 from torch import nn
 
-from semipose.algorithms.algorithm import Algorithm, Recipe, make_student, scalar_logs
-from semipose.algorithms.terms import make_views, student_terms, teach, total, trust_in
+from semipose.algorithms.algorithm import Algorithm, Recipe, make_student
+from semipose.algorithms.terms import one_network_step
 from semipose.structures import PairBatch, StepOutput
 
 
@@ -23,11 +23,7 @@ class PoseCons(Algorithm):
         return [self.student]
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        data, record = make_views(self.recipe, batch, step), self.records["student"]
-        taught = teach(self.recipe, self.student.network, record, data)
-        trust = trust_in(self.recipe, data, record, taught)
-        terms = student_terms(self.recipe, self.student, data, taught, trust)
-        return StepOutput(total(terms), scalar_logs(terms))
+        return one_network_step(self.recipe, self.student, self.student.network, self.records["student"], batch, step)
 
     def predictors(self) -> dict[str, nn.Module]:
         return {"student": self.student.network}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from semipose.algorithms.algorithm import Recipe
+from semipose.algorithms.algorithm import Recipe, scalar_logs
 from semipose.algorithms.mixing import Mix, draw_mix, mix_images, mix_targets
 from semipose.algorithms.student import Student
 from semipose.algorithms.worst_case import LabeledFeatures, PseudoFeatures, worst_terms
@@ -19,7 +19,7 @@ from semipose.losses import reduce_keypoints
 from semipose.models.manifold_mix import mixed_inside
 from semipose.pseudo_labels import Prediction, TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
-from semipose.structures import PairBatch
+from semipose.structures import PairBatch, StepOutput
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class StepData:
 
     step: int
     draws: StepViews
-    labeled: "Lesson | None"
+    labeled: "StudentInput | None"
     easy: View | None
     hard: tuple[View, ...]
     rows: Tensor | None
@@ -40,7 +40,7 @@ class StepData:
 
 
 @dataclass(frozen=True)
-class Lesson:
+class StudentInput:
     """Images (B, 3, H, W), the heatmaps (B, K, h, w) that a student should give for them, and weights (B, K).
 
     `keypoints` (B, K, 2), in pixels of the images, are those of the teacher; None for labels.
@@ -55,16 +55,16 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TeacherOutput:
     """What a teacher says about the easy view.
 
     Attributes:
-        said: in pixels and joint order of the view.
+        prediction: in pixels and joint order of the view.
         keypoints, peaks: (B, K, 2) and (B, K), the same in pixels and joint order of the base crop.
         easy: (B,) bool, which images the teacher finds easy; None while that is not known.
     """
 
-    said: Prediction
+    prediction: Prediction
     keypoints: Tensor
     peaks: Tensor
     easy: Tensor | None
@@ -78,7 +78,7 @@ def make_views(recipe: Recipe, batch: PairBatch, step: int) -> StepData:
         view = draws.labeled(batch.labeled)
         to_view = view.from_base()
         target = recipe.codec.encode(to_view.points(batch.labeled.keypoints), to_view.swap(batch.labeled.weights))
-        labeled = Lesson("pose", view.images, *target, weights.pose)
+        labeled = StudentInput("pose", view.images, *target, weights.pose)
     if batch.unlabeled is not None and weights.unlabeled and ramp > 0:
         easy, rows = draws.easy(batch.unlabeled), batch.unlabeled.index
         if weights.cons > 0 or weights.worst > 0:
@@ -87,7 +87,7 @@ def make_views(recipe: Recipe, batch: PairBatch, step: int) -> StepData:
 
 
 @torch.no_grad()
-def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepData) -> Taught | None:
+def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepData) -> TeacherOutput | None:
     """What a teacher says about the easy view, kept in its record; None while no unlabelled term is active.
 
     The teacher is in eval mode (its BatchNorm is not touched) and gets no gradient.
@@ -96,16 +96,20 @@ def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepD
         return None
     training, view = teacher.training, data.easy
     teacher.eval()
-    said = recipe.labeler.read(teacher(view.images))
+    prediction = recipe.labeler.read(teacher(view.images))
     teacher.train(training)
-    keypoints = swap_rows(affine.apply(view.to_base, said.keypoints), view.flip_order, view.flipped)
-    peaks = swap_rows(said.scores, view.flip_order, view.flipped)
+    keypoints = swap_rows(affine.apply(view.to_base, prediction.keypoints), view.flip_order, view.flipped)
+    peaks = swap_rows(prediction.scores, view.flip_order, view.flipped)
     record.bank.fill(data.rows, keypoints, peaks, data.step)
-    return Taught(said, keypoints, peaks, record.easy(peaks))
+    return TeacherOutput(prediction, keypoints, peaks, record.easy(peaks))
 
 
 def trust_in(
-    recipe: Recipe, data: StepData, record: TeacherRecord, taught: Taught | None, other: Taught | None = None
+    recipe: Recipe,
+    data: StepData,
+    record: TeacherRecord,
+    taught: TeacherOutput | None,
+    other: TeacherOutput | None = None,
 ) -> Tensor | None:
     """Factors (B, K) of a teacher's pseudo-label weights, in the joint order of the easy view; None for ones.
 
@@ -123,7 +127,7 @@ def trust_in(
 
 
 def student_terms(
-    recipe: Recipe, student: Student, data: StepData, taught: Taught | None, trust: Tensor | None = None
+    recipe: Recipe, student: Student, data: StepData, taught: TeacherOutput | None, trust: Tensor | None = None
 ) -> dict[str, Tensor]:
     """The weighted loss terms of one student.
 
@@ -134,46 +138,56 @@ def student_terms(
     Returns:
         `pose`, `cons`, `mix`, `worst`, each only where its weight is above 0 and its data are there.
     """
-    lessons = [] if data.labeled is None else [data.labeled]
+    inputs = [] if data.labeled is None else [data.labeled]
     if taught is not None:
         occlusions = zip(data.hard, recipe.views.policies.hard_views)
-        lessons += [_hard_lesson(recipe, data, *pair, taught, trust) for pair in occlusions]
+        inputs += [_hard_input(recipe, data, *pair, taught, trust) for pair in occlusions]
     mix = None
     if taught is not None and recipe.weights.mix > 0:
         stages, device = len(student.network.early_stages), data.easy.images.device
         mix = draw_mix(recipe.mix, len(data.easy), stages, data.draws.generator, device)
-        lessons.append(_mixed_lesson(recipe, data, mix, taught, trust))
-    features = _features(student, lessons, mix, recipe.joint_forward)
+        inputs.append(_mixed_input(recipe, data, mix, taught, trust))
+    features = _features(student, inputs, mix, recipe.joint_forward)
     terms = {}
-    for lesson, found in zip(lessons, features, strict=True):
-        if lesson.factor > 0:
-            output = student.heatmaps(found, pseudo=lesson.term != "pose")
-            loss = lesson.factor * keypoint_loss(recipe.codec, output, lesson.target, lesson.weights)
-            terms[lesson.term] = terms[lesson.term] + loss if lesson.term in terms else loss
+    for entry, found in zip(inputs, features, strict=True):
+        if entry.factor > 0:
+            output = student.heatmaps(found, pseudo=entry.term != "pose")
+            loss = entry.factor * keypoint_loss(recipe.codec, output, entry.target, entry.weights)
+            terms[entry.term] = terms[entry.term] + loss if entry.term in terms else loss
     if recipe.weights.worst > 0:
-        terms["worst"] = recipe.weights.worst * _worst_loss(recipe, student, data, taught, lessons, features)
+        terms["worst"] = recipe.weights.worst * _worst_loss(recipe, student, data, taught, inputs, features)
     return terms
 
 
-def _hard_lesson(
-    recipe: Recipe, data: StepData, view: View, operations: tuple[str, ...], taught: Taught, trust: Tensor | None
-) -> Lesson:
-    pseudo = recipe.labeler(taught.said, data.easy.map_to(view), trust)
+def one_network_step(
+    recipe: Recipe, student: Student, teacher: nn.Module, record: TeacherRecord, batch: PairBatch, step: int
+) -> StepOutput:
+    """A step of an algorithm with one student: `teacher` sees the easy view, the student learns the rest."""
+    data = make_views(recipe, batch, step)
+    taught = teach(recipe, teacher, record, data)
+    terms = student_terms(recipe, student, data, taught, trust_in(recipe, data, record, taught))
+    return StepOutput(total(terms), scalar_logs(terms))
+
+
+def _hard_input(
+    recipe: Recipe, data: StepData, view: View, operations: tuple[str, ...], taught: TeacherOutput, trust: Tensor | None
+) -> StudentInput:
+    pseudo = recipe.labeler(taught.prediction, data.easy.map_to(view), trust)
     joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, taught.easy)
     images = data.draws.occlude(view.images, operations, joints)
     factor = recipe.weights.cons * data.ramp
-    return Lesson("cons", images, pseudo.target, pseudo.weights, factor, pseudo.keypoints)
+    return StudentInput("cons", images, pseudo.target, pseudo.weights, factor, pseudo.keypoints)
 
 
-def _mixed_lesson(recipe: Recipe, data: StepData, mix: Mix, taught: Taught, trust: Tensor | None) -> Lesson:
-    pseudo = recipe.labeler(taught.said, None, trust)
+def _mixed_input(recipe: Recipe, data: StepData, mix: Mix, taught: TeacherOutput, trust: Tensor | None) -> StudentInput:
+    pseudo = recipe.labeler(taught.prediction, None, trust)
     target = mix_targets(pseudo.target, pseudo.weights, mix)
-    return Lesson("mix", mix_images(data.easy.images, mix), *target, recipe.weights.mix * data.ramp)
+    return StudentInput("mix", mix_images(data.easy.images, mix), *target, recipe.weights.mix * data.ramp)
 
 
-def _features(student: Student, lessons: list[Lesson], mix: Mix | None, together: bool) -> list[Tensor]:
-    """A student's features on all lessons; images that are mixed inside the network pass alone."""
-    images = [lesson.images for lesson in lessons]
+def _features(student: Student, inputs: list[StudentInput], mix: Mix | None, together: bool) -> list[Tensor]:
+    """A student's features on all inputs; images that are mixed inside the network pass alone."""
+    images = [entry.images for entry in inputs]
     if mix is None or mix.stage is None:
         return forward_together(student, images, together)
     features = forward_together(student, images[:-1], together)
@@ -182,29 +196,31 @@ def _features(student: Student, lessons: list[Lesson], mix: Mix | None, together
 
 
 def _worst_loss(
-    recipe: Recipe, student: Student, data: StepData, taught: Taught | None, lessons: list[Lesson],
+    recipe: Recipe, student: Student, data: StepData, taught: TeacherOutput | None, inputs: list[StudentInput],
     features: list[Tensor],
 ) -> Tensor:  # fmt: skip
     """Worst-case head on labelled and hard views; by default only images that the split calls easy count.
 
     In the unit of the heatmap loss, which is per heatmap pixel, so that the weights of both can be compared.
     """
-    hard = [pair for pair in zip(lessons, features) if pair[0].term == "cons"]
+    hard = [pair for pair in zip(inputs, features) if pair[0].term == "cons"]
     terms = worst_terms(
-        student.worst_head, LabeledFeatures(features[0], lessons[0].target, lessons[0].weights),
+        student.worst_head, LabeledFeatures(features[0], inputs[0].target, inputs[0].weights),
         _trusted(recipe, data, taught, hard) if hard else None, recipe.codec, recipe.worst, data.step,
     )  # fmt: skip
     return total(terms) / math.prod(recipe.codec.size)
 
 
-def _trusted(recipe: Recipe, data: StepData, taught: Taught, hard: list[tuple[Lesson, Tensor]]) -> PseudoFeatures:
+def _trusted(
+    recipe: Recipe, data: StepData, taught: TeacherOutput, hard: list[tuple[StudentInput, Tensor]]
+) -> PseudoFeatures:
     """All hard views, with the weights of the joints that the worst-case head may contradict."""
     share = torch.ones_like(taught.peaks[:, 0])
     if recipe.worst.easy_only:
         share = torch.zeros_like(share) if taught.easy is None else taught.easy.to(share)
     share = data.ramp * share.unsqueeze(1)
-    keypoints = torch.cat([lesson.keypoints for lesson, _ in hard])
-    weights = torch.cat([lesson.weights * share for lesson, _ in hard])
+    keypoints = torch.cat([entry.keypoints for entry, _ in hard])
+    weights = torch.cat([entry.weights * share for entry, _ in hard])
     return PseudoFeatures(torch.cat([found for _, found in hard]), keypoints, weights)
 
 

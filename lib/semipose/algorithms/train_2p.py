@@ -6,8 +6,8 @@ is the second phase.
 
 from torch import nn
 
-from semipose.algorithms.algorithm import Algorithm, Recipe, make_student, scalar_logs
-from semipose.algorithms.terms import make_views, student_terms, teach, total, trust_in
+from semipose.algorithms.algorithm import Algorithm, Recipe, make_student
+from semipose.algorithms.terms import one_network_step
 from semipose.models.ema import EmaTeacher
 from semipose.structures import PairBatch, StepOutput
 
@@ -25,11 +25,8 @@ class TwoPhase(Algorithm):
         return [self.student]
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        data, (record,) = make_views(self.recipe, batch, step), self.records.values()
-        taught = teach(self.recipe, self.teacher or self.student.network, record, data)
-        trust = trust_in(self.recipe, data, record, taught)
-        terms = student_terms(self.recipe, self.student, data, taught, trust)
-        return StepOutput(total(terms), scalar_logs(terms))
+        (record,) = self.records.values()
+        return one_network_step(self.recipe, self.student, self.teacher or self.student.network, record, batch, step)
 
     def after_step(self, phase: str) -> None:
         if self.teacher is not None:

@@ -125,12 +125,13 @@ def build_worst(config: CfgNode, start: int) -> WorstPolicy:
 
 
 def _reweight(config: CfgNode) -> str:
-    if not config.REWEIGHT:
+    kind = algorithm_type(config)
+    if not config.REWEIGHT or not kind.uses_unlabeled:
         return ""
     chosen = config.PSEUDO.REWEIGHT_BY
     if chosen not in REWEIGHTINGS:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is {chosen!r}; allowed: {', '.join(REWEIGHTINGS)}")
-    if chosen == "agreement" and algorithm_type(config).num_students < 2:
+    if chosen == "agreement" and not kind.compares_teachers:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
     return chosen
 

@@ -71,7 +71,7 @@ def default_config() -> Node:
     c.WEIGHT.LOSS_POSE = 1.0  # supervised loss (flag --pose)
     c.WEIGHT.LOSS_CONS = 1.0  # easy-hard consistency (flag --cons)
     c.WEIGHT.LOSS_MIX = 0.0  # mix-up consistency (flag --mix)
-    c.WEIGHT.LOSS_WORST = 0.0  # worst-case head (flag --worst)
+    c.WEIGHT.LOSS_WORST = 0.0  # worst-case head; per heatmap pixel, as the others (flag --worst)
     c.LOSS = Node()
     c.LOSS.USE_KEYPOINT_WEIGHTS = False  # the skeleton's weight of each keypoint in the supervised loss
 
@@ -130,7 +130,7 @@ def default_config() -> Node:
     c.WORST.ALPHA = 1.0  # steepness of the rise
     c.WORST.STEPS = 1000  # its length
     c.WORST.EASY_ONLY = True  # only pseudo-labels of easy images enter
-    c.WORST.PSEUDO_HEAD = False  # students learn pseudo-labels in a head of their own; the main head learns labels only
+    c.WORST.PSEUDO_HEAD = False  # with LOSS_WORST: pseudo-labels have their own head, the main one learns labels only
 
     c.TEST = Node()
     c.TEST.BATCH_SIZE = 64

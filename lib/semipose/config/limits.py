@@ -17,7 +17,8 @@ LIMITS = {
     "JOINTS": (0, inf), "HALF_SIZE": (0, inf), "JITTER": (0, inf),
     "WARM_EPOCH": (0, inf), "LOSS_MIX": (0, inf), "LOSS_WORST": (0, inf), "AGREEMENT_SIGMA": (0.01, inf),
     "OPERATIONS": (0, inf), "MASK_JOINTS": (0, inf), "COUNT": (0, inf), "AREA": (0, 1), "LAMBDA": (0, 1),
-    "BETA": (0, inf), "ETA": (0, inf), "LAMBDA_LOW": (0, inf), "LAMBDA_HIGH": (0, inf), "ALPHA": (0, inf), "STEPS": (1, inf),
+    "BETA": (0, inf), "ETA": (0, inf), "LAMBDA_LOW": (0, inf), "LAMBDA_HIGH": (0, inf), "ALPHA": (0, inf),
+    "STEPS": (1, inf),
     "BBOX_THRESHOLD": (0, inf), "OKS_THRESHOLD": (0, 1), "PCK_THRESHOLD": (0, inf), "PIXELS": (0, inf),
 }  # fmt: skip
 

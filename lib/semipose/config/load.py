@@ -16,6 +16,7 @@ from semipose.config.limits import LIMITS, describe
 from semipose.errors import ConfigError
 
 MAX_BYTES = 1_000_000
+FIXED_LENGTH = ("SIZE", "MASK_JOINTS", "AREA")  # ends of keys whose lists have as many items as the default
 MAX_BASES = 10
 MAX_NUMBER = 2**63
 DEFAULTS = default_config()
@@ -178,7 +179,7 @@ def _converted(default: object, value: object, full: str, where: str) -> object:
     if type(value) is not wanted or isinstance(default, CfgNode):
         raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {_wanted(default)} expected")
     if wanted is list:
-        if full.endswith("SIZE") and len(value) != len(default):
+        if full.endswith(FIXED_LENGTH) and len(value) != len(default):
             raise ConfigError(f"{where}: {full}: {value!r} needs {len(default)} numbers, as in {default!r}")
         value = [_converted(default[0] if default else "", item, full, where) for item in value]
     return value

@@ -60,7 +60,8 @@ def training_key(labeled: Persons, unlabeled: Persons | None) -> str:
     digest = hashlib.sha256()
     for persons in (labeled, unlabeled):
         if persons is not None:
-            for array in (persons.ids, persons.boxes, persons.keypoints):
+            trained_on = (persons.ids, persons.boxes) + ((persons.keypoints,) if persons is labeled else ())
+            for array in trained_on:
                 digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 

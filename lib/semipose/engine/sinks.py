@@ -71,7 +71,7 @@ class ConsoleSink(Sink):
     def log_epoch(self, epoch, step, values):
         scores = {name: value for name, value in values.items() if not name.startswith(PSEUDO_LABELS)}
         health = {name: value for name, value in values.items() if _is_shown(name)}
-        if scores or not health:
+        if scores:
             logger.info("epoch %d step %d: %s", epoch, step, format_scores(scores))
         if health:
             logger.info("epoch %d pseudo-labels: %s", epoch, format_scores(health))
@@ -137,7 +137,7 @@ class JsonlSink(Sink):
             self._write({"epoch": epoch, "step": step, **values})
 
     def log_split(self, epoch, step, network, report):
-        # Its epoch is not a key of the row itself: rows with that key are evaluations.
+        # Its epoch is not a key of the row itself: rows with that key sum up an epoch.
         if (epoch, network) not in self._splits_kept:
             self._write({"step": step, "split": {"epoch": epoch, "network": network, **split_row(report)}})
 

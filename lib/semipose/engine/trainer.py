@@ -69,7 +69,7 @@ class Trainer:
             DivergedError: the loss is not finite.
             CollapseError: the pseudo-labels have collapsed and the alarm is set to stop the run.
         """
-        self._train_until(self.options.epochs, unlabeled=True)
+        self._train_until(self.options.epochs, unlabeled=self.algorithm.recipe.weights.unlabeled)
         return self.metrics
 
     def _train_until(self, epochs: int, unlabeled: bool) -> None:

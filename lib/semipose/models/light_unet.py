@@ -56,8 +56,8 @@ class LightUNet(nn.Module):
 
     @property
     def early_stages(self) -> tuple[nn.Module, ...]:
-        """Modules whose outputs mix-up may mix, in order."""
-        return self.stem, self.down[0], self.down[1]
+        """Modules whose outputs mix-up may mix: before the second level, so that no skip shows an unmixed image."""
+        return self.stem, self.down[0]
 
     def forward(self, images: Tensor) -> Tensor:
         x = self.stem(images)

@@ -49,7 +49,8 @@ class PseudoLabeler:
     Args:
         codec: of teacher and student.
         target: "heatmap" warps the raw heatmap (Xie et al., ICCV 2021), cut off at -1 and 1; a joint that leaves the
-            hard view is then taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores joints outside.
+            hard view is then taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores
+            joints outside.
         min_score: joints with a lower maximum get weight 0: they are ignored, not taught as background.
     """
 
@@ -62,17 +63,17 @@ class PseudoLabeler:
         """A teacher's heatmaps, decoded once for all students and views."""
         return Prediction(heatmaps, *self.codec.decode(heatmaps))
 
-    def __call__(self, said: Prediction, view_map: ViewMap | None, trust: Tensor | None = None) -> PseudoLabels:
+    def __call__(self, prediction: Prediction, view_map: ViewMap | None, trust: Tensor | None = None) -> PseudoLabels:
         """Pseudo-labels for a student.
 
         Args:
             view_map: from the teacher's view to the student's; None if both see the same view.
             trust: (B, K) factors of the weights, in the teacher's order of joints; None for ones.
         """
-        weights = (said.scores >= self.min_score).to(said.heatmaps.dtype)
+        weights = (prediction.scores >= self.min_score).to(prediction.heatmaps.dtype)
         if trust is not None:
             weights = weights * trust
-        keypoints, scores, target = said.keypoints, said.scores, said.heatmaps
+        keypoints, scores, target = prediction.keypoints, prediction.scores, prediction.heatmaps
         if view_map is not None:
             keypoints, scores = view_map.points(keypoints), view_map.swap(scores)
             weights = view_map.swap(weights)
