@@ -35,14 +35,14 @@ FAMILIES += [f"wild/res{depth}_256x192_" for depth in (50, 101, 152)] + ["mpii/r
 METHODS = {
     "supervised": "supervised", "pose_cons": "pose_cons", "pose_dual": "pose_dual", "mean_teacher": "mean_teacher",
     "cotrain": "cotrain1", "cotrain_sequential": "cotrain", "train_2p": "train_2p",
-    "multiaugs_single": "pose_cons", "multiaugs_dual": "pose_dual",
+    "multiaugs_single": "pose_cons", "multiaugs_dual": "pose_dual", "multiaugs_mean_teacher": "mean_teacher",
+    "multiaugs_cotrain": "cotrain1",
 }  # fmt: skip
-OF_THE_METHOD = ("ALGORITHM", "USE_EMA", "WEIGHT.", "AUGMENT.HARD_VIEWS", "AUGMENT.PASTE.", "AUGMENT.CUTMIX.")
+OF_THE_METHOD = ("ALGORITHM", "USE_EMA", "WEIGHT.", "WORST.", "AUGMENT.HARD_VIEWS", "AUGMENT.PASTE.", "AUGMENT.CUTMIX.")
 # the published schedules are not all of one length; supervised epochs count steps, as they have no pool to pass over
-ALSO_DIFFERENT = {
+SHORTER = {"TRAIN.END_EPOCH", "TRAIN.LR_STEP"}
+ALSO_DIFFERENT = {name: SHORTER for name in METHODS if name.startswith("multiaugs")} | {
     "supervised": {"TRAIN.STEPS_PER_EPOCH", "TRAIN.EVAL_INTERVAL"},
-    "multiaugs_single": {"TRAIN.END_EPOCH", "TRAIN.LR_STEP"},
-    "multiaugs_dual": {"TRAIN.END_EPOCH", "TRAIN.LR_STEP"},
     "train_2p": {"TRAIN.WARM_EPOCH"},
 }
 

@@ -164,7 +164,8 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     state, path = found
     if not state.keys() >= TO_RESUME:
         raise ModelError(
-            f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; or it is of an older version"
+            f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; "
+            "or it is of an older version"
         )
     return state, str(path)
 
