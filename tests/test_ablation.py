@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from semipose.config import load_config, to_plain
+from semipose.config import flat_keys, load_config, to_plain
 from semipose.data.drawn_people import write_demo_data
 from semipose.errors import ConfigError
 
@@ -239,7 +239,7 @@ def plan(plan_module, request):
 def test_rows_differ_from_their_bases_as_they_say(plan_module, plan):
     """And each differs from every other one."""
     configs = {row.name: to_plain(plan_module.row_config(plan, row, plan.seeds[0])) for row in plan.rows}
-    flat = {name: _flat(tree) for name, tree in configs.items()}
+    flat = {name: flat_keys(tree) for name, tree in configs.items()}
     for row in plan.rows:
         if row.base:
             changed = {key for key, value in flat[row.name].items() if value != flat[row.base][key]}
@@ -259,10 +259,3 @@ def test_what_the_plans_promise():
         for name in ("supervised", "supervised_long", "mean_teacher", "cotrain1")
         for labels in (8, 15)
     }
-
-
-def _flat(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

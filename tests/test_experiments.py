@@ -12,7 +12,7 @@ from PIL import Image
 
 from semipose import build
 from semipose.algorithms import ALGORITHMS
-from semipose.config import default_config, load_config, to_plain
+from semipose.config import default_config, flat_keys, load_config, to_plain
 from semipose.data.crop_cache import CACHES
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import Interrupts
@@ -61,11 +61,8 @@ def changed(config, **values):
     return copy
 
 
-def flat(config, prefix: str = "") -> dict:
-    found = {}
-    for key, value in to_plain(config).items() if not isinstance(config, dict) else config.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found
+def flat(config) -> dict:
+    return flat_keys(to_plain(config))
 
 
 def differences(one: str, two: str) -> set[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from ablation_plan import Plan, Row, row_config, row_pairs
 from run_script import ROOT, read_epochs, start
 
-from semipose.config import load_config, to_plain
+from semipose.config import flat_keys, load_config, to_plain
 from semipose.errors import ConfigError
 
 # what may differ between a run that is there and the plan
@@ -52,9 +52,9 @@ class Run:
         saved = self.folder / "config.yaml"
         if not saved.exists():
             return []
-        wanted = _flat(to_plain(row_config(self.plan, self.row, self.seed)))
+        wanted = flat_keys(to_plain(row_config(self.plan, self.row, self.seed)))
         try:
-            found = _flat(to_plain(load_config(saved)))
+            found = flat_keys(to_plain(load_config(saved)))
         except ConfigError:  # written by another version
             return ["config.yaml"]
         return [key for key in wanted if not key.startswith(FREE) and found[key] != wanted[key]]
@@ -161,10 +161,3 @@ class Training:
         lines = log.read_bytes()[-LOG_END:].decode("utf-8", "replace").split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
         return f"exit code {self._process.returncode}: {last} (see {log})"
-
-
-def _flat(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

@@ -11,7 +11,7 @@ from yacs.config import CfgNode
 from semipose import __version__, build
 from semipose.algorithms import Algorithm
 from semipose.algorithms.algorithm import load_networks
-from semipose.config import default_config, to_plain, to_yaml
+from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
@@ -99,7 +99,7 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None) -> int:
 def network_keys(state: dict, source: str) -> dict:
     """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
     saved = {key: value for key, value in _saved_config(state, source).items() if key.startswith(OF_THE_NETWORKS)}
-    unknown = sorted(saved.keys() - _flat(to_plain(default_config())).keys())
+    unknown = sorted(saved.keys() - flat_keys(to_plain(default_config())).keys())
     if unknown:
         raise ModelError(f"{source}: made by another version of semipose: it has the key {unknown[0]}")
     return saved
@@ -172,7 +172,7 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
 
 def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
     """A run can only go on as what it was; raises ConfigError for the first key that has changed."""
-    now = _flat(to_plain(config))
+    now = flat_keys(to_plain(config))
     for key in sorted(now):
         if not key.startswith(FREE_ON_RESUME) and before.get(key) != now[key]:
             raise ConfigError(
@@ -188,14 +188,7 @@ def _saved_config(state: dict, source: str) -> dict:
         tree = None
     if not isinstance(tree, dict):
         raise ModelError(f"{source}: not a checkpoint of semipose: it holds no configuration")
-    return _flat(tree)
-
-
-def _flat(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in tree.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat
+    return flat_keys(tree)
 
 
 def _write(path: Path, text: str) -> None:

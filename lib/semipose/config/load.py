@@ -51,6 +51,14 @@ def to_plain(config: CfgNode) -> dict:
     return {k: to_plain(v) if isinstance(v, CfgNode) else v for k, v in config.items()}
 
 
+def flat_keys(tree: dict, prefix: str = "") -> dict:
+    """A nested configuration by full key: {"TRAIN.LR": 0.001, ...}."""
+    flat = {}
+    for key, value in tree.items():
+        flat |= flat_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
 def to_yaml(config: CfgNode) -> str:
     """The configuration as a YAML file that `load_config` takes again."""
     return yaml.safe_dump(to_plain(config), sort_keys=False)
