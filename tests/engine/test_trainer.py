@@ -1,6 +1,7 @@
 """Resume: a run that was stopped anywhere goes on as if it had not been."""
 
 import json
+import logging
 import shutil
 
 import pytest
@@ -25,6 +26,15 @@ def data_root(tmp_path_factory):
     root = tmp_path_factory.mktemp("people")
     write_demo_data(str(root), labeled=5, unlabeled=14, val=6, size=40, seed=0)
     return root
+
+
+@pytest.fixture(autouse=True)
+def no_log_handlers_are_left():
+    """A run that ends by an error here has nobody to finish its tracker."""
+    yield
+    for handler in list(logging.getLogger("semipose").handlers):
+        logging.getLogger("semipose").removeHandler(handler)
+        handler.close()
 
 
 class StopAfter(Interrupts):
