@@ -35,7 +35,10 @@ def loop_posterior(difficulty, score):
     """p_easy of one score, in plain Python."""
     low, high = difficulty.limits.tolist()
     means, variances, weights = (getattr(difficulty, n).tolist() for n in ("means", "variances", "weights"))
-    x = min(max((score - low) / (high - low), means[0]), means[1])
+    x = (score - low) / (high - low)
+    bend = 1 / variances[0] - 1 / variances[1]
+    vertex = (means[0] / variances[0] - means[1] / variances[1]) / bend
+    x = max(x, vertex) if bend > 0 else min(x, vertex)
     hard, easy = (
         w * math.exp(-((x - m) ** 2) / (2 * v)) / math.sqrt(2 * math.pi * v)
         for m, v, w in zip(means, variances, weights)
@@ -90,6 +93,16 @@ def test_the_wide_component_does_not_win_at_the_far_tail():
     hard, easy = (w[i] * math.exp(-((x - m[i]) ** 2) / (2 * v[i])) / math.sqrt(v[i]) for i in (0, 1))
     assert easy < hard
     assert difficulty.p_easy(torch.tensor([6.0, 1e30])).tolist() == pytest.approx([1, 1], abs=0.05)
+
+
+def test_a_long_tail_of_hard_images_under_a_narrow_easy_hill_is_split():
+    """At the mean of the wide component the narrow one is the likelier; the tail below is hard all the same."""
+    generator = np.random.default_rng(0)
+    scores = np.concatenate([generator.normal(12.0, 2.0, 400), generator.normal(12.8, 0.85, 1600)])
+    difficulty, report = fitted(np.repeat(scores[:, None] / 17, 17, axis=1))
+    assert report.reason == "" and 0.6 < report.easy_share < 0.95
+    p = difficulty.p_easy(torch.tensor([8.0, float(report.means[0]), float(report.means[1]), 17.0]))
+    assert p[0] < 0.1 and p[1] > 0.5 and (p[2:] > 0.8).all()
 
 
 def test_the_report_draws_what_was_fitted():

@@ -15,6 +15,7 @@ MIN_RELATIVE_RANGE = 1e-3
 # of joint peaks: peaks that differ by less than 1e-3 tell no joint from another
 MIN_PEAK_VARIANCE = 1e-6
 BINS = 40
+FAR = 10.0  # from scores on the 0..1 scale: what is farther off is as sure as at this distance
 
 
 @dataclass(frozen=True)
@@ -191,11 +192,18 @@ def image_scores(peaks: Tensor) -> Tensor:
 
 
 def _posterior(scaled: Tensor, means: Tensor, variances: Tensor, weights: Tensor) -> Tensor:
-    """Probability of the second component, kept at its value at the two means beyond them.
+    """Probability of the second component, made monotone in the score.
 
-    Beyond a mean the wider component would win again, and the most confident images would be called hard.
+    Its log odds are a parabola in the score, so on one side the wider component wins again: the most confident images
+    would be called hard (or the least confident easy). Beyond the vertex the posterior keeps its value there. The
+    vertex is never between the means: the odds rise there.
     """
-    scaled = scaled.clamp(means[0], means[1]).unsqueeze(-1)
+    (hard, easy), (hard_mean, easy_mean) = 1 / variances, means
+    bend = hard - easy
+    vertex = (hard_mean * hard - easy_mean * easy) / bend
+    lowest = torch.where(bend > 0, vertex, -FAR).clamp_min(-FAR)
+    highest = torch.where(bend < 0, vertex, FAR).clamp_max(FAR)
+    scaled = scaled.clamp(lowest, highest).unsqueeze(-1)
     log_density = weights.log() - 0.5 * variances.log() - 0.5 * (scaled - means).square() / variances
     return torch.sigmoid(log_density[..., 1] - log_density[..., 0])
 
