@@ -38,7 +38,8 @@ def test_compared_runs_differ_in_the_method_only(name):
 def test_the_long_run_is_longer_and_nothing_else():
     one, two = (to_plain(config(name))["TRAIN"] for name in ("supervised", "supervised_long"))
     assert {key for key in one if one[key] != two[key]} == {"END_EPOCH", "EVAL_INTERVAL"}
-    assert two["END_EPOCH"] == 5 * one["END_EPOCH"]
+    # the images that co-training passes through networks, against those of a supervised step; see the file
+    assert two["END_EPOCH"] == round(3.8 * one["END_EPOCH"])
 
 
 @pytest.mark.parametrize("name", METHODS)
