@@ -5,10 +5,8 @@ Example: python tools/join_detections.py --images image_info_unlabeled2017.json 
 """
 
 import argparse
-import json
 import os
 import sys
-from contextlib import suppress
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -37,6 +35,7 @@ def join_detections(image_file: str, detection_file: str, out: str, threshold: f
         DataError: a file is missing or wrong, or no detection is on a listed image.
         SemiposeError: the output cannot be written; NoSpaceError where the disk is full.
     """
+    from semipose.data.json_file import write_json
     from semipose.data.readers import read_detections
     from semipose.data.readers.table import load_json
     from semipose.errors import write_error
@@ -50,7 +49,7 @@ def join_detections(image_file: str, detection_file: str, out: str, threshold: f
     images = load_json(image_file)["images"]
     categories = [{"id": 1, "name": "person"}]
     try:
-        _write(out, {"images": images, "annotations": annotations, "categories": categories})
+        write_json(out, {"images": images, "annotations": annotations, "categories": categories})
     except OSError as error:
         raise write_error(error, out) from error
     return len(annotations)
@@ -59,19 +58,6 @@ def join_detections(image_file: str, detection_file: str, out: str, threshold: f
 def _annotation(number: int, image_id: int, box: list[float], score: float) -> dict:
     box = [round(value, 2) for value in box]
     return {"id": number, "image_id": image_id, "category_id": 1, "iscrowd": 0, "bbox": box, "score": round(score, 4)}
-
-
-def _write(out: str, document: dict) -> None:
-    """Under another name first, so that a file that was cut short is never taken for the whole."""
-    temporary = f"{out}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(document, file)
-        os.replace(temporary, out)
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise
 
 
 if __name__ == "__main__":

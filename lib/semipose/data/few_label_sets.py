@@ -1,6 +1,5 @@
 """Labelled frames and videos -> COCO files for few-label experiments: one held-out set, many labelled subsets."""
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semipose.data.images import read_image
+from semipose.data.json_file import write_json
 from semipose.data.readers.lightning_pose import read_lightning_pose
 from semipose.data.readers.table import load_json
 from semipose.data.video_frames import near_frames, picture_distances, thumbnail, video_distances, write_frames
@@ -196,7 +196,7 @@ def _write_sets(out: str, sets: dict[str, list[tuple[dict, dict]]], skeleton: Sk
     for name, members in sets.items():
         images, people = [image for image, _ in members], [person for _, person in members]
         document = {"images": images, "annotations": people, "categories": [category]}
-        _write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), document)
+        write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), document)
 
 
 def _record(options: SplitOptions, videos: Sequence[str]) -> dict:
@@ -219,16 +219,4 @@ def _earlier_sets(out: str, options: SplitOptions, videos: Sequence[str], held_o
 
 def _write_split(out: str, options: SplitOptions, videos: Sequence[str], earlier: dict, sets: dict) -> None:
     names = {name: [image["file_name"] for image, _ in members] for name, members in sets.items()}
-    _write_json(os.path.join(out, "split.json"), {"options": _record(options, videos), "sets": earlier | names})
-
-
-def _write_json(path: str, content: dict) -> None:
-    temporary = f"{path}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise
+    write_json(os.path.join(out, "split.json"), {"options": _record(options, videos), "sets": earlier | names})

@@ -1,15 +1,14 @@
 """Leeds Sports Pose and its extension (Johnson and Everingham, BMVC 2010, CVPR 2011) to COCO keypoint files."""
 
-import json
 import os
 import re
 import shutil
 import zlib
-from contextlib import suppress
 
 import numpy as np
 
 from semipose.data.images import image_size
+from semipose.data.json_file import write_json
 from semipose.errors import DataError, write_error
 from semipose.skeletons import get_skeleton
 
@@ -153,9 +152,9 @@ def _document(entries: list[tuple[dict, dict]]) -> dict:
 def _write_sets(out: str, sets: dict[str, list[tuple[dict, dict]]], seed: int) -> None:
     os.makedirs(os.path.join(out, "annotations"), exist_ok=True)
     for name, entries in sets.items():
-        _write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), _document(entries))
+        write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), _document(entries))
     names = {name: [image["file_name"] for image, _ in entries] for name, entries in sets.items()}
-    _write_json(os.path.join(out, "split.json"), {"seed": seed} | names)
+    write_json(os.path.join(out, "split.json"), {"seed": seed} | names)
 
 
 def _link_images(source: str, target: str, copy: bool) -> None:
@@ -192,16 +191,4 @@ def _copy_images(source: str, target: str) -> None:
         os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _write_json(path: str, content: dict) -> None:
-    temporary = f"{path}.tmp"
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(content, file)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
         raise
