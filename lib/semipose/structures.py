@@ -20,6 +20,9 @@ class Persons:
         keypoints: (N, K, 3) float32, x, y in image pixels and 1 where labelled, else 0.
         areas: (N,) float32, segmentation area in square pixels.
         scores: (N,) float32, detector score; 1 for ground truth.
+        weights: (N,) float32, factor of each person in the supervised loss; 1 if not given.
+        group_ids: (N,) int64, group of each person (such as a labelme group_id); -1 = none, if not given.
+        head_sizes: (N,) float32, head size in image pixels, the norm of PCKh; 0 = not known, if not given.
     """
 
     image_paths: np.ndarray
@@ -30,6 +33,15 @@ class Persons:
     keypoints: np.ndarray
     areas: np.ndarray
     scores: np.ndarray
+    weights: np.ndarray = None
+    group_ids: np.ndarray = None
+    head_sizes: np.ndarray = None
+
+    def __post_init__(self):
+        missing = {"weights": (1, np.float32), "group_ids": (-1, np.int64), "head_sizes": (0, np.float32)}
+        for name, (value, kind) in missing.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(len(self.ids), value, kind))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -40,7 +52,7 @@ class Persons:
 
     def take(self, rows) -> "Persons":
         """The persons in `rows` (indices or boolean mask), in that order; all images are kept."""
-        per_person = ("image_index", "ids", "boxes", "keypoints", "areas", "scores")
+        per_person = [f.name for f in fields(Persons) if f.name not in ("image_paths", "image_ids")]
         return replace(self, **{name: getattr(self, name)[rows] for name in per_person})
 
     @staticmethod
