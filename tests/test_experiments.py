@@ -1,25 +1,27 @@
 """Every YAML of a run under experiments/ loads, its parts can be built, and it takes its first steps on sample data."""
 
 import json
-import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.io import savemat
 
 from semipose import build
 from semipose.algorithms import ALGORITHMS
 from semipose.config import default_config, flat_keys, load_config, to_plain
 from semipose.data.crop_cache import CACHES
+from semipose.data.sources import guess_format
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import Interrupts
 from semipose.engine.tracking import Tracker
 from semipose.errors import ConfigError
-from semipose.inference.validate import PCK_NORMS
-from semipose.skeletons import get_skeleton
+from semipose.evaluation import NORMS
+from semipose.skeletons import COCO, get_skeleton
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
@@ -72,7 +74,7 @@ def differences(one: str, two: str) -> set[str]:
 
 
 def test_there_are_experiments():
-    assert {"demo", "coco", "lsp", "wild", "mpii"} <= {Path(name).parts[0] for name in EXPERIMENTS}
+    assert {"demo", "coco", "lsp", "wild", "mpii", "mixed"} <= {Path(name).parts[0] for name in EXPERIMENTS}
 
 
 def test_bases_load_as_well():
@@ -116,10 +118,10 @@ def test_recipe_views_and_optimisers_are_built(config):
 
 
 def test_values_that_are_checked_only_when_data_are_read(config):
-    assert config.DATASET.CACHE in CACHES and config.TEST.PCK_NORM in PCK_NORMS
+    assert config.DATASET.CACHE in CACHES and config.TEST.PCK_NORM in NORMS
     assert config.TEST.OKS_NMS in ("hard", "soft", "none") and config.TRAIN.ALTERNATE in ("epoch", "step")
     assert config.TRACKING.WANDB in ("auto", "online", "offline", "off")
-    if config.TEST.PCK_NORM != "box":
+    if config.TEST.PCK_NORM in ("head", "torso"):
         assert getattr(get_skeleton(config.DATASET.SKELETON), config.TEST.PCK_NORM)
 
 
@@ -167,21 +169,60 @@ def write_set(root: Path, name: str, keypoints: tuple[str, ...]) -> None:
     )
 
 
-def write_wild(file: Path) -> None:
-    """By the tool that its base file names."""
-    listed, boxes = file.with_name("image_info_unlabeled2017.json"), file.with_name("boxes.json")
-    listed.write_text(json.dumps({"images": write_images(file.parents[1] / "images/unlabeled2017", "wild")}))
+def write_pool(root: Path, entry: dict) -> None:
+    """An image list and a detector's boxes, as of WILD."""
+    folder = root / entry["images"]
+    (root / entry["annotation"]).parent.mkdir(parents=True, exist_ok=True)
+    (root / entry["annotation"]).write_text(json.dumps({"images": write_images(folder, folder.name)}))
     box = {"category_id": 1, "bbox": [10.5, 8, 40, 50], "score": 0.9}
-    boxes.write_text(json.dumps([{**box, "image_id": 1 + n % 2} for n in (1, 2, 3)]))
-    tool = runpy.run_path(str(ROOT / "tools/join_detections.py"))["main"]
-    assert tool(["--images", str(listed), "--detections", str(boxes), "--out", str(file)]) == 0
+    (root / entry["boxes"]).parent.mkdir(parents=True, exist_ok=True)
+    (root / entry["boxes"]).write_text(json.dumps([{**box, "image_id": 1 + n % 2} for n in (1, 2, 3)]))
 
 
-def write_aic(file: Path) -> None:
-    write_persons(file, write_images(file.parent, "aic"), tuple(f"AIC {k}" for k in range(14)))
+def write_coco(root: Path, entry: dict) -> None:
+    if "boxes" in entry:
+        return write_pool(root, entry)
+    file = root / entry["annotation"]
+    write_persons(file, write_images(file.parent, file.stem), COCO.keypoints)
 
 
-SPECIAL = {"person_keypoints_unlabeled2017.json": write_wild, "aic_train.json": write_aic}
+def write_aic(root: Path, entry: dict) -> None:
+    """AIC's own format."""
+    images = write_images(root / entry["images"], Path(entry["annotation"]).stem)
+    joints = [value for k in range(14) for value in (20 + 2 * k, 12 + 2 * k, 1)]
+    names = [image["file_name"].removesuffix(".jpg") for image in images]
+    humans = [["human1", "human2"], ["human1"]]
+    rows = [
+        {
+            "image_id": name, "human_annotations": {human: [15, 8, 65, 56] for human in people},
+            "keypoint_annotations": {human: joints for human in people},
+        }
+        for name, people in zip(names, humans)
+    ]  # fmt: skip
+    (root / entry["annotation"]).write_text(json.dumps(rows))
+
+
+def write_mpii(root: Path, entry: dict) -> None:
+    images = write_images(root / entry["images"], Path(entry["annotation"]).stem)
+    joints = [[20.0 + 2 * k, 12.0 + 2 * k] for k in range(16)]
+    person = {"center": [40.0, 30.0], "scale": 0.25, "joints": joints, "joints_vis": [1] * 16}
+    (root / entry["annotation"]).parent.mkdir(parents=True, exist_ok=True)
+    rows = [person | {"image": images[n % 2]["file_name"]} for n in (1, 2, 3)]
+    (root / entry["annotation"]).write_text(json.dumps(rows))
+    if "head_boxes" in entry:
+        corners = np.array([[10.0, 10.0], [18.0, 18.0]])[:, :, None].repeat(3, 2)
+        savemat(root / entry["head_boxes"], {"headboxes_src": corners})
+
+
+def write_video(root: Path, entry: dict) -> None:
+    (root / entry["annotation"]).parent.mkdir(parents=True, exist_ok=True)
+    writer = cv2.VideoWriter(str(root / entry["annotation"]), cv2.VideoWriter_fourcc(*"mp4v"), 10, (96, 64))
+    for level in range(21):
+        writer.write(np.full((64, 96, 3), 10 * level, np.uint8))
+    writer.release()
+
+
+WRITERS = {"coco": write_coco, "aic": write_aic, "mpii": write_mpii, "video": write_video}
 
 
 @pytest.fixture(scope="session")
@@ -190,15 +231,16 @@ def sample_root(tmp_path_factory):
     roots = {}
 
     def find(data) -> Path:
-        sets = (data.TRAIN_SET, data.TEST_SET, *data.TRAIN_UNSUP_SET)
-        if (data.SKELETON, sets) not in roots:
-            root = roots[data.SKELETON, sets] = tmp_path_factory.mktemp("data") / "set"
-            for name in sets:
-                if name.endswith(".json"):
-                    SPECIAL[Path(name).name](root / name)
+        keys = ("TRAIN_SET", "TEST_SET", "TRAIN_UNSUP_SET")
+        key = str([data.SKELETON, *(data[key] for key in keys)])
+        if key not in roots:
+            root = roots[key] = tmp_path_factory.mktemp("data") / "set"
+            for entry in [entry for key in keys for entry in ([data[key]] if isinstance(data[key], str) else data[key])]:
+                if isinstance(entry, str):
+                    write_set(root, entry, get_skeleton(data.SKELETON).keypoints)
                 else:
-                    write_set(root, name, get_skeleton(data.SKELETON).keypoints)
-        return roots[data.SKELETON, sets]
+                    WRITERS[entry.get("format") or guess_format("", entry["annotation"], pool=False)](root, entry)
+        return roots[key]
 
     return find
 
@@ -229,7 +271,9 @@ SMALL = {str(to_plain(small(config, Path(config.DATASET.ROOT)))): name for name,
 def test_a_batch_is_read(config, sample_root):
     config = on_samples(config, sample_root(config.DATASET))
     data = build.build_data(config)
-    assert len(data.labeled) == (config.DATASET.TRAIN_LEN or 3) and len(data.validation) == 3
+    people = 3 if isinstance(config.DATASET.TRAIN_SET, str) else 3 * len(config.DATASET.TRAIN_SET)
+    assert len(data.labeled) == (config.DATASET.TRAIN_LEN or people)
+    assert all(len(persons) == 3 for persons in data.validation.values())
     batch = next(build.build_pair_loader(config, data).batches(0))
     width, height = (round(side * config.DATASET.CROP_MARGIN) for side in config.MODEL.IMAGE_SIZE)
     assert batch.labeled.images.shape == (2, 3, height, width) and batch.labeled.weights.any()
@@ -246,7 +290,8 @@ def test_the_first_steps_are_taken(name, sample_root, tmp_path):
     trainer.warm_up(config.TRAIN.WARM_EPOCH)
     metrics = trainer.fit()
     assert trainer.step == config.TRAIN.END_EPOCH * len(trainer.algorithm.phases)
-    assert {"AP", "PCK"} <= metrics.keys()
+    assert {"PCKh"} <= metrics.keys() if config.DATASET.SKELETON == "mpii" else {"AP", "PCK"} <= metrics.keys()
+    assert ("aic/AP" in metrics) == (len(data.validation) > 1)
     after = dict(trainer.algorithm.named_parameters())
     assert all(value.isfinite().all() for value in after.values())
     still = [name for name, value in before.items() if torch.equal(value, after[name])]

@@ -31,8 +31,8 @@ def test_supervised_learns_a_tiny_set_by_heart(tmp_path, codec, median):
     trainer = build.build_trainer(config, data, CheckpointFolder(tmp_path), Tracker([]), Interrupts())
     trainer.fit()
     # the labelled people themselves, seen as in validation
-    validator = build.build_validator(config, data.labeled)
-    rows, people = validator.predict(trainer.algorithm.predictors(), ("student",))["student"]
+    validator = build.build_validator(config, {"val": data.labeled})
+    rows, people = validator.predict(validator.sets["val"], trainer.algorithm.predictors(), ("student",))["student"]
     labels = torch.from_numpy(data.labeled.keypoints[rows])
     distance = (torch.from_numpy(people.keypoints) - labels[..., :2]).norm(dim=-1)[labels[..., 2] > 0]
     assert distance.median() < median and (distance < 4).float().mean() > 0.95  # of 80 pixels

@@ -11,7 +11,7 @@ from semipose.errors import ConfigError, SemiposeError
 FLAG_KEYS = {
     "name": "NAME", "gpus": "GPUS", "workers": "WORKERS", "output_dir": "OUTPUT_DIR", "seed": "SEED",
     "ema": "USE_EMA", "pose": "WEIGHT.LOSS_POSE", "cons": "WEIGHT.LOSS_CONS", "mix": "WEIGHT.LOSS_MIX",
-    "worst": "WEIGHT.LOSS_WORST", "reweight": "REWEIGHT",
+    "worst": "WEIGHT.LOSS_WORST", "reweight": "REWEIGHT", "flip_test": "TEST.FLIP_TEST",
 }  # fmt: skip
 TERMS = {
     "pose": "supervised loss", "cons": "easy-hard consistency", "mix": "mix-up consistency", "worst": "worst-case head",
@@ -48,6 +48,8 @@ def valid() -> None:
     parser = _common_parser("Score a checkpoint on the validation set.")
     parser.add_argument("--checkpoint", required=True, help="best.pth or last.pth of a run")
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
+    parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
+    parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder")
     arguments = parser.parse_intermixed_args()
     _exit_with(lambda: _validate(arguments))
 
@@ -65,7 +67,7 @@ def _validate(arguments: argparse.Namespace) -> int:
 
     state = load_checkpoint(arguments.checkpoint)
     config = _load(arguments, runs.network_keys(state, arguments.checkpoint))
-    return runs.validate(config, state, arguments.checkpoint, arguments.out)
+    return runs.validate(config, state, arguments.checkpoint, arguments.out, arguments.show_dir)
 
 
 def _load(arguments: argparse.Namespace, fixed: dict):

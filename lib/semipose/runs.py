@@ -5,6 +5,7 @@ import logging
 import sys
 from pathlib import Path
 
+import numpy as np
 import yaml
 from yacs.config import CfgNode
 
@@ -15,11 +16,13 @@ from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
-from semipose.engine.sinks import format_scores
 from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.trainer import Trainer
 from semipose.errors import ConfigError, ModelError, write_error
-from semipose.evaluation import coco_results
+from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
+from semipose.inference.validate import ValidationSet, of_set
+from semipose.skeletons import Skeleton
+from semipose.visualize.predictions import write_pictures
 from semipose.visualize.split_chart import draw_split
 
 log = logging.getLogger(__name__)
@@ -73,27 +76,51 @@ def dry_run(config: CfgNode) -> int:
     return 0
 
 
-def validate(config: CfgNode, state: dict, source: str, out: str | None) -> int:
-    """Score the networks of a checkpoint: a line for each, and the numbers in the JSON file `out`.
+def validate(config: CfgNode, state: dict, source: str, out: str | None, show_dir: str | None = None) -> int:
+    """Score the networks of a checkpoint: a table for each validation set, with a line for each network.
 
     Args:
         state, source: the checkpoint's content and file.
+        out: JSON file for the numbers; the predictions go beside it in COCO's results format.
+        show_dir: folder for pictures of the predictions.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     algorithm = build.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, source)
-    faults = FaultLog(config.DATASET.MAX_BAD)
-    validator = build.build_validator(config, build.read_validation(config), faults)
-    predictions = validator.predict(algorithm.predictors(), algorithm.main_predictors())
-    scores = {name: validator.score(rows, people) for name, (rows, people) in predictions.items()}
-    for name, values in scores.items():
-        print(f"{name:12s} {format_scores(values)}")
+    validator = build.build_validator(config, build.read_validation(config), FaultLog(config.DATASET.MAX_BAD))
+    scores = {}
+    for name, entry in validator.sets.items():
+        found = validator.predict(entry, algorithm.predictors(), algorithm.main_predictors())
+        scores[name] = {who: validator.score(entry, *predicted) for who, predicted in found.items()}
+        print(format_rows(f"{name}: {len(entry.dataset)} persons", scores[name]))
+        rows, people = list(found.values())[-1]
+        if entry.groups:
+            print(format_groups(f"{name}, by group", validator.score_groups(entry, of_set(entry, people))))
+        several = f".{name}" if len(validator.sets) > 1 else ""
+        if out:
+            results = coco_results(of_set(entry, people), _category(entry))
+            _write(Path(out).with_suffix(f"{several}.results.json"), json.dumps(results))
+        if show_dir:
+            _show(Path(show_dir) / (name if several else ""), entry, rows, people, validator.skeleton)
     if out:
-        _, people = list(predictions.values())[-1]
-        _write(Path(out), json.dumps(scores))
-        results = coco_results(people, validator.ground_truth.category_id)
-        _write(Path(out).with_suffix(".results.json"), json.dumps(results))
+        _write(Path(out), json.dumps(scores if len(scores) > 1 else next(iter(scores.values()))))
     return 0
+
+
+def _category(entry: ValidationSet) -> int:
+    truth = entry.labels.ground_truth
+    return truth.category_id if truth else 1
+
+
+def _show(folder: Path, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions, skeleton: Skeleton) -> None:
+    labels = entry.labels.persons.keypoints, entry.labels.skeleton
+    try:
+        written = write_pictures(
+            folder, entry.dataset.persons, rows, people.keypoints, people.keypoint_scores, skeleton, labels, log.warning
+        )
+    except OSError as error:
+        raise write_error(error, folder) from error
+    print(f"{written} pictures in {folder}")
 
 
 def network_keys(state: dict, source: str) -> dict:
@@ -126,7 +153,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
         trainer.fit()
         code = 0
     finally:
-        tracker.finish({**trainer.metrics, "best_AP": trainer.best} if trainer and trainer.metrics else {}, code)
+        tracker.finish(trainer.summary() if trainer else {}, code)
 
 
 def _make_trainer(

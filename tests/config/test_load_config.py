@@ -6,6 +6,7 @@ import pytest
 
 from semipose.config import default_config, load_config, to_plain, to_yaml
 from semipose.config.limits import LIMITS
+from semipose.config.sources import SOURCE
 from semipose.errors import ConfigError
 
 
@@ -280,7 +281,7 @@ def test_zero_is_zero(load):
         ("TRAIN.LR_STEP", "[1, [2]]", "a whole number"),
         ("TRAIN.LR_STEP", "[1, true]", "a whole number"),
         ("DATASET.TRAIN_UNSUP_SET", "[[a]]", "text"),
-        ("DATASET.TRAIN_UNSUP_SET", "[{a: b}]", "text"),
+        ("DATASET.TRAIN_UNSUP_SET", "[{a: b}]", "unknown key 'a'"),
     ],
 )
 def test_wrong_types_on_the_command_line(refusal, key, text, wanted):
@@ -334,7 +335,7 @@ def leaves(tree: dict, prefix: str = ""):
 
 def test_every_number_has_limits_that_hold_its_default():
     numbers = {}
-    for key, value in leaves(to_plain(default_config())):
+    for key, value in [*leaves(to_plain(default_config())), *SOURCE.items()]:
         items = value if isinstance(value, list) else [value]
         if any(type(item) in (int, float) for item in items):
             numbers.setdefault(key.rpartition(".")[2], []).extend(items)

@@ -16,7 +16,7 @@ from scipy.io import savemat
 
 import semipose
 from semipose.data.readers import locate_coco, read_coco
-from semipose.data.readers.lsp import convert_lsp, read_joints
+from semipose.data.readers.lsp import convert_lsp, read_joints, read_lsp
 from semipose.errors import DataError, NoSpaceError, SemiposeError
 from semipose.skeletons import get_skeleton
 
@@ -37,6 +37,30 @@ def write_set(root: Path, values: np.ndarray, extended: bool = True) -> str:
     for number in range(1, len(values) + 1):
         Image.fromarray(np.full((HEIGHT, WIDTH, 3), number, np.uint8)).save(root / f"images/im{number:05d}.jpg")
     return str(root)
+
+
+def test_native_persons_equal_those_of_the_converted_set(tmp_path):
+    root = write_set(tmp_path / "set", joints(6))
+    convert_lsp(root, str(tmp_path / "out"), 3, 3, seed=5)
+    native = read_lsp(f"{root}/joints.mat", f"{root}/images", LSP)
+    assert native.ids.tolist() == [1, 2, 3, 4, 5, 6]
+    for name in ("train", "val"):
+        converted = read_coco(*locate_coco(str(tmp_path / "out"), name), LSP)
+        own = native.take(converted.ids - 1)
+        for field in ("ids", "boxes", "keypoints", "areas", "scores"):
+            np.testing.assert_array_equal(getattr(own, field), getattr(converted, field), field)
+        files = [[os.path.basename(persons.path(row)) for row in range(3)] for persons in (own, converted)]
+        assert files[0] == files[1]
+
+
+def test_native_persons_need_the_skeleton_and_someone_to_learn_from(tmp_path):
+    values = joints(2)
+    values[:, :, 2] = 0
+    root = write_set(tmp_path / "set", values)
+    with pytest.raises(DataError, match="no person has 4 labelled joints"):
+        read_lsp(f"{root}/joints.mat", f"{root}/images", LSP)
+    with pytest.raises(DataError, match="'coco' has not the 14 keypoints of LSP"):
+        read_lsp(f"{root}/joints.mat", f"{root}/images", get_skeleton("coco"))
 
 
 def load(out: Path, name: str) -> dict:

@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semipose.data.report import report_data
+from semipose.data import report
 from semipose.errors import DataError
 
 BOX = (1, 1, 20, 20)
+
+
+def report_data(labeled, unlabeled, validation):
+    """The report with one validation set."""
+    return report.report_data(labeled, unlabeled, [validation])
 
 
 @pytest.fixture
@@ -45,19 +50,29 @@ def refusal(persons_on):
 def test_counts(persons_on):
     labeled = persons_on("train", "a.png", "a.png", "b.png")
     pool = persons_on("pool", "c.png", "d.png", "d.png", "d.png")
-    report = report_data(labeled, pool, persons_on("val", "e.png", "e.png"))
-    assert (report.labeled, report.labeled_images) == (3, 2)
-    assert (report.unlabeled, report.unlabeled_images, report.overlap) == (4, 2, 0)
-    assert (report.validation, report.validation_images) == (2, 1)
-    text = str(report)
+    found = report_data(labeled, pool, persons_on("val", "e.png", "e.png"))
+    assert (found.labeled, found.labeled_images) == (3, 2)
+    assert (found.unlabeled, found.unlabeled_images, found.overlap) == (4, 2, 0)
+    assert (found.validation, found.validation_images) == (2, 1)
+    text = str(found)
     assert "3 persons on 2 images" in text and "4 persons on 2 images" in text and "2 persons on 1 images" in text
+
+
+def test_all_validation_sets_count_and_none_may_be_trained_on(persons_on):
+    train, sets = persons_on("train", "a.png"), [persons_on("val", "b.png", "b.png"), persons_on("more", "c.png")]
+    found = report.report_data(train, None, sets)
+    assert (found.validation, found.validation_images) == (3, 2)
+    with pytest.raises(DataError, match="1 validation images are also in the labelled set"):
+        report.report_data(train, None, [*sets, train])
+    with pytest.raises(DataError, match="a validation set has no person"):
+        report.report_data(train, None, [*sets, train.take([])])
 
 
 def test_only_images_with_persons_count(persons_on):
     train = persons_on("train", "a.png", "b.png", "c.png")
-    report = report_data(train.take([0]), None, train.take([1]))
-    assert (report.labeled_images, report.validation_images) == (1, 1)
-    assert (report.unlabeled, report.unlabeled_images, report.overlap) == (0, 0, 0)
+    found = report_data(train.take([0]), None, train.take([1]))
+    assert (found.labeled_images, found.validation_images) == (1, 1)
+    assert (found.unlabeled, found.unlabeled_images, found.overlap) == (0, 0, 0)
     assert "unlabelled" not in str(report)
 
 

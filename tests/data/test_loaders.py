@@ -9,10 +9,11 @@ import torch
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
 from semipose.data.loaders import PairLoader, evaluation_loader
+from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
 from semipose.engine.interrupts import worker_init
 from semipose.errors import DataError
-from semipose.structures import PairBatch, PoseBatch
+from semipose.structures import PairBatch, Persons, PoseBatch
 
 FIELDS = ("images", "keypoints", "weights", "to_image", "index")
 
@@ -121,6 +122,70 @@ def test_a_pass_that_was_broken_off_does_not_leak_into_the_next(labeled, unlabel
     next(broken_off), next(broken_off)
     broken_off.close()
     assert same_pairs(list(loader.batches(1)), expected)
+
+
+@pytest.mark.parametrize("start", [0, 1, 4])
+def test_skipped_batches_are_not_decoded(labeled, unlabeled, count_reads, start):
+    loader = PairLoader(labeled, unlabeled, (3, 2), 0, seed=0)
+    assert len(list(loader.batches(0, start))) == 5 - start
+    assert len(count_reads) == 3 * (5 - start) + (9 - 2 * start)
+
+
+def two_sets(people: Persons, copies: int) -> PersonDataset:
+    """The nine people, and `copies` times as many from a second source."""
+    return make_dataset(Persons.concatenate([people] * (1 + copies)))
+
+
+def three_ranks(people: Persons, workers: int, number: int, start: int = 0, **mixes) -> list[list[PairBatch]]:
+    """The batches of each rank: labelled 9 + 18 persons, unlabelled 9 + 27."""
+    found = []
+    for rank in range(3):
+        sides = two_sets(people, 2), two_sets(people, 3)
+        loader = PairLoader(*sides, (2, 3), 0, 5, workers, worker_init, rank=rank, ranks=3, **mixes)
+        found.append(list(loader.batches(number, start)))
+    return found
+
+
+def joined(ranks: list[list[PairBatch]], side: str) -> list[list[int]]:
+    """Rows of each batch, over all ranks, sorted."""
+    return [sorted(torch.cat([getattr(pair, side).index for pair in step]).tolist()) for step in zip(*ranks)]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+def test_two_sets_three_ranks_four_workers(people):
+    """Complete, disjoint, reproducible, resumable; together what one process with the joined batch sees."""
+    mixes = {"labeled_mix": SourceMix((9, 18), (2, 0.5)), "unlabeled_mix": SourceMix((9, 27))}
+    ranks = three_ranks(people, 4, 2, **mixes)
+    assert sorted(row for step in joined(ranks, "unlabeled") for row in step) == list(range(36))
+    again = three_ranks(people, 0, 2, **mixes)
+    assert all(same_pairs(first, second) for first, second in zip(ranks, again, strict=True))
+    rest = three_ranks(people, 0, 2, start=2, **mixes)
+    assert all(same_pairs(found, whole[2:]) for found, whole in zip(rest, ranks, strict=True))
+    alone = list(PairLoader(two_sets(people, 2), two_sets(people, 3), (6, 9), 0, 5, **mixes).batches(2))
+    for side in ("labeled", "unlabeled"):
+        assert joined(ranks, side) == joined([alone], side)
+    assert joined(three_ranks(people, 0, 3, **mixes), "unlabeled") != joined(ranks, "unlabeled")
+
+
+def test_shares_hold_on_both_sides_and_every_rank(people):
+    mixes = {"labeled_mix": SourceMix((9, 18), None, (1, 1)), "unlabeled_mix": SourceMix((9, 27), (1, 2), (2, 1))}
+    ranks = three_ranks(people, 0, 1, **mixes)
+    assert [len(found) for found in ranks] == [7, 7, 7]  # (9 + 54) / 9
+    for pair in (pair for found in ranks for pair in found):
+        assert (pair.labeled.index < 9).sum() == 1 and (pair.unlabeled.index < 9).sum() == 2
+        assert len(pair.labeled) == 2 and len(pair.unlabeled) == 3
+
+
+def test_a_supervised_run_can_be_mixed(people):
+    loader = PairLoader(two_sets(people, 1), None, (4, 0), 0, 0, labeled_mix=SourceMix((9, 9), (1, 1 / 3)))
+    index = torch.cat([pair.labeled.index for pair in loader.batches(0)])
+    assert sorted(index.tolist())[:9] == list(range(9)) and len(index) == 12 == len(set(index.tolist()))
+
+
+@pytest.mark.parametrize("side", ["labeled_mix", "unlabeled_mix"])
+def test_a_mix_of_another_length_is_refused(labeled, unlabeled, side):
+    with pytest.raises(DataError, match=r"\[3, 4\] persons, their data set has"):
+        PairLoader(labeled, unlabeled, (2, 2), 0, 0, **{side: SourceMix((3, 4))})
 
 
 def test_seeds_and_passes_differ(labeled, unlabeled):

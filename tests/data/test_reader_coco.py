@@ -1,11 +1,11 @@
 """COCO reader: hand-computed persons, what is left out, and a named error for every broken entry."""
 
-import copy
 import json
 import os
 
 import numpy as np
 import pytest
+from damage import VALUES, damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -242,6 +242,8 @@ def test_missing_file(tmp_path):
     [
         (["head", "left"], "must name the 3 keypoints of skeleton 'tri', found 2 names"),
         (["head", "right", "left"], "in this order: head, left, right"),
+        (["Head", " RIGHT", "LEFT "], "in this order: head, left, right"),
+        (["nose", "right", "tail"], "in this order: head, left, right"),
         ("head", "found no list"),
     ],
 )
@@ -254,9 +256,28 @@ def test_category_of_another_skeleton(tmp_path, names, reason):
 
 def test_other_names_are_only_logged(tmp_path, caplog):
     content = document()
-    content["categories"][0]["keypoints"] = ["tip", "l", "r"]
+    content["categories"][0]["keypoints"] = ["tip", "left", 5]
     assert len(read(tmp_path, content)) == 3
-    assert "keypoint names differ" in caplog.text
+    assert "its keypoint names differ from those of skeleton 'tri': 'tip' for 'head', '5' for 'right'" in caplog.text
+
+
+def test_names_may_have_capitals_and_spaces(tmp_path, caplog):
+    content = document()
+    content["categories"][0]["keypoints"] = ["Upper head", "LEFT", "Right"]
+    skeleton = Skeleton(name="big", keypoints=("upper_head", "left", "right"), sigmas=(0.1, 0.1, 0.1))
+    assert len(read_coco(write(tmp_path, content), str(tmp_path), skeleton)) == 3
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("reader", [read_coco, read_unlabeled_coco])
+def test_coordinates_may_count_from_one(tmp_path, reader):
+    content = document()
+    content["annotations"] = [annotation(1, 7, bbox=[0.5, 70, 20, 10])]
+    persons = reader(write(tmp_path, content), str(tmp_path), SKELETON, one_based=True)
+    # moved before it is clipped to the 100 x 80 image
+    assert persons.boxes.tolist() == [[0, 69, 19.5, 10]]
+    np.testing.assert_array_equal(persons.keypoints[0, :2], np.float32([[10, 20, 1], [11.5, 21, 1]]))
+    assert persons.keypoints[0, 2, 2] == 0
 
 
 @pytest.mark.parametrize(
@@ -494,40 +515,8 @@ def test_locate_faults(tmp_path, root, name, images, reason):
         locate_coco(str(tmp_path / root), name, images)
 
 
-# any JSON value, with those that break readers more often than chance would draw them
-VALUES = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8),
-    st.sampled_from([-1, 0, 2**63, 10**400, 1e308, -1e308, float("nan"), float("inf"), "../x.jpg", "C:\\x.jpg", "/x",
-                     "\\\\host\\x", "x\0y", "写真.jpg", "\ud800.jpg", [], {}, [[]], "NaN", [1] * 9,
-                     [-1e308, 0, 1e308, 9], [10, 10, -5, -5], [10**400] * 4]),
-    st.lists(st.one_of(st.integers(), st.floats(), st.none(), st.text(max_size=2)), max_size=10),
-    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
-)  # fmt: skip
-
-
-def places(value, path=()):
-    """All positions inside a JSON value, as tuples of keys."""
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path] + [place for key, child in children for place in places(child, (*path, key))]
-
-
-@st.composite
-def broken_documents(draw):
-    content = document()
-    for _ in range(draw(st.integers(1, 3))):
-        *parents, last = draw(st.sampled_from([place for place in places(content) if place]))
-        holder = content
-        for key in parents:
-            holder = holder[key]
-        if draw(st.booleans()):
-            holder[last] = copy.deepcopy(draw(VALUES))
-        else:
-            del holder[last]
-    return content
-
-
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(broken_documents(), st.sampled_from([read, read_unlabeled]))
+@given(damaged(document), st.sampled_from([read, read_unlabeled]))
 def test_any_damage_gives_persons_or_a_named_error(tmp_path, content, reader):
     try:
         persons = reader(tmp_path, content)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semipose.errors import DataError
-from semipose.evaluation import pixel_errors
+from semipose.evaluation import nme, pixel_errors
 
 
 def test_by_hand():
@@ -50,3 +50,30 @@ def test_wrong_shapes_are_refused():
         pixel_errors(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 4)), 5)
     with pytest.raises(DataError, match="pixel_errors: .*shapes"):
         pixel_errors(np.zeros((2, 3, 3)), np.zeros((2, 3, 3)), np.ones((2, 3)), 5)
+    with pytest.raises(DataError, match="nme: .*shapes"):
+        nme(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 4)), np.ones(2))
+    with pytest.raises(DataError, match=r"nme: norm has shape \(3,\), expected \(2,\)"):
+        nme(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 3)), np.ones(3))
+
+
+def test_nme_by_hand():
+    """5/10, 13/10 and 8/20; person 2 is of unknown size."""
+    predictions = np.array([[[3, 4], [5, 12]], [[0, 8], [70, 70]], [[9, 9], [9, 9]]], float)
+    visible = np.array([[1, 2], [1, 0], [1, 1]])
+    value = nme(predictions, np.zeros((3, 2, 2)), visible, np.array([10, 20, 0]))
+    assert value == pytest.approx((0.5 + 1.3 + 0.4) / 3, abs=1e-15)
+    assert nme(predictions, np.zeros((3, 2, 2)), visible, np.zeros(3)) == -1
+    assert nme(predictions[:0], np.zeros((0, 2, 2)), visible[:0], np.zeros(0)) == -1
+
+
+def test_nme_equals_the_slow_loop():
+    rng = np.random.default_rng(2)
+    predictions, targets = rng.uniform(0, 40, (2, 20, 7, 2))
+    visible, norm = rng.integers(0, 2, (20, 7)), rng.choice([0, 10, 25.5], 20)
+    found = [
+        np.hypot(*(predictions[n, k] - targets[n, k])) / norm[n]
+        for n in range(20)
+        for k in range(7)
+        if visible[n, k] and norm[n] > 0
+    ]
+    assert nme(predictions, targets, visible, norm) == pytest.approx(np.mean(found), abs=1e-12)

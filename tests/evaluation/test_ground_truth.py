@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from semipose.errors import DataError
-from semipose.evaluation import KeypointPredictions, evaluate_oks, load_ground_truth, prepare_ground_truth
+from semipose.evaluation import (
+    KeypointPredictions,
+    evaluate_oks,
+    ground_truth_from_persons,
+    load_ground_truth,
+    prepare_ground_truth,
+)
+from semipose.structures import Persons
 
 SIGMAS = (0.05, 0.1, 0.1)
 
@@ -27,7 +34,7 @@ def test_ids_run_from_one_and_only_the_category_with_keypoints_is_kept():
     truth = prepare_ground_truth(annotation, SIGMAS)
     persons = truth.dataset["annotations"]
     assert [(p["id"], p["image_id"], p["category_id"]) for p in persons] == [(1, 7, 4), (2, 5, 4)]
-    assert persons[0] == annotation["annotations"][0] | {"id": 1}
+    assert persons[0] == annotation["annotations"][0] | {"id": 1, "annotation_id": 0, "group_id": -1}
     assert (truth.image_ids, truth.category_id) == ([5, 6, 7], 4)
     assert annotation == before
 
@@ -62,6 +69,68 @@ def test_more_or_less_than_one_category_with_keypoints():
         prepare_ground_truth({"images": [], "annotations": []}, SIGMAS)
 
 
+def test_groups_ids_and_crowd_index_are_kept():
+    annotation = small_annotation()
+    annotation["annotations"][0]["group_id"] = 3
+    annotation["annotations"][2]["group_id"] = None
+    annotation["images"][1]["crowdIndex"] = 0.25
+    truth = prepare_ground_truth(annotation, SIGMAS)
+    assert [(a["annotation_id"], a["group_id"]) for a in truth.dataset["annotations"]] == [(0, 3), (9, -1)]
+    assert truth.dataset["images"] == [{"id": 5, "crowdIndex": 0.25}, {"id": 6}, {"id": 7}]
+
+
+@pytest.mark.parametrize("value", [None, "0.2", float("nan"), [1]])
+def test_a_wrong_crowd_index_is_named(value):
+    annotation = small_annotation()
+    annotation["images"][2]["crowdIndex"] = value
+    with pytest.raises(DataError, match="val.json: image 6: crowdIndex: found"):
+        prepare_ground_truth(annotation, SIGMAS, source="val.json")
+
+
+def some_persons(image_ids=(7, 5, 6)):
+    """The two persons of `small_annotation`, as a reader gives them."""
+    keypoints = np.array([[[10, 20, 1], [40, 60, 1], [0, 0, 0]]] * 2, np.float32)
+    return Persons(
+        image_paths=np.array(["a.jpg", "b.jpg", "c.jpg"]),
+        image_ids=np.array(image_ids),
+        image_index=np.array([0, 1], np.int32),
+        ids=np.array([0, 9]),
+        boxes=np.array([[10, 20, 30, 40]] * 2, np.float32),
+        keypoints=keypoints,
+        areas=np.array([700, 700], np.float32),
+        scores=np.ones(2, np.float32),
+        group_ids=np.array([-1, 4]),
+    )
+
+
+def test_from_persons_is_what_the_file_gives():
+    annotation = small_annotation()
+    annotation["annotations"][2]["group_id"] = 4
+    annotation["images"][0]["crowdIndex"] = 0.5
+    expected = prepare_ground_truth(annotation, SIGMAS)
+    for person in expected.dataset["annotations"]:
+        person |= {"category_id": 1, "keypoints": [10, 20, 1, 40, 60, 1, 0, 0, 0]}
+    expected.dataset["categories"][0]["id"] = 1
+    truth = ground_truth_from_persons(some_persons(), SIGMAS, {7: 0.5})
+    assert truth.dataset == expected.dataset
+    assert json.loads(json.dumps(truth.dataset)) == truth.dataset
+    np.testing.assert_array_equal(truth.sigmas, SIGMAS)
+
+
+def test_from_nobody():
+    truth = ground_truth_from_persons(some_persons().take(np.zeros(2, bool)), SIGMAS)
+    assert (truth.image_ids, truth.dataset["annotations"], truth.category_id) == ([5, 6, 7], [], 1)
+
+
+def test_persons_that_are_not_one_set_in_one_skeleton_are_refused():
+    with pytest.raises(DataError, match=r"keypoints have shape \(2, 3, 3\), expected \(N, 2, 3\)"):
+        ground_truth_from_persons(some_persons(), SIGMAS[:2])
+    with pytest.raises(DataError, match="2 images have the id 7; one set at a time"):
+        ground_truth_from_persons(some_persons((7, 5, 7)), SIGMAS)
+    with pytest.raises(DataError, match="persons: image 7: crowdIndex: found inf"):
+        ground_truth_from_persons(some_persons(), SIGMAS, {7: float("inf")})
+
+
 @pytest.mark.parametrize("backend", ["auto", "pycocotools"])
 def test_evaluating_does_not_change_it(backend):
     truth = prepare_ground_truth(small_annotation(), SIGMAS)
@@ -83,6 +152,8 @@ def test_evaluating_does_not_change_it(backend):
         ({"bbox": [1, 2, "3", 4]}, "annotation 0: bbox: every value must be a finite number"),
         ({"area": float("nan")}, "annotation 0: area: found nan"),
         ({"area": "big"}, "annotation 0: area: found 'big'"),
+        ({"group_id": "a"}, "annotation 0: group_id: found 'a', expected an integer"),
+        ({"group_id": True}, "annotation 0: group_id: found True, expected an integer"),
     ],
 )
 def test_wrong_annotations_are_named(tmp_path, change, message):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from semipose.errors import ConfigError, DataError
-from semipose.evaluation import box_norm, pck, segment_norm
+from semipose.evaluation import auc, box_norm, pair_norm, pck, segment_norm
+from semipose.evaluation.pck import part_shares
 from semipose.skeletons import get_skeleton
 
 
@@ -16,6 +17,7 @@ def test_by_hand():
     result = pck(predictions, targets, visible, np.array([10, 20]), 0.5)
     assert result.per_keypoint.tolist() == [0.0, 1.0, -1.0]
     assert result.mean == 0.5
+    assert result.counts.tolist() == [2, 2, 0]
 
 
 def test_a_distance_of_exactly_the_threshold_is_wrong():
@@ -76,3 +78,43 @@ def test_wrong_input_is_refused():
         segment_norm(np.zeros((1, 17, 3)), get_skeleton("coco"), "links")
     with pytest.raises(DataError, match="pck: .*shapes"):
         pck(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 4)), np.ones(2), 0.5)
+    with pytest.raises(ConfigError, match="'foot' is not one of its keypoints"):
+        pair_norm(np.zeros((1, 17, 3)), get_skeleton("coco"), ("nose", "foot"))
+
+
+def test_auc_by_hand():
+    """MMPose's own example: distances 4, 8, (hidden), 14.1, 20 at a norm of 20; PCK 0, 1/4, 2/4, 3/4."""
+    predictions = np.array([[[10, 4], [10, 18], [0, 0], [40, 40], [20, 10]]], float)
+    targets = np.array([[[10, 0], [10, 10], [0, -1], [30, 30], [0, 10]]], float)
+    visible = np.array([[1, 1, 0, 1, 1]])
+    assert auc(predictions, targets, visible, pixels=20, steps=4) == 0.375
+    assert auc(targets, targets, visible) == pytest.approx(19 / 20, abs=1e-15)
+    assert auc(predictions, targets, 0 * visible) == -1
+
+
+def test_auc_equals_the_slow_loop():
+    rng = np.random.default_rng(1)
+    predictions, targets = rng.uniform(0, 40, (2, 12, 5, 2))
+    visible = rng.integers(0, 2, (12, 5))
+    curve = []
+    for i in range(20):
+        shares = []
+        for k in range(5):
+            errors = [np.hypot(*(predictions[n, k] - targets[n, k])) for n in range(12) if visible[n, k]]
+            shares.append(np.mean([e < 30 * i / 20 for e in errors]))
+        curve.append(np.mean(shares))
+    assert auc(predictions, targets, visible) == pytest.approx(np.mean(curve), abs=1e-12)
+
+
+def test_parts_are_means_of_the_keypoints_that_are_shown():
+    """Left hip 1 of 2, right hip 0 of 1; the right knee is shown by nobody, the ankles neither."""
+    coco = get_skeleton("coco")
+    predictions, visible = np.zeros((2, 17, 2)), np.zeros((2, 17))
+    visible[:, coco.index("left_hip")] = 1
+    visible[0, [coco.index("right_hip"), coco.index("left_knee")]] = 1
+    predictions[0, [coco.index("left_hip"), coco.index("right_hip")]] = 9
+    result = pck(predictions, np.zeros((2, 17, 2)), visible, np.ones(2), 0.5)
+    parts = {name: (f"left_{name}", f"right_{name}") for name in ("hip", "knee", "ankle")}
+    assert part_shares(result, coco, parts) == {"hip": 0.25, "knee": 1.0, "ankle": -1.0}
+    with pytest.raises(ConfigError, match="'tail' is not one of its keypoints"):
+        part_shares(result, coco, {"tail": ("tail",)})

@@ -1,5 +1,8 @@
 """Validation: perfect heatmaps score 1, in image pixels, for any shape, with the flip test and for several networks."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +10,14 @@ from torch import nn
 
 from semipose import build
 from semipose.augment.views import centred_view
+from semipose.build.validation import best_metric
 from semipose.config import load_config
+from semipose.config.sources import convert_sources
 from semipose.data.drawn_people import write_demo_data
+from semipose.errors import ConfigError
 from semipose.geometry import affine
 from semipose.inference.predictor import predict_heatmaps
+from semipose.skeletons import get_skeleton
 from semipose.structures import PoseBatch
 
 PEOPLE = 10
@@ -32,14 +39,20 @@ class Oracle(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         self.validator, self.shift, self.calls = validator, shift, 0
+        self.dataset = next(iter(validator.sets.values())).dataset
 
     def forward(self, images):
-        rows = range(self.calls * 4, min(self.calls * 4 + 4, PEOPLE))
+        start = self.calls * 4 % (4 * -(-PEOPLE // 4))
         self.calls += 1
-        batch = self.validator.loader.dataset.__getitems__(list(rows))
+        batch = self.dataset.__getitems__(list(range(start, min(start + 4, PEOPLE))))
         view = centred_view(batch, self.validator.size, self.validator.flip_order)
         points = affine.apply(affine.invert(view.to_base), batch.keypoints) + self.shift
         return self.validator.codec.encode(points, batch.weights)[0]
+
+
+def only(validator):
+    (entry,) = validator.sets.values()
+    return entry
 
 
 def test_perfect_heatmaps_score_one(config):
@@ -59,7 +72,7 @@ def test_errors_in_image_pixels_only_where_asked_for(config):
     validator = build.build_validator(config, build.read_validation(config))
     predictors = {"first": Oracle(validator), "second": Oracle(validator, shift=12.0)}
     metrics = validator(predictors, ("first",))
-    scale = np.sqrt(np.abs(np.linalg.det(validator.loader.dataset.source.crops.to_image[:, :, :2].astype(float))))
+    scale = np.sqrt(np.abs(np.linalg.det(only(validator).dataset.source.crops.to_image[:, :, :2].astype(float))))
     assert metrics["EPE"] == metrics["EPE_first"] < 0.5 and metrics["PCK_px"] == metrics["PCK_px_first"] == 1
     assert metrics["EPE_second"] == pytest.approx(12 * np.sqrt(2) * scale.mean(), rel=0.25)
     assert metrics["PCK_px_second"] < 0.2
@@ -76,8 +89,9 @@ def test_each_predictor_and_the_ensemble_are_scored(config):
 def test_predictions_are_in_image_pixels_and_in_the_order_of_the_people(config):
     persons = build.read_validation(config)
     validator = build.build_validator(config, persons)
-    rows, people = validator.predict({"student": Oracle(validator)}, ("student",))["student"]
+    rows, people = validator.predict(only(validator), {"student": Oracle(validator)}, ("student",))["student"]
     assert rows.tolist() == list(range(PEOPLE))
+    persons = persons["val"]
     assert np.abs(people.keypoints - persons.keypoints[..., :2]).max() < 0.5
     assert people.image_ids.tolist() == persons.image_ids[persons.image_index].tolist()
 
@@ -117,6 +131,103 @@ def test_interrupts_are_polled_between_batches(config):
 def test_areas_for_suppression_are_those_of_the_crops(config):
     persons = build.read_validation(config)
     validator = build.build_validator(config, persons)
-    _, people = validator.predict({"student": Oracle(validator)}, ("student",))["student"]
+    _, people = validator.predict(only(validator), {"student": Oracle(validator)}, ("student",))["student"]
+    persons = persons["val"]
     width = np.maximum(persons.boxes[:, 2], persons.boxes[:, 3] * 64 / 96) * 1.25
     np.testing.assert_allclose(people.areas, width * width * 96 / 64, rtol=1e-5)
+
+
+ARMS = ("left_elbow", "right_elbow", "left_wrist", "right_wrist")
+
+
+@pytest.fixture(scope="module")
+def arms(config):
+    """A second set beside the first: the same people with four keypoints in an order of their own, in two groups."""
+    coco, root = get_skeleton("coco"), Path(config.DATASET.ROOT)
+    document = json.loads((root / "annotations/person_keypoints_val.json").read_text())
+    for number, person in enumerate(document["annotations"]):
+        rows = np.array(person["keypoints"]).reshape(17, 3)[[coco.index(name) for name in ARMS]]
+        person |= {"keypoints": rows.ravel().tolist(), "num_keypoints": int((rows[:, 2] > 0).sum())}
+        person["group_id"] = number % 2
+    document["categories"][0]["keypoints"] = list(ARMS)
+    (root / "annotations/arms.json").write_text(json.dumps(document))
+    (root / "arms.yaml").write_text(f"name: arms\nkeypoints: [{', '.join(ARMS)}]\nsigmas: 0.07\n")
+    return f"name: arms, annotation: annotations/arms.json, images: images/val, skeleton: {root}/arms.yaml"
+
+
+def on_sets(config, *sets, **test):
+    config = config.clone()
+    config.defrost()
+    config.DATASET.TEST_SET = convert_sources(f"[{', '.join(sets)}]", "DATASET.TEST_SET", "test")
+    for key, value in test.items():
+        config.TEST[key] = value
+    return config
+
+
+def metrics_of(config):
+    validator = build.build_validator(config, build.read_validation(config))
+    return validator({"student": Oracle(validator)}, ("student",))
+
+
+def test_several_sets_are_each_scored_in_their_own_keypoints(config, arms):
+    metrics = metrics_of(on_sets(config, "val", f"{{{arms}}}"))
+    for name in ("AP", "PCK", "val/AP", "val/PCK", "arms/AP", "arms/PCK", "arms/AP_group_0", "arms/AP_group_1"):
+        assert metrics[name] == pytest.approx(1.0), name
+    assert "val/AP_group_0" not in metrics
+
+
+def test_two_sets_of_one_name_are_refused(config):
+    with pytest.raises(ConfigError, match="two sources have the name 'val'"):
+        metrics_of(on_sets(config, "val", "val"))
+
+
+def test_output_keypoint_indices_choose_the_outputs(config, arms):
+    right = [get_skeleton("coco").index(name) for name in ARMS]
+    for indices, score in ((right, 1.0), (right[::-1], 0.0)):
+        metrics = metrics_of(on_sets(config, "val", f"{{{arms}, output_keypoint_indices: {indices}}}"))
+        assert metrics["arms/AP"] == pytest.approx(score, abs=0.05)
+    with pytest.raises(ConfigError, match="output_keypoint_indices has 2 numbers; skeleton 'arms' has 4"):
+        metrics_of(on_sets(config, "val", f"{{{arms}, output_keypoint_indices: [1, 2]}}"))
+
+
+def test_labels_converted_to_the_network_count_with_the_keypoints_they_have(config, arms):
+    pairs = [[number, name] for number, name in enumerate(ARMS)]
+    metrics = metrics_of(on_sets(config, "val", f"{{{arms}, keypoint_pairs: {json.dumps(pairs)}}}"))
+    assert metrics["arms/AP"] == pytest.approx(1.0)
+    wrong = [[3 - number, name] for number, name in enumerate(ARMS)]
+    metrics = metrics_of(on_sets(config, "val", f"{{{arms}, keypoint_pairs: {json.dumps(wrong)}}}"))
+    assert metrics["arms/AP"] < 0.1
+
+
+def test_keypoints_that_the_network_lacks_do_not_count(config, arms):
+    """The other way round: a network of four keypoints on people with seventeen."""
+    skeleton = arms.rpartition(" ")[2]
+    config = on_sets(config, f"{{{arms}}}", "{annotation: val, skeleton: coco}")
+    config.DATASET.SKELETON = skeleton
+    metrics = metrics_of(config)
+    assert metrics["AP"] == pytest.approx(1.0) and metrics["val/AP"] == pytest.approx(1.0)
+    assert metrics["val/PCK"] == pytest.approx(1.0)
+
+
+def test_best_metric(config, arms):
+    both = on_sets(config, "val", f"{{{arms}, metrics: [pck]}}")
+    for name, expected in (("", "AP"), ("arms/PCK", "arms/PCK"), ("AR", "AR")):
+        both.TEST.BEST = name
+        validator = build.build_validator(both, build.read_validation(both))
+        assert best_metric(both, validator) == expected
+    both.TEST.BEST = "arms/AP"
+    with pytest.raises(ConfigError, match="TEST.BEST is 'arms/AP'; allowed: AP, AP50"):
+        best_metric(both, validator)
+    assert best_metric(on_sets(config, "{annotation: val, metrics: [epe, pck]}"), epe_first(config)) == "EPE"
+
+
+def epe_first(config):
+    config = on_sets(config, "{annotation: val, metrics: [epe, pck]}")
+    return build.build_validator(config, build.read_validation(config))
+
+
+def test_metrics_that_a_set_names_must_be_possible(config):
+    with pytest.raises(ConfigError, match="set 'val': metric 'pckh': needs"):
+        metrics_of(on_sets(config, "{annotation: val, metrics: [pckh]}"))
+    with pytest.raises(ConfigError, match="unknown metric 'pkc'"):
+        metrics_of(on_sets(config, "val", METRICS=["pkc"]))

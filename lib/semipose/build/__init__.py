@@ -9,7 +9,8 @@ from semipose.build.networks import (
     build_policies,
     build_recipe,
 )
-from semipose.build.training import build_pair_loader, build_stepper, build_trainer, build_validator
+from semipose.build.training import build_pair_loader, build_stepper, build_trainer
+from semipose.build.validation import build_validator
 
 __all__ = [
     "RunData", "algorithm_type", "build_algorithm", "build_codec", "build_data", "build_dataset", "build_device",

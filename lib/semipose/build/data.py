@@ -7,18 +7,13 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, Algorithm
+from semipose.config.sources import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
 from semipose.data.person_dataset import PersonDataset
-from semipose.data.readers import (
-    has_annotation,
-    locate_coco,
-    read_coco,
-    read_detections,
-    read_folder,
-    read_unlabeled_coco,
-)
 from semipose.data.report import DataReport, report_data
+from semipose.data.mixing import SourceMix
+from semipose.data.sources import OWN_SKELETONS, Source, first_persons, guess_format, read_labeled, read_own, read_pool
 from semipose.errors import ConfigError
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
@@ -26,11 +21,19 @@ from semipose.structures import Persons
 
 @dataclass(frozen=True)
 class RunData:
-    """The persons of a run; `unlabeled` is None for a supervised algorithm."""
+    """The persons of a run; `unlabeled` is None for a supervised algorithm.
+
+    Attributes:
+        labeled, unlabeled: the sources of each side, one after the other.
+        labeled_mix, unlabeled_mix: how batches are drawn from the sources of a side.
+        validation: by the name of the source, in its own skeleton.
+    """
 
     labeled: Persons
     unlabeled: Persons | None
-    validation: Persons
+    labeled_mix: SourceMix
+    unlabeled_mix: SourceMix | None
+    validation: dict[str, Persons]
     report: DataReport
 
 
@@ -46,45 +49,104 @@ def build_data(config: CfgNode) -> RunData:
 
     Raises:
         DataError: a source is missing or broken, a set is empty, or validation images are trained on.
+        ConfigError: a source is described wrongly.
     """
-    data, skeleton = config.DATASET, get_skeleton(config.DATASET.SKELETON)
-    train = read_coco(*locate_coco(data.ROOT, data.TRAIN_SET, data.TRAIN_IMAGES), skeleton)
-    if len(train) < data.TRAIN_LEN:
-        raise ConfigError(f"DATASET.TRAIN_LEN is {data.TRAIN_LEN}; {data.TRAIN_SET} has {len(train)} persons")
-    labeled = train.take(slice(0, data.TRAIN_LEN)) if data.TRAIN_LEN else train
-    unlabeled = None
+    skeleton = get_skeleton(config.DATASET.SKELETON)
+    entries = source_entries(config, "TRAIN_SET")
+    sources = [build_source(config, entry) for entry in entries]
+    whole = [read_labeled(source, skeleton) for source in sources]
+    train = [first_persons(source, persons) for source, persons in zip(sources, whole)]
+    labeled, labeled_mix = Persons.concatenate(train), build_mix(entries, train)
+    unlabeled = unlabeled_mix = None
     if algorithm_type(config).uses_unlabeled:
-        sources = [_read_unlabeled(data.ROOT, name, skeleton) for name in data.TRAIN_UNSUP_SET]
-        unlabeled = Persons.concatenate(sources) if sources else train
+        if config.DATASET.TRAIN_UNSUP_SET:
+            entries, whole = _read_pool(config, skeleton)
+        unlabeled, unlabeled_mix = Persons.concatenate(whole), build_mix(entries, whole)
     validation = read_validation(config)
-    return RunData(labeled, unlabeled, validation, report_data(labeled, unlabeled, validation))
+    report = report_data(labeled, unlabeled, list(validation.values()))
+    return RunData(labeled, unlabeled, labeled_mix, unlabeled_mix, validation, report)
 
 
-def read_validation(config: CfgNode) -> Persons:
-    """The validation persons, with ground-truth or detector boxes."""
-    data, skeleton = config.DATASET, get_skeleton(config.DATASET.SKELETON)
-    located = locate_coco(data.ROOT, data.TEST_SET, data.TEST_IMAGES)
-    if config.TEST.USE_GT_BBOX:
-        return read_coco(*located, skeleton)
-    if not config.TEST.COCO_BBOX_FILE:
-        raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
-    boxes = os.path.join(data.ROOT, config.TEST.COCO_BBOX_FILE)
-    return read_detections(boxes, *located, skeleton, config.TEST.BBOX_THRESHOLD)
+def read_validation(config: CfgNode) -> dict[str, Persons]:
+    """The persons of each validation set, with ground-truth or detector boxes, by the name of its source."""
+    persons = {}
+    for source in build_test_sources(config):
+        if source.name in persons:
+            raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
+        persons[source.name] = first_persons(source, read_own(source))
+    return persons
 
 
-def _read_unlabeled(root: str, name: str, skeleton: Skeleton) -> Persons:
-    folder = os.path.join(root, name)
-    if os.path.isdir(folder) and not has_annotation(root, name):
-        return read_folder(folder, len(skeleton))
-    return read_unlabeled_coco(*locate_coco(root, name), skeleton)
+def build_test_sources(config: CfgNode) -> list[Source]:
+    """The sources of DATASET.TEST_SET; with TEST.USE_GT_BBOX False those that name no boxes take TEST.COCO_BBOX_FILE."""
+    test, entries = config.TEST, source_entries(config, "TEST_SET")
+    if not test.USE_GT_BBOX:
+        if not test.COCO_BBOX_FILE and not all(entry["boxes"] for entry in entries):
+            raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
+        boxes = {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD}
+        entries = [entry if entry["boxes"] else entry | boxes for entry in entries]
+    return [build_source(config, entry) for entry in entries]
+
+
+def source_entries(config: CfgNode, key: str) -> list[dict]:
+    """All keys of each source of one of the three SETs; a plain name takes the folder and the length of its side."""
+    data = config.DATASET
+    value = data[key]
+    entries = [value] if isinstance(value, str) else value
+    if not entries and key != "TRAIN_UNSUP_SET":
+        raise ConfigError(f"DATASET.{key} names no source")
+    folder = {"TRAIN_SET": data.TRAIN_IMAGES, "TEST_SET": data.TEST_IMAGES}.get(key, "")
+    plain = {"images": folder if len(entries) == 1 else ""}
+    entries = [SOURCE | ({"annotation": e} | plain if isinstance(e, str) else e) for e in entries]
+    for entry in entries:
+        entry["name"] = entry["name"] or _stem(entry["annotation"])
+        entry["format"] = entry["format"] or guess_format(data.ROOT, entry["annotation"], key == "TRAIN_UNSUP_SET")
+    if key == "TRAIN_SET" and data.TRAIN_LEN:
+        if len(entries) > 1 or entries[0]["length"]:
+            raise ConfigError("DATASET.TRAIN_LEN is for one TRAIN_SET without 'length'; give each source its 'length'")
+        entries[0]["length"] = data.TRAIN_LEN
+    return entries
+
+
+def build_source(config: CfgNode, entry: dict) -> Source:
+    """The source that all keys of one entry describe."""
+    data = config.DATASET
+    own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
+    skeleton = get_skeleton(entry["skeleton"] or own)
+    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames")}
+    fields = Source.__dataclass_fields__.keys() & entry.keys()
+    return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})
+
+
+def build_mix(entries: list[dict], persons: list[Persons]) -> SourceMix:
+    """How the batches of one side are drawn from its sources."""
+    ratios = tuple(entry["sample_ratio_factor"] for entry in entries)
+    shares = tuple(entry["source_ratio"] for entry in entries)
+    return SourceMix(
+        lengths=tuple(map(len, persons)),
+        ratios=None if set(ratios) == {1} else ratios,
+        shares=shares if any(shares) else None,
+        names=tuple(entry["name"] for entry in entries),
+    )
+
+
+def _read_pool(config: CfgNode, skeleton: Skeleton) -> tuple[list[dict], list[Persons]]:
+    entries = source_entries(config, "TRAIN_UNSUP_SET")
+    sources = [build_source(config, entry) for entry in entries]
+    return entries, [first_persons(source, read_pool(source, skeleton)) for source in sources]
+
+
+def _stem(annotation: str) -> str:
+    name = os.path.basename(os.path.normpath(annotation))
+    return os.path.splitext(name)[0] if "." in name else name
 
 
 def build_dataset(config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False) -> PersonDataset:
     """Context crops of `persons` from the configured cache."""
-    skeleton = get_skeleton(config.DATASET.SKELETON)
     crops = ContextCrops(
         persons, tuple(config.MODEL.IMAGE_SIZE), config.DATASET.CROP_MARGIN, config.DATASET.BOX_PADDING
     )
     source = make_crop_source(crops, config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR))
     weighted = labeled and config.LOSS.USE_KEYPOINT_WEIGHTS
-    return PersonDataset(source, skeleton.keypoint_weights if weighted else [1.0] * len(skeleton), on_fault)
+    weights = get_skeleton(config.DATASET.SKELETON).keypoint_weights if weighted else [1.0] * persons.keypoints.shape[1]
+    return PersonDataset(source, weights, on_fault)

@@ -41,6 +41,11 @@ def build_device(gpus: str) -> torch.device:
     return torch.device("cuda", number)
 
 
+def pin_memory(config: CfgNode) -> bool:
+    """Whether batches go into page-locked memory: only for a GPU, as it would open a context on one."""
+    return build_device(config.GPUS).type == "cuda"
+
+
 def build_codec(config: CfgNode) -> HeatmapCodec:
     return HeatmapCodec(
         tuple(config.MODEL.IMAGE_SIZE), tuple(config.MODEL.HEATMAP_SIZE), config.MODEL.SIGMA, config.MODEL.CODEC

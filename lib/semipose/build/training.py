@@ -1,18 +1,15 @@
 """Loaders, optimisers, validator and trainer of a run."""
 
-from collections.abc import Callable
-
-import numpy as np
 from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
 from semipose.build.data import RunData, algorithm_type, build_dataset
-from semipose.build.networks import build_algorithm, build_codec, build_device
+from semipose.build.networks import build_algorithm, build_codec, pin_memory
+from semipose.build.validation import best_metric, build_validator
 from semipose.config import to_yaml
 from semipose.data.context_crops import ContextCrops
 from semipose.data.faults import FaultLog
-from semipose.data.loaders import PairLoader, evaluation_loader
-from semipose.data.readers import locate_coco
+from semipose.data.loaders import PairLoader
 from semipose.data.report import training_key
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.collapse import CollapseAlarm
@@ -22,27 +19,8 @@ from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.engine.tracking import Tracker
 from semipose.engine.trainer import Trainer, TrainerOptions
 from semipose.errors import ConfigError
-from semipose.evaluation import load_ground_truth
-from semipose.inference.validate import ValidationOptions, Validator, person_norm
+from semipose.evaluation import person_norm
 from semipose.skeletons import get_skeleton
-from semipose.structures import Persons
-
-
-def build_validator(
-    config: CfgNode, persons: Persons, on_faults: Callable = lambda lines: None, poll: Callable = lambda: None
-) -> Validator:
-    """The validator of DATASET.TEST_SET, whose persons (with their boxes) are given."""
-    skeleton, test = get_skeleton(config.DATASET.SKELETON), config.TEST
-    annotation, _ = locate_coco(config.DATASET.ROOT, config.DATASET.TEST_SET, config.DATASET.TEST_IMAGES)
-    dataset = build_dataset(config, persons, on_fault="omit")
-    options = ValidationOptions(
-        test.FLIP_TEST, test.OKS_NMS, test.OKS_THRESHOLD, test.PCK_THRESHOLD, test.PCK_NORM, test.PIXELS
-    )
-    return Validator(
-        evaluation_loader(dataset, test.BATCH_SIZE, config.WORKERS, worker_init, _pinned(config)), dataset,
-        load_ground_truth(annotation, np.array(skeleton.sigmas)), skeleton, build_codec(config),
-        tuple(config.MODEL.IMAGE_SIZE), options, on_faults, poll,
-    )  # fmt: skip
 
 
 def build_pair_loader(config: CfgNode, data: RunData) -> PairLoader:
@@ -51,13 +29,9 @@ def build_pair_loader(config: CfgNode, data: RunData) -> PairLoader:
     unlabeled = None if data.unlabeled is None else build_dataset(config, data.unlabeled, on_fault="replace")
     sizes = (train.BATCH_SIZE, train.BATCH_SIZE_UNSUP)
     return PairLoader(
-        labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init, _pinned(config)
-    )
-
-
-def _pinned(config: CfgNode) -> bool:
-    """Whether batches go into page-locked memory: only for a GPU, as it would open a context on one."""
-    return build_device(config.GPUS).type == "cuda"
+        labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init, pin_memory(config),
+        data.labeled_mix, data.unlabeled_mix,
+    )  # fmt: skip
 
 
 def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Stepper:
@@ -95,14 +69,15 @@ def build_trainer(
     epoch_steps = len(loader) * len(algorithm_type(config).phases)
     algorithm = build_algorithm(config, epoch_steps, 0 if data.unlabeled is None else len(data.unlabeled), pretrained)
     faults = FaultLog(config.DATASET.MAX_BAD)
+    validator = build_validator(config, data.validation, faults, interrupts.check)
     return Trainer(
         algorithm, loader, build_stepper(config, algorithm, len(loader)),
-        validate=build_validator(config, data.validation, faults, interrupts.check),
+        validate=validator,
         checkpoints=checkpoints, tracker=tracker, interrupts=interrupts, on_faults=faults,
         health=build_health(config, data), alarm=CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE),
         options=TrainerOptions(
             config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ,
-            config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE,
+            config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE, best_metric(config, validator),
         ),
         config_yaml=to_yaml(config), data_key=training_key(data.labeled, data.unlabeled),
     )  # fmt: skip

@@ -16,12 +16,15 @@ def default_config() -> Node:
 
     c.DATASET = Node()
     c.DATASET.ROOT = "data/coco"  # folder that the sets below are in
-    c.DATASET.SKELETON = "coco"  # keypoints of the annotation: coco, lsp, mpii, mirror_mouse
-    c.DATASET.TRAIN_SET = "train2017"  # set name, or path of a COCO json
+    # keypoints of the networks: coco, mpii, aic, crowdpose, lsp, jhmdb, ochuman, coco_aic, mirror_mouse, or a .yaml file
+    c.DATASET.SKELETON = "coco"
+    # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
+    # config/sources.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
+    c.DATASET.TRAIN_SET = "train2017"
     c.DATASET.TRAIN_IMAGES = ""  # image folder of TRAIN_SET; "" = looked for in the usual places
     c.DATASET.TRAIN_LEN = 0  # labelled = the first N person instances; 0 = all
-    c.DATASET.TRAIN_UNSUP_SET = []  # unlabelled sources: set names, json paths or image folders; [] = all of TRAIN_SET
-    c.DATASET.TEST_SET = "val2017"  # set name, or path of a COCO json
+    c.DATASET.TRAIN_UNSUP_SET = []  # unlabelled sources; [] = all of TRAIN_SET
+    c.DATASET.TEST_SET = "val2017"
     c.DATASET.TEST_IMAGES = ""  # image folder of TEST_SET; "" = looked for in the usual places
     c.DATASET.CACHE = "none"  # decoded crops: none, ram, disk
     c.DATASET.CACHE_DIR = "data/cache"  # for CACHE disk
@@ -140,9 +143,12 @@ def default_config() -> Node:
     c.TEST.BBOX_THRESHOLD = 0.0  # smallest score of a detection
     c.TEST.OKS_NMS = "hard"  # hard, soft, none
     c.TEST.OKS_THRESHOLD = 0.9
+    c.TEST.METRICS = ["oks", "pck"]  # of sets whose source and format name none: see `metrics` in config/sources.py
+    c.TEST.BEST = ""  # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
     c.TEST.PCK_THRESHOLD = 0.1
     c.TEST.PIXELS = 0.0  # above 0: also the mean error (EPE) and the share within so many image pixels (PCK_px)
-    c.TEST.PCK_NORM = "box"  # box (longer side), torso, head
+    c.TEST.PCK_NORM = "box"  # box (longer side), torso, head, head_size (as in PCKh)
+    c.TEST.NME_NORM = "box"  # of the metric nme: as PCK_NORM
 
     c.TRACKING = Node()
     c.TRACKING.WANDB = "auto"  # auto = online when logged in, else offline; online, offline, off

@@ -3,7 +3,6 @@
 Everything a user can get wrong ends in a ConfigError of one line: where, which key, which value, what is allowed.
 """
 
-import ast
 import difflib
 import io
 from pathlib import Path
@@ -11,14 +10,13 @@ from pathlib import Path
 import yaml
 from yacs.config import CfgNode
 
+from semipose.config.convert import PlainLoader, check_limits, convert
 from semipose.config.defaults import default_config
-from semipose.config.limits import LIMITS, describe
+from semipose.config.sources import SOURCE_KEYS, convert_sources
 from semipose.errors import ConfigError
 
 MAX_BYTES = 1_000_000
-FIXED_LENGTH = ("SIZE", "MASK_JOINTS", "AREA")  # ends of keys whose lists have as many items as the default
 MAX_BASES = 10
-MAX_NUMBER = 2**63
 DEFAULTS = default_config()
 
 
@@ -78,27 +76,6 @@ def _chain(path: Path) -> list[tuple[Path, dict]]:
     return files[::-1]
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML without aliases (they can blow up) and tags. Values stay text: their key decides what they mean."""
-
-    yaml_implicit_resolvers = {}
-
-    def compose_node(self, parent, index):
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed")
-        if getattr(event, "tag", None):
-            raise yaml.YAMLError(f"tags (here {event.tag}) are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.YAMLError(f"key {sorted(twice)[0]!r} is given twice")
-        return super().construct_mapping(node, deep)
-
-
 def _read_yaml(path: Path) -> dict:
     if path.suffix not in (".yaml", ".yml"):
         raise ConfigError(f"{path}: a configuration is a .yaml file")
@@ -111,7 +88,7 @@ def _read_yaml(path: Path) -> dict:
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes")
     try:
-        content = yaml.load(io.BytesIO(data), Loader=_Loader)
+        content = yaml.load(io.BytesIO(data), Loader=PlainLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if content is None:
@@ -146,8 +123,11 @@ def _set_in(node: CfgNode, key: str, full: str, value: object, where: str, root:
     default = DEFAULTS
     for part in full.split("."):
         default = default[part]
-    node[key] = _converted(default, value, full, where)
-    _check_limits(node[key], full, where)
+    if full in SOURCE_KEYS:
+        node[key] = convert_sources(value, full, where)
+        return
+    node[key] = convert(default, value, full, where)
+    check_limits(node[key], full, where)
 
 
 def _unknown(known: CfgNode, full: str, where: str) -> ConfigError:
@@ -169,60 +149,3 @@ def _all_keys(node: CfgNode, prefix: str = "") -> list[str]:
     for key, value in node.items():
         keys += [prefix + key] + (_all_keys(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [])
     return keys
-
-
-def _converted(default: object, value: object, full: str, where: str) -> object:
-    """`value` in the type of `default`: text is read as that type, an int may stand for a float, 0 and 1 for a bool."""
-    wanted = type(default)
-    if isinstance(value, str) and wanted is not str:
-        value = _items(value) if wanted is list else _parse(value)
-    if wanted is float and type(value) is int:
-        value = float(value)
-    if wanted is int and type(value) is float and value.is_integer():
-        value = int(value)
-    if wanted is bool and type(value) is int and value in (0, 1):
-        value = bool(value)
-    if wanted is str and type(value) in (int, float):
-        value = str(value)
-    if type(value) is not wanted or isinstance(default, CfgNode):
-        raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {_wanted(default)} expected")
-    if wanted is list:
-        if full.endswith(FIXED_LENGTH) and len(value) != len(default):
-            raise ConfigError(f"{where}: {full}: {value!r} needs {len(default)} numbers, as in {default!r}")
-        value = [_converted(default[0] if default else "", item, full, where) for item in value]
-    return value
-
-
-def _check_limits(value: object, full: str, where: str) -> None:
-    for number in value if isinstance(value, list) else [value]:
-        if type(number) not in (int, float):
-            continue
-        low, high = LIMITS[full.rpartition(".")[2]]
-        if not low <= number <= min(high, MAX_NUMBER):
-            raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {describe((low, high))} expected")
-
-
-def _wanted(default: object) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
-    example = "KEY: value lines" if isinstance(default, CfgNode) else f"(default {default!r})"
-    return f"{names.get(type(default), 'a section with')} {example}"
-
-
-def _parse(text: str) -> object:
-    """The number or truth value that a text shows; the text itself if it shows none."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
-    return value if isinstance(value, (int, float)) and abs(value) < MAX_NUMBER else text
-
-
-def _items(text: str) -> list:
-    """The items of `[a, b]`, each as text; any other text is the only item, no text is no item."""
-    try:
-        content = yaml.load(text, Loader=_Loader) if text.startswith("[") else [text] if text else []
-    except (yaml.YAMLError, RecursionError):
-        return [text]
-    return content if isinstance(content, list) else [text]

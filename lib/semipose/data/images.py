@@ -66,6 +66,14 @@ def image_size(path: str) -> tuple[int, int]:
     return size
 
 
+def write_png(path: str, image: np.ndarray) -> None:
+    """Write an (H, W, 3) uint8 RGB image; under another name first, so that half a file is never taken for one."""
+    temporary = f"{path}.tmp"
+    with open(temporary, "wb") as file:
+        file.write(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1])
+    os.replace(temporary, path)
+
+
 def shrink(image: np.ndarray, reduce: int) -> np.ndarray:
     """`image` averaged down by exactly 1/reduce, width and height rounded up."""
     # OpenCV rounds the size of other formats down, which changes the scale and so moves the keypoints

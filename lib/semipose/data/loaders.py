@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from torch.utils.data import DataLoader
 
+from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.samplers import PassSampler, ReplacementSampler
 from semipose.errors import DataError
@@ -40,18 +41,26 @@ class PairLoader:
         workers: worker processes of each side.
         worker_init: called in each worker.
         pin_memory: put batches into page-locked memory, for a GPU.
+        labeled_mix, unlabeled_mix: the sources that the data sets are made of; None = one.
+        rank, ranks: which process this is, and of how many; the batch sizes are those of each.
+
+    Raises:
+        ConfigError: as for the samplers.
+        DataError: a mix is of another number of persons than its data set.
     """
 
     def __init__(
         self, labeled: PersonDataset, unlabeled: PersonDataset | None, batch_sizes: tuple[int, int], steps: int,
         seed: int, workers: int = 0, worker_init: Callable[[int], None] | None = None, pin_memory: bool = False,
+        labeled_mix: SourceMix | None = None, unlabeled_mix: SourceMix | None = None, rank: int = 0, ranks: int = 1,
     ):  # fmt: skip
+        labeled_mix = _mix_of(labeled, labeled_mix)
         if unlabeled is None:
-            self._samplers = [PassSampler(len(labeled), batch_sizes[0], steps, seed)]
+            self._samplers = [PassSampler(labeled_mix, batch_sizes[0], steps, seed, rank, ranks)]
             self._loaders = [_make_loader(labeled, self._samplers[0], workers, worker_init, pin_memory)]
             return
-        passes = PassSampler(len(unlabeled), batch_sizes[1], steps, seed)
-        draws = ReplacementSampler(len(labeled), batch_sizes[0], len(passes), seed + 1)
+        passes = PassSampler(_mix_of(unlabeled, unlabeled_mix), batch_sizes[1], steps, seed, rank, ranks)
+        draws = ReplacementSampler(labeled_mix, batch_sizes[0], len(passes), seed + 1, rank, ranks)
         self._samplers = [draws, passes]
         sides = zip((labeled, unlabeled), self._samplers)
         self._loaders = [_make_loader(dataset, sampler, workers, worker_init, pin_memory) for dataset, sampler in sides]
@@ -73,6 +82,13 @@ class PairLoader:
             return
         for labeled, pool in zip(*self._loaders, strict=True):
             yield PairBatch(_filled(labeled), _filled(pool).without_labels())
+
+
+def _mix_of(dataset: PersonDataset, mix: SourceMix | None) -> SourceMix:
+    mix = mix or SourceMix((len(dataset),))
+    if sum(mix.lengths) != len(dataset):
+        raise DataError(f"the mixed sources have {list(mix.lengths)} persons, their data set has {len(dataset)}")
+    return mix
 
 
 def _filled(batch: PoseBatch) -> PoseBatch:

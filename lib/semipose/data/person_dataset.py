@@ -13,7 +13,7 @@ class PersonDataset:
     """Batches of one source; `__getitems__` is what a DataLoader calls with the rows of a batch.
 
     Args:
-        source: of the crops.
+        source: of the crops; the `weights` of its persons are factors of their keypoint weights.
         keypoint_weights: (K,) loss weight of each keypoint.
         on_fault: "replace" takes the next readable person instead of one whose image is broken (training);
             "omit" leaves that person out (evaluation). Either way the batch's `faults` name the image.
@@ -25,7 +25,8 @@ class PersonDataset:
         self._to_image = torch.from_numpy(source.crops.to_image)
         xyv = torch.from_numpy(np.asarray(self.persons.keypoints, dtype=np.float32))
         self._keypoints = affine.apply(affine.invert(self._to_image), xyv[..., :2])
-        self._weights = xyv[..., 2] * torch.tensor(keypoint_weights)
+        person_weights = torch.from_numpy(np.asarray(self.persons.weights, np.float32))
+        self._weights = xyv[..., 2] * torch.tensor(keypoint_weights) * person_weights[:, None]
         self._keypoints[xyv[..., 2] == 0] = 0
 
     def __len__(self) -> int:

@@ -33,7 +33,7 @@ class DataReport:
         return "\n".join(lines)
 
 
-def report_data(labeled: Persons, unlabeled: Persons | None, validation: Persons) -> DataReport:
+def report_data(labeled: Persons, unlabeled: Persons | None, validation: list[Persons]) -> DataReport:
     """Count persons and images, and make sure that nothing of the validation set is trained on.
 
     Raises:
@@ -41,17 +41,18 @@ def report_data(labeled: Persons, unlabeled: Persons | None, validation: Persons
     """
     if not len(labeled):
         raise DataError("the labelled set has no person (see DATASET.TRAIN_SET and DATASET.TRAIN_LEN)")
-    if not len(validation):
-        raise DataError("the validation set has no person (see DATASET.TEST_SET)")
+    if not validation or not all(map(len, validation)):
+        raise DataError("a validation set has no person (see DATASET.TEST_SET)")
     if unlabeled is not None and not len(unlabeled):
         raise DataError("the unlabelled set has no person (see DATASET.TRAIN_UNSUP_SET)")
     pool = labeled.take([]) if unlabeled is None else unlabeled
-    taught, seen, held_out = _files(labeled), _files(pool), set(_files(validation).values())
+    taught, seen = _files(labeled), _files(pool)
+    held_out = set().union(*(_files(persons).values() for persons in validation))
     _refuse_leak("labelled", set(taught.values()), held_out)
     _refuse_leak("unlabelled", set(seen.values()), held_out)
     return DataReport(
         len(labeled), len(set(taught.values())), len(pool), len(set(seen.values())),
-        len(_keys(labeled, taught) & _keys(pool, seen)), len(validation), len(held_out),
+        len(_keys(labeled, taught) & _keys(pool, seen)), sum(map(len, validation)), len(held_out),
     )  # fmt: skip
 
 
@@ -61,6 +62,7 @@ def training_key(labeled: Persons, unlabeled: Persons | None) -> str:
     for persons in (labeled, unlabeled):
         if persons is not None:
             trained_on = (persons.ids, persons.boxes) + ((persons.keypoints,) if persons is labeled else ())
+            trained_on += (persons.weights,) if (persons.weights != 1).any() else ()
             for array in trained_on:
                 digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from semipose.data.images import cv2
+from semipose.data.images import cv2, write_png
 from semipose.errors import DataError
 
 THUMBNAIL = 64  # pixels each way; averages compression noise away, still shows where an animal is
@@ -51,7 +51,7 @@ def write_frames(video: str, wanted: np.ndarray, folder: str) -> tuple[list[str]
         size = (frame.shape[1], frame.shape[0])
         if number < len(wanted) and wanted[number]:
             names.append(f"{number:06d}.png")
-            _write_image(os.path.join(folder, names[-1]), frame)
+            write_png(os.path.join(folder, names[-1]), frame)
     return names, size
 
 
@@ -69,11 +69,3 @@ def read_video(video: str) -> Iterator[np.ndarray]:
             found, frame = capture.read()
     finally:
         capture.release()
-
-
-def _write_image(path: str, image: np.ndarray) -> None:
-    """Under another name first, so that a frame that was cut short is never taken for one."""
-    temporary = f"{path}.tmp"
-    with open(temporary, "wb") as file:
-        file.write(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1])
-    os.replace(temporary, path)

@@ -11,12 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from semipose.errors import write_error
+from semipose.evaluation import METRICS
 from semipose.pseudo_labels import SplitReport
 
 logger = logging.getLogger(__name__)
 
 RUN_LOGGER = "semipose"
-SHARES = ("AP", "AR", "PCK", "best_AP", "easy_share", "health_kept", "pseudo_PCK", "agreement_within")
+PIXELS = ("EPE",)
+# starts of names of values in 0..1
+SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "PCK") + tuple(
+    key for metric in METRICS.values() for key in metric.keys if not key.startswith(PIXELS)
+)
 # names of numbers on pseudo-labels, and those of them that the console shows
 PSEUDO_LABELS = ("health_", "easy_share", "agreement_", "pseudo_PCK")
 PSEUDO_LABELS_SHOWN = ("easy_share", "health_kept", "agreement_px", "pseudo_PCK")
@@ -240,12 +245,16 @@ def _is_shown(name: str) -> bool:
 
 
 def format_scores(values: dict) -> str:
-    """Shares (AP, AR, PCK, ...) as percent, EPE in pixels; what is not defined (-1) is left out."""
+    """Shares (AP, AR, PCK, ...) as percent, EPE in pixels; what is not defined (-1) is left out.
+
+    A name may start with `best_` and with the name of a set and a slash.
+    """
     parts = []
     for name, value in values.items():
-        if name.startswith("EPE"):
+        metric = name.removeprefix("best_").rpartition("/")[2]
+        if metric.startswith(PIXELS):
             parts.append(f"{name} {value:.1f} px")
-        elif not name.startswith(SHARES):
+        elif not metric.startswith(SHARES):
             parts.append(f"{name} {value:.4g}")
         elif value >= 0:
             parts.append(f"{name} {100 * value:.1f}")

@@ -18,18 +18,20 @@ from semipose.engine.progress import Progress
 from semipose.engine.stepper import Stepper
 from semipose.engine.tracking import Tracker
 from semipose.errors import ModelError
+from semipose.evaluation import LOWER_IS_BETTER
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
     """`epochs` to train; `eval_interval` in epochs; `print_freq` and `save_interval` in steps; `alternate` "epoch" or
-    "step". A `save_interval` of 0 saves at the end of an epoch only."""
+    "step"; `best` the metric of best.pth. A `save_interval` of 0 saves at the end of an epoch only."""
 
     epochs: int
     eval_interval: int = 1
     print_freq: int = 50
     save_interval: int = 0
     alternate: str = "epoch"
+    best: str = "AP"
 
 
 class Trainer:
@@ -38,7 +40,7 @@ class Trainer:
     Attributes:
         step: optimiser steps done, over all phases.
         epoch: epochs finished (trained and evaluated).
-        best: the best `AP` so far, 0..1.
+        best: the best value so far of the metric `options.best`; None before the first evaluation.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Trainer:
         self.on_faults, self.health, self.alarm, self.options = on_faults, health, alarm, options
         self.config_yaml, self.data_key = config_yaml, data_key
         self.device = next(algorithm.parameters()).device
-        self.step, self.epoch, self.best = 0, 0, -1.0
+        self.step, self.epoch, self.best = 0, 0, None
         self.epoch_steps = len(loader) * len(algorithm.phases)
         self.metrics: dict[str, float] = {}
         self._averages, self._epoch_averages = Averages(), Averages()
@@ -131,13 +133,19 @@ class Trainer:
         if evaluated or health:
             self.tracker.log_epoch(self.epoch + 1, self.step, (self.metrics if evaluated else {}) | health)
         self.epoch += 1
-        if self.metrics.get("AP", -1.0) > self.best:
-            self.best = self.metrics["AP"]
+        if self._is_better(self.metrics.get(self.options.best)):
+            self.best = self.metrics[self.options.best]
             self.checkpoints.save_best(self.result_state())
         try:
             self.alarm.check(self.epoch, self.algorithm.recipe.ramp(first_step), health, losses)
         finally:
             self.checkpoints.save_last(self.state_dict())
+
+    def _is_better(self, value: float | None) -> bool:
+        if value is None or value < 0:  # -1: nothing is labelled
+            return False
+        lower = self.options.best.rpartition("/")[2] in LOWER_IS_BETTER
+        return self.best is None or (value < self.best if lower else value > self.best)
 
     def _health(self, first_step: int) -> dict[str, float]:
         records = self.algorithm.records
@@ -150,11 +158,16 @@ class Trainer:
         if self.step % self.options.print_freq == 0 or self.step % self.epoch_steps == 0:
             self.tracker.log_step(self.step, self._averages.take() | {"lr": lr})
 
+    def summary(self) -> dict[str, float]:
+        """The last metrics and the best value of the metric of best.pth; empty before the first evaluation."""
+        best = {} if self.best is None else {f"best_{self.options.best}": self.best}
+        return {**self.metrics, **best} if self.metrics else {}
+
     def result_state(self) -> dict:
         """What `valid.py` needs: networks, configuration, metrics."""
         return {
             "algorithm": self.algorithm.state_dict(), "config": self.config_yaml, "epoch": self.epoch,
-            "step": self.step, "best": self.best, "metrics": dict(self.metrics),
+            "step": self.step, "best": self.best, "best_metric": self.options.best, "metrics": dict(self.metrics),
         }  # fmt: skip
 
     def state_dict(self) -> dict:
@@ -178,7 +191,8 @@ class Trainer:
         load_networks(self.algorithm, state, source)
         self.stepper.load_state_dict(state["stepper"])
         restore_rng_state(state["rng"])
-        self.step, self.epoch, self.best = state["step"], state["epoch"], state["best"]
+        self.step, self.epoch = state["step"], state["epoch"]
+        self.best = state["best"] if state["best_metric"] == self.options.best else None
         self.metrics = dict(state["metrics"])
         self._averages.load_state_dict(state["averages"])
         self._epoch_averages.load_state_dict(state["epoch_averages"])

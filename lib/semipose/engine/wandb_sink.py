@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from semipose.engine.sinks import DrawSplit, Sink, split_title
 from semipose.errors import ConfigError
+from semipose.evaluation import LOWER_IS_BETTER
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ class WandbSink(Sink):
     def _define(self, values: dict) -> None:
         # One by one: where two patterns fit a name, wandb follows either of them by chance.
         for name in values.keys() - self._defined:
-            best = "max" if name.startswith("AP") else "min" if name.startswith("EPE") else None
+            metric = name.rpartition("/")[2]
+            best = "min" if metric.startswith(LOWER_IS_BETTER) else "max" if metric.startswith(("AP", "PCK")) else None
             self._run.define_metric(f"epoch/{name}", step_metric="epoch", summary=best)
         self._defined |= values.keys()
 

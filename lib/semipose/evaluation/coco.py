@@ -83,18 +83,31 @@ def evaluate_oks(
         DataError: predictions of another number of keypoints, or in an image that is not in the ground truth.
         ConfigError: unknown `nms` or `backend`, or a backend that is not installed.
     """
+    check_predictions(ground_truth, predictions)
+    selected = select_detections(predictions, ground_truth.sigmas, nms, nms_threshold, rescore, min_keypoint_score)
+    return evaluate_selected(ground_truth, selected, backend)
+
+
+def evaluate_selected(
+    ground_truth: CocoGroundTruth, detections: KeypointPredictions, backend: str = "auto"
+) -> dict[str, float]:
+    """`evaluate_oks` of detections that `select_detections` has returned: ranked by `box_scores`, none dropped."""
+    check_predictions(ground_truth, detections)
+    stats = _backend(backend)
+    if not len(detections):
+        return dict.fromkeys(OKS_METRICS, 0.0)
+    results = coco_results(detections, ground_truth.category_id)
+    return dict(zip(OKS_METRICS, map(float, stats(ground_truth, results))))
+
+
+def check_predictions(ground_truth: CocoGroundTruth, predictions: KeypointPredictions) -> None:
+    """Raises DataError for another number of keypoints, or an image that is not in the ground truth."""
     keypoints = predictions.keypoints.shape[1]
     if keypoints != len(ground_truth.sigmas):
         raise DataError(f"predictions have {keypoints} keypoints, the skeleton has {len(ground_truth.sigmas)} sigmas")
     unknown = np.setdiff1d(predictions.image_ids, ground_truth.image_ids)
     if len(unknown):
         raise DataError(f"predictions: image id {unknown[0]} is not in the ground truth")
-    stats = _backend(backend)
-    selected = select_detections(predictions, ground_truth.sigmas, nms, nms_threshold, rescore, min_keypoint_score)
-    if not len(selected):
-        return dict.fromkeys(OKS_METRICS, 0.0)
-    results = coco_results(selected, ground_truth.category_id)
-    return dict(zip(OKS_METRICS, map(float, stats(ground_truth, results))))
 
 
 def select_detections(
@@ -122,7 +135,7 @@ def select_detections(
         predictions = replace(predictions, box_scores=scores)
     if nms == "none" or not len(predictions):
         return predictions
-    kept = [_suppress(predictions, rows, sigmas, nms, nms_threshold) for rows in _rows_by_image(predictions.image_ids)]
+    kept = [_suppress(predictions, rows, sigmas, nms, nms_threshold) for rows in rows_by_image(predictions.image_ids)]
     rows, scores = (np.concatenate(parts) for parts in zip(*kept))
     return replace(predictions.take(rows), box_scores=scores)
 
@@ -138,7 +151,8 @@ def coco_results(predictions: KeypointPredictions, category_id: int = 1) -> list
     ]
 
 
-def _rows_by_image(image_ids: np.ndarray) -> list[np.ndarray]:
+def rows_by_image(image_ids: np.ndarray) -> list[np.ndarray]:
+    """The rows of each image, images in order of their ids, rows in their own order."""
     order = np.argsort(image_ids, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(image_ids[order])) + 1)
 

@@ -1,4 +1,4 @@
-"""Error in image pixels: the usual measure for one animal in front of a fixed camera."""
+"""Error in image pixels, the usual measure for one animal in front of a fixed camera, or by the size of each person."""
 
 from dataclasses import dataclass
 
@@ -30,12 +30,38 @@ def pixel_errors(predictions, targets, visible, threshold: float) -> PixelErrors
     Raises:
         DataError: the arrays do not fit together.
     """
+    distances, counted = _distances("pixel_errors", predictions, targets, visible)
+    if not counted.any():
+        return PixelErrors(-1.0, -1.0)
+    return PixelErrors(float(distances[counted].mean()), float((distances[counted] < threshold).mean()))
+
+
+def nme(predictions, targets, visible, norm) -> float:
+    """Normalised mean error: the mean over all labelled keypoints of distance / norm of the person.
+
+    Args:
+        predictions, targets, visible: as for `pixel_errors`.
+        norm: (N,) pixels; a person whose norm is not above 0 is left out (its size is not known).
+
+    Returns:
+        A fraction of the norm, 0 is best; -1 if nothing is labelled.
+
+    Raises:
+        DataError: the arrays do not fit together.
+    """
+    distances, counted = _distances("nme", predictions, targets, visible)
+    norm = np.asarray(norm, np.float64)
+    if norm.shape != counted.shape[:1]:
+        raise DataError(f"nme: norm has shape {norm.shape}, expected ({len(counted)},)")
+    sized = norm > 0
+    counted = counted & sized[:, None]
+    return float((distances / np.where(sized, norm, 1)[:, None])[counted].mean()) if counted.any() else -1.0
+
+
+def _distances(metric: str, predictions, targets, visible) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) distances in pixels, and which of them count."""
     predictions, targets, visible = (np.asarray(a) for a in (predictions, targets, visible))
     if predictions.shape != targets.shape or targets.shape != (*visible.shape, 2):
         shapes = [a.shape for a in (predictions, targets, visible)]
-        raise DataError(f"pixel_errors: predictions, targets, visible have shapes {shapes}, not (N,K,2) (N,K,2) (N,K)")
-    counted = visible > 0
-    if not counted.any():
-        return PixelErrors(-1.0, -1.0)
-    distances = np.linalg.norm(predictions[counted].astype(np.float64) - targets[counted], axis=-1)
-    return PixelErrors(float(distances.mean()), float((distances < threshold).mean()))
+        raise DataError(f"{metric}: predictions, targets, visible have shapes {shapes}, not (N,K,2) (N,K,2) (N,K)")
+    return np.linalg.norm(predictions.astype(np.float64) - targets, axis=-1), visible > 0

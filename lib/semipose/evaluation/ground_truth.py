@@ -1,13 +1,17 @@
-"""The ground truth of an OKS evaluation: a checked, lean copy of a COCO annotation."""
+"""The ground truth of an OKS evaluation: a checked, lean copy of a COCO annotation, or made from `Persons`."""
 
 import json
 import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from semipose.errors import DataError
+from semipose.structures import Persons
+
+NO_GROUP = -1
 
 
 @dataclass(frozen=True)
@@ -15,8 +19,9 @@ class CocoGroundTruth:
     """Annotations ready for the COCO tools; make it once with `prepare_ground_truth`, evaluate often.
 
     Attributes:
-        dataset: COCO dict with the images and the annotations of one category, annotation ids running from 1 (the
-            tools take an annotation with id 0 for an unmatched one).
+        dataset: COCO dict with the images (`id`, and `crowdIndex` where the file has it) and the annotations of one
+            category. Annotation ids run from 1 (the tools take an annotation with id 0 for an unmatched one); the id
+            in the file is `annotation_id` (None if it has none), and `group_id` is -1 for a person without a group.
         sigmas: (K,) OKS constants of the skeleton.
     """
 
@@ -73,12 +78,58 @@ def prepare_ground_truth(
     persons = [
         a for a in annotation["annotations"] if a.get("image_id") in chosen and a.get("category_id", 1) == category
     ]
+    crowd_index = {i["id"]: i["crowdIndex"] for i in annotation["images"] if "id" in i and "crowdIndex" in i}
     dataset = {
-        "images": [{"id": i} for i in sorted(chosen)],
+        "images": _images(chosen, crowd_index, source),
         "categories": [{"id": category, "name": "person"}],
         "annotations": [_prepared(a, number, category, len(sigmas), source) for number, a in enumerate(persons, 1)],
     }
     return CocoGroundTruth(dataset, sigmas)
+
+
+def ground_truth_from_persons(
+    persons: Persons, sigmas, crowd_index: Mapping[int, float] | None = None
+) -> CocoGroundTruth:
+    """Ground truth of a set that is no COCO file (MPII, labelme, CSV, ...), or of persons in another skeleton.
+
+    Readers drop crowds and persons without keypoints, so there is no region to ignore: for a COCO file use
+    `load_ground_truth`. All images count, also those without a person.
+
+    Args:
+        persons: of one set, with keypoints in the skeleton of `sigmas`.
+        sigmas: (K,) OKS constants.
+        crowd_index: crowd index by image id, for CrowdPose.
+
+    Raises:
+        DataError: another number of keypoints, or two images with the same id.
+    """
+    sigmas, count = np.asarray(sigmas, np.float64), len(persons)
+    if persons.keypoints.shape[1:] != (len(sigmas), 3):
+        raise DataError(f"persons: keypoints have shape {persons.keypoints.shape}, expected (N, {len(sigmas)}, 3)")
+    image_ids, images = np.unique(persons.image_ids, return_counts=True)
+    if (images > 1).any():
+        raise DataError(f"persons: {images.max()} images have the id {image_ids[images.argmax()]}; one set at a time")
+    names = ("image_id", "annotation_id", "group_id", "keypoints", "num_keypoints", "bbox", "area")
+    columns = (
+        persons.image_ids[persons.image_index], persons.ids, persons.group_ids,
+        persons.keypoints.reshape(count, 3 * len(sigmas)), (persons.keypoints[..., 2] > 0).sum(1),
+        persons.boxes, persons.areas,
+    )  # fmt: skip
+    annotations = [
+        {"id": number, "category_id": 1, "iscrowd": 0} | dict(zip(names, row))
+        for number, row in enumerate(zip(*(column.tolist() for column in columns)), 1)
+    ]
+    categories = [{"id": 1, "name": "person"}]
+    dataset = {"images": _images(set(image_ids.tolist()), crowd_index or {}, "persons"), "categories": categories}
+    return CocoGroundTruth(dataset | {"annotations": annotations}, sigmas)
+
+
+def _images(image_ids: set[int], crowd_index: Mapping[int, float], source: str) -> list[dict]:
+    for image_id in image_ids & crowd_index.keys():
+        value = crowd_index[image_id]
+        if not isinstance(value, (int, float)) or not abs(value) < np.inf:
+            raise DataError(f"{source}: image {image_id}: crowdIndex: found {value!r}, expected a finite number")
+    return [{"id": i} | ({"crowdIndex": crowd_index[i]} if i in crowd_index else {}) for i in sorted(image_ids)]
 
 
 def _check_objects(annotation: object, key: str, id_fields: tuple[str, ...], source: str) -> None:
@@ -110,8 +161,13 @@ def _prepared(annotation: dict, number: int, category_id: int, num_keypoints: in
     area = annotation.get("area", max(1.0, 0.53 * box[2] * box[3]))
     if not isinstance(area, (int, float)) or not 0 <= area < float("inf"):
         raise DataError(f"{source}: annotation {annotation.get('id')}: area: found {area!r}, expected a number from 0")
+    group = annotation.get("group_id")
+    if group is not None and type(group) is not int:
+        raise DataError(f"{source}: annotation {annotation.get('id')}: group_id: found {group!r}, expected an integer")
     return {
         "id": number,
+        "annotation_id": annotation.get("id") if type(annotation.get("id")) is int else None,
+        "group_id": NO_GROUP if group is None else group,
         "image_id": annotation["image_id"],
         "category_id": category_id,
         "keypoints": keypoints,

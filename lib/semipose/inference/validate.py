@@ -1,7 +1,7 @@
-"""Validation: every predictor and the ensemble over one pass of the validation loader."""
+"""Validation: every predictor and the ensemble over each validation set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,126 +10,151 @@ from torch import nn
 from semipose.augment.views import centred_view
 from semipose.codecs import HeatmapCodec
 from semipose.data.person_dataset import PersonDataset
-from semipose.errors import ConfigError
 from semipose.evaluation import (
-    CocoGroundTruth,
     KeypointPredictions,
-    box_norm,
-    evaluate_oks,
-    pck,
-    pixel_errors,
-    segment_norm,
+    LabelledSet,
+    MetricOptions,
+    check_metrics,
+    evaluate_groups,
+    score,
+    select_detections,
 )
 from semipose.inference.predictor import keypoints_in_image, predict_heatmaps
-from semipose.skeletons import Skeleton
-from semipose.structures import Persons
+from semipose.skeletons import KeypointConverter, Skeleton
 
-PCK_NORMS = ("box", "torso", "head")
-EACH = ("AP", "PCK", "EPE", "PCK_px")  # metrics that are given for each predictor
+EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px")  # metrics that are given for each predictor
+Found = dict[str, tuple[np.ndarray, KeypointPredictions]]  # rows of persons and their predictions, by predictor
 
 
 @dataclass(frozen=True)
-class ValidationOptions:
-    """How predictions are made and scored; see the TEST section of the configuration."""
+class ValidationSet:
+    """One set to be scored.
 
-    flip_test: bool = False
-    oks_nms: str = "hard"
-    oks_threshold: float = 0.9
-    pck_threshold: float = 0.1
-    pck_norm: str = "box"
-    pixels: float = 0.0
+    Attributes:
+        loader: batches of `dataset`, each person at most once.
+        dataset: the persons, with ground-truth or detector boxes.
+        labels: what metrics are computed from, with the persons of `dataset`.
+        metrics: names in `evaluation.METRICS`.
+        outputs: from the network's keypoints to those of `labels`; None = they are the same.
+        groups: whether AP is given for each group as well.
+    """
+
+    loader: object
+    dataset: PersonDataset
+    labels: LabelledSet
+    metrics: tuple[str, ...]
+    outputs: KeypointConverter | None = None
+    groups: bool = False
 
 
 class Validator:
-    """Scores predictors on one validation set.
+    """Scores predictors on one or more validation sets.
 
     Args:
-        loader: batches of `dataset`, each person at most once.
-        dataset: the persons, with ground-truth or detector boxes.
-        ground_truth: for OKS AP.
+        sets: by name; the first one gives the main metrics.
+        skeleton: of the networks.
         codec, size: of the networks; size = (width, height) of their input.
+        flip_test: average with the mirrored image.
+        options: of the metrics.
         on_faults: called with the fault lines of each batch.
         poll: called before each batch; may raise to stop.
+
+    Raises:
+        ConfigError: a metric that a set cannot give.
     """
 
     def __init__(
-        self, loader, dataset: PersonDataset, ground_truth: CocoGroundTruth, skeleton: Skeleton, codec: HeatmapCodec,
-        size: tuple[int, int], options: ValidationOptions,
+        self, sets: dict[str, ValidationSet], skeleton: Skeleton, codec: HeatmapCodec, size: tuple[int, int],
+        flip_test: bool = False, options: MetricOptions = MetricOptions(),
         on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
     ):  # fmt: skip
-        if options.pck_norm not in PCK_NORMS:
-            raise ConfigError(f"TEST.PCK_NORM is {options.pck_norm!r}; allowed: {', '.join(PCK_NORMS)}")
-        self.loader, self.persons, self.ground_truth, self.skeleton = loader, dataset.persons, ground_truth, skeleton
-        self.codec, self.size, self.options, self.on_faults, self.poll = codec, size, options, on_faults, poll
+        for entry in sets.values():
+            check_metrics(entry.metrics, entry.labels, options)
+        self.sets, self.skeleton, self.codec, self.size = sets, skeleton, codec, size
+        self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
         self.flip_order = torch.tensor(skeleton.flip_order)
-        # the region that a crop shows without its margin: the scale of a person in OKS-NMS, as in HRNet
-        linear = dataset.source.crops.to_image[:, :, :2].astype(np.float64)
-        self._crop_areas = np.abs(np.linalg.det(linear)) * size[0] * size[1]
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
-        """Metrics in 0..1, and EPE in image pixels.
+        """Shares in 0..1, and EPE in image pixels.
 
-        `AP_<name>` (and PCK, EPE, PCK_px) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if
-        they are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result.
+        `AP_<name>` (and PCK, EPE, ...) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if they
+        are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result, all on the first set. Where there are several
+        sets, also all metrics of the main result on each, as `<set>/AP` ....
         """
-        scores = {name: self.score(*found) for name, found in self.predict(predictors, main).items()}
-        metrics = {f"{key}_{name}": values[key] for name, values in scores.items() for key in EACH if key in values}
-        return metrics | scores[list(scores)[-1]]
+        metrics, results = {}, {}
+        for name, entry in self.sets.items():
+            scores = {who: self.score(entry, *found) for who, found in self.predict(entry, predictors, main).items()}
+            results[name] = scores[list(scores)[-1]]
+            if not metrics:
+                metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in EACH if key in each}
+                metrics |= results[name]
+        if len(self.sets) > 1:
+            metrics |= {f"{name}/{key}": value for name, found in results.items() for key, value in found.items()}
+        return metrics
 
-    def predict(
-        self, predictors: dict[str, nn.Module], main: tuple[str, ...]
-    ) -> dict[str, tuple[np.ndarray, KeypointPredictions]]:
-        """Rows of the persons and what is predicted for them, by predictor; the main result comes last."""
+    def predict(self, entry: ValidationSet, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> Found:
+        """Rows of the persons of a set and what is predicted for them, by predictor; the main result comes last.
+
+        The predictions have the keypoints of the network.
+        """
         result = "ensemble" if len(main) > 1 else main[0]
         order = [name for name in predictors if name != result] + [result]
         parts = {name: [] for name in order}
         device = next(next(iter(predictors.values())).parameters()).device
-        for batch in self.loader:
+        for batch in entry.loader:
             self.poll()
             self.on_faults(batch.faults)
             if not len(batch):
                 continue
             batch = batch.to(device)
             view = centred_view(batch, self.size, self.flip_order)
-            maps = {n: predict_heatmaps(net, view, self.codec, self.options.flip_test) for n, net in predictors.items()}
+            maps = {n: predict_heatmaps(net, view, self.codec, self.flip_test) for n, net in predictors.items()}
             if len(main) > 1:
                 maps[result] = torch.stack([maps[name] for name in main]).mean(0)
             for name in order:
                 points, scores = keypoints_in_image(maps[name], view, batch, self.codec)
                 parts[name].append((batch.index.cpu(), points.cpu(), scores.cpu()))
-        return {name: self._joined(pieces) for name, pieces in parts.items()}
+        return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
 
-    def score(self, rows: np.ndarray, people: KeypointPredictions) -> dict[str, float]:
-        """OKS metrics; where the persons have labels (ground-truth boxes) PCK, and with `pixels` EPE and PCK_px."""
-        options = self.options
-        scores = evaluate_oks(self.ground_truth, people, options.oks_nms, options.oks_threshold)
-        labels = self.persons.keypoints[rows]
-        if len(rows) and labels[..., 2].any():
-            norm = person_norm(self.persons.take(rows), self.skeleton, options.pck_norm)
-            targets = labels[..., :2], labels[..., 2]
-            scores["PCK"] = pck(people.keypoints, *targets, norm, options.pck_threshold).mean
-            if options.pixels > 0:
-                errors = pixel_errors(people.keypoints, *targets, options.pixels)
-                scores |= {"EPE": errors.mean, "PCK_px": errors.within}
-        return scores
+    def score(self, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions) -> dict[str, float]:
+        """All metrics of a set, for what was predicted for the persons `rows`."""
+        people = of_set(entry, people)
+        metrics = score(entry.metrics, entry.labels.take(rows), people, self.options)
+        if entry.groups:
+            metrics |= {f"AP_group_{group}": found["AP"] for group, found in self.score_groups(entry, people).items()}
+        return metrics
 
-    def _joined(self, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
+    def score_groups(self, entry: ValidationSet, people: KeypointPredictions) -> dict[int, dict[str, float]]:
+        """OKS metrics of each group, by group id (-1 = persons without one); `people` in the keypoints of the set."""
+        truth, options = entry.labels.ground_truth, self.options
+        detections = select_detections(people, truth.sigmas, options.nms, options.nms_threshold)
+        return evaluate_groups(truth, detections)
+
+    def _joined(self, dataset: PersonDataset, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
         columns = zip(*pieces) if pieces else self._nothing()
         rows, points, scores = (torch.cat(list(column)).numpy() for column in columns)
-        persons = self.persons
+        persons = dataset.persons
         return rows, KeypointPredictions(
             image_ids=persons.image_ids[persons.image_index[rows]],
             keypoints=points.astype(np.float64),
             keypoint_scores=scores.astype(np.float64),
             box_scores=persons.scores[rows].astype(np.float64),
-            areas=self._crop_areas[rows],
+            areas=self._crop_areas(dataset, rows),
         )
+
+    def _crop_areas(self, dataset: PersonDataset, rows: np.ndarray) -> np.ndarray:
+        """The region that a crop shows without its margin: the scale of a person in OKS-NMS, as in HRNet."""
+        linear = dataset.source.crops.to_image[rows, :, :2].astype(np.float64)
+        return np.abs(np.linalg.det(linear)) * self.size[0] * self.size[1]
 
     def _nothing(self) -> list:
         joints = len(self.skeleton)
         return [[torch.empty(0, dtype=torch.int64)], [torch.empty(0, joints, 2)], [torch.empty(0, joints)]]
 
 
-def person_norm(persons: Persons, skeleton: Skeleton, norm: str) -> np.ndarray:
-    """(N,) size of each person in image pixels, for PCK; `norm` is one of `PCK_NORMS`."""
-    return box_norm(persons.boxes) if norm == "box" else segment_norm(persons.keypoints, skeleton, norm)
+def of_set(entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
+    """Predictions of the network in the keypoints of a set; keypoints that the network lacks are at 0, with score 0."""
+    if entry.outputs is None:
+        return people
+    points, scores = entry.outputs.convert_predictions(people.keypoints, people.keypoint_scores)
+    return replace(people, keypoints=points, keypoint_scores=scores)

@@ -1,6 +1,15 @@
-"""The skeletons that come with semipose. `get_skeleton("coco")` is how the rest of the code asks for one."""
+"""The skeletons that come with semipose. `get_skeleton("coco")` is how the rest of the code asks for one.
+
+A keypoint has the same name in every skeleton, so that data sets can be mixed by name: `head_top` is the top of the
+head (CrowdPose and MMPose also write `top_head`), `neck` the point between the shoulders; MPII's `upper_neck` lies
+higher and keeps its own name. Torsos run from the left shoulder to the right hip.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
 
 from semipose.errors import ConfigError
+from semipose.skeletons.file import ENDINGS, load_skeleton
 from semipose.skeletons.skeleton import Skeleton
 
 _LIMB_SWAPS = tuple(
@@ -13,7 +22,9 @@ _LIMB_LINKS = (
     ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
     ("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist"),
 )  # fmt: skip
+_NECK_LINKS = (("neck", "head_top"), ("neck", "left_shoulder"), ("neck", "right_shoulder"))
 _ARMS = tuple(name for pair in _LIMB_SWAPS[:3] for name in pair)
+_TORSO = ("left_shoulder", "right_hip")
 
 # Lin et al., Microsoft COCO; sigmas and order of the COCO keypoint evaluation
 COCO = Skeleton(
@@ -35,8 +46,11 @@ COCO = Skeleton(
     ),
     upper_body=("nose", "left_eye", "right_eye", "left_ear", "right_ear") + _ARMS,
     loss_weights=(1, 1, 1, 1, 1, 1, 1, 1.2, 1.2, 1.5, 1.5, 1, 1, 1.2, 1.2, 1.5, 1.5),
-    torso=("left_shoulder", "right_hip"),
+    torso=_TORSO,
 )  # fmt: skip
+
+# Zhang et al., Pose2Seg, CVPR 2019: COCO's keypoints
+OCHUMAN = replace(COCO, name="ochuman")
 
 _COCO_SIGMA = dict(zip(COCO.keypoints, COCO.sigmas)) | {"neck": 0.079, "head_top": 0.079}
 _LSP_KEYPOINTS = (
@@ -51,10 +65,10 @@ LSP = Skeleton(
     keypoints=_LSP_KEYPOINTS,
     sigmas=tuple(_COCO_SIGMA[n] for n in _LSP_KEYPOINTS),
     swaps=_LIMB_SWAPS,
-    links=_LIMB_LINKS + (("neck", "head_top"), ("neck", "left_shoulder"), ("neck", "right_shoulder")),
+    links=_LIMB_LINKS + _NECK_LINKS,
     upper_body=_ARMS + ("neck", "head_top"),
     head=("neck", "head_top"),
-    torso=("left_shoulder", "right_hip"),
+    torso=_TORSO,
 )
 
 # The set mirror-mouse of lightning-pose (Biderman et al., Nature Methods 2024): a mouse seen at once from the side (top
@@ -98,14 +112,97 @@ MPII = Skeleton(
     upper_body=_ARMS + ("thorax", "upper_neck", "head_top"),
     loss_weights=(1.5, 1.2, 1, 1, 1.2, 1.5, 1, 1, 1, 1, 1.5, 1.2, 1, 1, 1.2, 1.5),
     head=("upper_neck", "head_top"),
-    torso=("left_shoulder", "right_hip"),
+    torso=_TORSO,
 )  # fmt: skip
 
-SKELETONS = {s.name: s for s in (COCO, LSP, MIRROR_MOUSE, MPII)}
+# Wu et al., AI Challenger, 2017; the sigmas of its own evaluation, which differ between left and right
+AIC = Skeleton(
+    name="aic",
+    keypoints=(
+        "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+        "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "head_top", "neck",
+    ),
+    sigmas=(
+        0.01388152, 0.01515228, 0.01057665, 0.01417709, 0.01497891, 0.01402144,
+        0.03909642, 0.03686941, 0.01981803, 0.03843971, 0.03412318, 0.02415081, 0.01291456, 0.01236173,
+    ),
+    swaps=_LIMB_SWAPS,
+    links=_LIMB_LINKS + _NECK_LINKS,
+    upper_body=_ARMS + ("head_top", "neck"),
+    loss_weights=(1, 1.2, 1.5, 1, 1.2, 1.5, 1, 1.2, 1.5, 1, 1.2, 1.5, 1, 1),
+    head=("neck", "head_top"),
+    torso=_TORSO,
+)  # fmt: skip
+
+# COCO and AI Challenger in one network. The sigmas of head_top and neck are on COCO's scale, as all others here.
+COCO_AIC = replace(
+    COCO,
+    name="coco_aic",
+    keypoints=COCO.keypoints + ("head_top", "neck"),
+    sigmas=COCO.sigmas + (_COCO_SIGMA["head_top"], _COCO_SIGMA["neck"]),
+    links=COCO.links + _NECK_LINKS,
+    upper_body=COCO.upper_body + ("head_top", "neck"),
+    loss_weights=COCO.loss_weights + (1, 1),
+    head=("neck", "head_top"),
+)
+
+# Li et al., CVPR 2019; sigmas of its evaluation. The loss weights are those published, uneven between left and right.
+CROWDPOSE = Skeleton(
+    name="crowdpose",
+    keypoints=(
+        "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist",
+        "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "head_top", "neck",
+    ),
+    sigmas=(0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079),
+    swaps=_LIMB_SWAPS,
+    links=_LIMB_LINKS + _NECK_LINKS,
+    upper_body=_ARMS + ("head_top", "neck"),
+    loss_weights=(0.2, 0.2, 0.2, 1.3, 1.5, 0.2, 1.3, 1.5, 0.2, 0.2, 0.5, 0.2, 0.2, 0.5),
+    head=("neck", "head_top"),
+    torso=_TORSO,
+)  # fmt: skip
+
+# Jhuang et al., ICCV 2013; sigmas by MMPose. MMPose takes the torso (for tPCK) between its keypoints 4 and 5: the left
+# shoulder and the right hip. `head` is the middle of the head, so there is no head segment as in the other sets.
+JHMDB = Skeleton(
+    name="jhmdb",
+    keypoints=(
+        "neck", "belly", "head", "right_shoulder", "left_shoulder", "right_hip", "left_hip",
+        "right_elbow", "left_elbow", "right_knee", "left_knee", "right_wrist", "left_wrist",
+        "right_ankle", "left_ankle",
+    ),
+    sigmas=(
+        0.025, 0.107, 0.025, 0.079, 0.079, 0.107, 0.107, 0.072, 0.072, 0.087, 0.087, 0.062, 0.062, 0.089, 0.089,
+    ),
+    swaps=_LIMB_SWAPS,
+    links=_LIMB_LINKS + (
+        ("neck", "left_shoulder"), ("neck", "right_shoulder"), ("neck", "head"),
+        ("neck", "belly"), ("belly", "left_hip"), ("belly", "right_hip"),
+    ),
+    upper_body=_ARMS + ("neck", "belly", "head"),
+    torso=_TORSO,
+)  # fmt: skip
+
+SKELETONS = {s.name: s for s in (COCO, OCHUMAN, LSP, MIRROR_MOUSE, MPII, AIC, COCO_AIC, CROWDPOSE, JHMDB)}
 
 
 def get_skeleton(name: str) -> Skeleton:
-    """The skeleton of this name; raises ConfigError listing the known ones."""
+    """The skeleton of this name, or the one in this file (.yaml, or MMPose's .py; see `load_skeleton`).
+
+    A file is read once in a process.
+
+    Raises:
+        ConfigError: the name is unknown (the message lists the known ones), or the file is wrong.
+    """
+    name = str(name)
+    if name.lower().endswith(ENDINGS):
+        return _load_once(name)
     if name not in SKELETONS:
-        raise ConfigError(f"unknown skeleton {name!r}; known: {', '.join(sorted(SKELETONS))}")
+        known = ", ".join(sorted(SKELETONS))
+        raise ConfigError(f"unknown skeleton {name!r}; known: {known}, or a file that ends in {', '.join(ENDINGS)}")
     return SKELETONS[name]
+
+
+@lru_cache(maxsize=32)
+def _load_once(path: str) -> Skeleton:
+    return load_skeleton(path)

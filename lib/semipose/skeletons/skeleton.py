@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from semipose.errors import ConfigError
 
+MAX_KEYPOINTS = 2000  # as many links are allowed too: the checks of a file take time with their product
+
 
 @dataclass(frozen=True)
 class Skeleton:

@@ -13,7 +13,7 @@ from semipose.structures import Persons
 _log = logging.getLogger(__name__)
 
 
-def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Persons:
+def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False) -> Persons:
     """The annotated persons of a COCO keypoint file, top-down, in annotation order.
 
     Crowds, persons without a labelled keypoint and boxes that are empty inside the image are left out. An area that is
@@ -23,6 +23,7 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Perso
         annotation_file: JSON file.
         image_dir: folder that its file names refer to.
         skeleton: the K keypoints of the file, in the file's order.
+        one_based: coordinates count from 1; 1 is subtracted from boxes and keypoints.
 
     Raises:
         DataError: naming the file, the id, the field and the reason.
@@ -30,7 +31,7 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Perso
     document = _load_document(annotation_file)
     images, table, crowd = _annotations(annotation_file, image_dir, document)
     _check_categories(annotation_file, document.get("categories"), skeleton)
-    persons = _persons(images, table.where(~crowd & _with_keypoints(table)), skeleton)
+    persons = _persons(images, table.where(~crowd & _with_keypoints(table)), skeleton, int(one_based))
 
     posed = persons.keypoints[:, :, 2].any(axis=1)
     filled = _has_filled_box(persons)
@@ -41,7 +42,7 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Perso
     return persons.take(posed & filled)
 
 
-def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Persons:
+def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False) -> Persons:
     """The person boxes of a COCO file, with or without keypoints, in annotation order.
 
     Crowds, other categories than persons and boxes that are empty inside the image are left out. Persons are the
@@ -55,6 +56,7 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
         annotation_file: JSON file.
         image_dir: folder that its file names refer to.
         skeleton: the K keypoints of the file, in the file's order.
+        one_based: as in `read_coco`.
 
     Raises:
         DataError: naming the file, the id, the field and the reason.
@@ -71,7 +73,7 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
     else:
         _check_categories(annotation_file, document.get("categories"), skeleton)
     person = _of_persons(table, document.get("categories"))
-    persons = _persons(images, table.where(~crowd & person), skeleton)
+    persons = _persons(images, table.where(~crowd & person), skeleton, int(one_based))
 
     filled = _has_filled_box(persons)
     _log.info(
@@ -170,9 +172,10 @@ def _has_filled_box(persons: Persons) -> np.ndarray:
     return (persons.boxes[:, 2:] > 0).all(axis=1)
 
 
-def _persons(images: ImageList, table: Table, skeleton: Skeleton) -> Persons:
+def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) -> Persons:
+    """All rows as persons; `first` is the coordinate of the first pixel in the file."""
     image_index = images.rows_of(table)
-    boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height"), image_index)
+    boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height") - [first, first, 0, 0], image_index)
     areas = table.numbers("area", default=0)
     table.first_fault(areas < 0, "area", "must not be negative, found {}")
     return Persons(
@@ -181,17 +184,17 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton) -> Persons:
         image_index=image_index,
         ids=table.integers("id"),
         boxes=boxes,
-        keypoints=_keypoints(table, skeleton),
+        keypoints=_keypoints(table, skeleton, first),
         areas=np.where(areas > 0, areas, box_areas(boxes)).astype(np.float32),
         scores=np.ones(len(table), np.float32),
     )
 
 
-def _keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
+def _keypoints(table: Table, skeleton: Skeleton, first: int) -> np.ndarray:
     """(N, K, 3) float32; zero for annotations without keypoints."""
     labeled = _with_keypoints(table)
     keypoints = np.zeros((len(table), len(skeleton), 3), np.float32)
-    keypoints[labeled] = _labeled_keypoints(table.where(labeled), skeleton)
+    keypoints[labeled] = _labeled_keypoints(table.where(labeled), skeleton) - np.float32([first, first, 0])
     return keypoints
 
 
@@ -226,7 +229,14 @@ def _check_categories(file: str, categories: object, skeleton: Skeleton) -> None
         if not isinstance(names, list) or len(names) != len(skeleton):
             found = f"{len(names)} names" if isinstance(names, list) else "no list"
             raise table.fault(row, "keypoints", f"must name {expected}, found {found}")
-        if set(map(str, names)) == set(skeleton.keypoints) and tuple(names) != skeleton.keypoints:
+        other = [(name, own) for name, own in zip(names, skeleton.keypoints) if _plain(name) != _plain(own)]
+        if {_plain(name) for name, _ in other} & set(map(_plain, skeleton.keypoints)):
             raise table.fault(row, "keypoints", f"must name {expected} in this order: {', '.join(skeleton.keypoints)}")
-        if tuple(names) != skeleton.keypoints:
-            _log.warning("%s: its keypoint names differ from those of skeleton %r", file, skeleton.name)
+        if other:
+            renamed = ", ".join(f"{str(name)!a} for {own!r}" for name, own in other)
+            _log.warning("%s: its keypoint names differ from those of skeleton %r: %s", file, skeleton.name, renamed)
+
+
+def _plain(name: object) -> str:
+    """AI Challenger writes 'Right Shoulder', most others 'right_shoulder'."""
+    return "_".join(str(name).lower().split())

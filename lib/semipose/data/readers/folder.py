@@ -31,7 +31,7 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: image folder does not exist")
     paths, sizes, faults = [], [], []
-    for path in _image_files(folder):
+    for path in image_files(folder):
         try:
             sizes.append(image_size(path))
             paths.append(path)
@@ -43,7 +43,8 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
     return whole_frames(np.array(paths, str), np.arange(1, len(paths) + 1), np.array(sizes), num_keypoints)
 
 
-def _image_files(folder: str) -> list[str]:
+def image_files(folder: str) -> list[str]:
+    """Image files in a folder and below it by their ending, sorted; hidden ones are left out."""
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

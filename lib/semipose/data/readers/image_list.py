@@ -26,20 +26,18 @@ class ImageList:
         self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
         for column, side in enumerate(("width", "height")):
             table.first_fault(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
-        names = table.texts("file_name")
-        _check_names(table, names)
-        _check_links(table, names, image_dir)
-        self.paths = np.array([os.path.join(image_dir, name) for name in names], str)
-        self._row_of = {image_id: row for row, image_id in enumerate(self.ids.tolist())}
+        self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
+        self._by_id = np.argsort(self.ids)
 
     def known(self, table: Table) -> np.ndarray:
         """(N,) bool, whether the `image_id` of each row is one of these images."""
-        return np.array([image_id in self._row_of for image_id in table.integers("image_id").tolist()], bool)
+        return np.isin(table.integers("image_id"), self.ids)
 
     def rows_of(self, table: Table) -> np.ndarray:
         """(N,) int32, the image of each row by its `image_id`; raises DataError for an id that is not here."""
         table.first_fault(~self.known(table), "image_id", "{} is not the id of an image in this file")
-        return np.array([self._row_of[row["image_id"]] for row in table.rows], np.int32)
+        position = np.searchsorted(self.ids, table.integers("image_id"), sorter=self._by_id)
+        return self._by_id[position].astype(np.int32)
 
     def clip(self, boxes: np.ndarray, image_index: np.ndarray) -> np.ndarray:
         """(N, 4) float32 xywh: boxes clipped to [0, W-1] x [0, H-1]; one that is outside or inverted becomes empty."""
@@ -47,6 +45,32 @@ class ImageList:
         start = np.clip(boxes[:, :2], 0, limit)
         end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
         return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+
+
+def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
+    """Image folder and file name joined, for each row.
+
+    Args:
+        table: whose rows the names belong to, for messages.
+        field: of those rows, for messages.
+        names: file name of each row; rows may share one.
+        image_dir: folder that must hold all of them.
+
+    Raises:
+        DataError: a name is absolute, leaves the folder, or is a link that does.
+    """
+    for row, name in enumerate(names):
+        reason = _name_fault(name)
+        if reason:
+            raise table.fault(row, field, f"{name!a} {reason}")
+    _check_links(table, field, names, image_dir)
+    return [os.path.join(image_dir, name) for name in names]
+
+
+def by_first_appearance(names: list[str]) -> tuple[list[str], np.ndarray]:
+    """Each different name once, and (N,) int32 which of them each of the N names is."""
+    row_of = {name: row for row, name in enumerate(dict.fromkeys(names))}
+    return list(row_of), np.array([row_of[name] for name in names], np.int32)
 
 
 def box_areas(boxes: np.ndarray) -> np.ndarray:
@@ -77,13 +101,6 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
     )
 
 
-def _check_names(table: Table, names: list[str]) -> None:
-    for row, name in enumerate(names):
-        reason = _name_fault(name)
-        if reason:
-            raise table.fault(row, "file_name", f"{name!a} {reason}")
-
-
 def _name_fault(name: str) -> str:
     if "\0" in name:
         return "holds a NUL character"
@@ -94,7 +111,7 @@ def _name_fault(name: str) -> str:
     return "leaves the image folder" if ".." in name.split("/") else ""
 
 
-def _check_links(table: Table, names: list[str], image_dir: str) -> None:
+def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
     """Refuses links that lead out of the image folder; the folder itself may be a link."""
     root = os.path.realpath(image_dir)
     by_folder: dict[str, dict[str, int]] = {}
@@ -108,9 +125,7 @@ def _check_links(table: Table, names: list[str], image_dir: str) -> None:
         inside = _is_inside(path, root)
         for base in links if inside else rows:
             if not inside or not _is_inside(os.path.join(path, base), root):
-                raise table.fault(
-                    rows[base], "file_name", f"{names[rows[base]]!a} is a link that leaves the image folder"
-                )
+                raise table.fault(rows[base], field, f"{names[rows[base]]!a} is a link that leaves the image folder")
 
 
 def _links(folder: str) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 from semipose.data.images import image_size
 from semipose.data.json_file import write_json
 from semipose.errors import DataError, write_error
-from semipose.skeletons import get_skeleton
+from semipose.skeletons import Skeleton, get_skeleton
+from semipose.structures import Persons
 
 _SKELETON = get_skeleton("lsp")
 _MIN_JOINTS = 4  # fewer do not show how large a person is
@@ -52,6 +53,39 @@ def read_joints(mat_file: str) -> np.ndarray:
     known = np.isfinite(joints).all(axis=2)
     joints[:, :, 2] = np.where(known, 2 * (flags == 1) if extended else 2 - (flags == 1), 0)
     return joints
+
+
+def read_lsp(mat_file: str, image_dir: str, skeleton: Skeleton, padding: float = 0.1) -> Persons:
+    """One person for each image that has at least 4 labelled joints inside it, in the order of the image numbers.
+
+    Args:
+        mat_file: `joints.mat` of either set.
+        image_dir: folder with im00001.jpg ...; image n belongs to row n of the joints.
+        skeleton: must have the 14 keypoints of LSP in their order.
+        padding: margin of the box around the labelled joints, in parts of its longer side.
+
+    Raises:
+        DataError: a file is missing or wrong, or no person is left.
+    """
+    if skeleton.keypoints != _SKELETON.keypoints:
+        raise DataError(f"{mat_file}: skeleton {skeleton.name!r} has not the 14 keypoints of LSP in their order")
+    entries, _ = _entries(image_dir, read_joints(mat_file), padding)
+    if not entries:
+        raise DataError(f"{mat_file}: no person has {_MIN_JOINTS} labelled joints inside its image")
+    ids = np.array([image["id"] for image, _ in entries], np.int64)
+    people = [person for _, person in entries]
+    keypoints = np.array([person["keypoints"] for person in people], np.float32).reshape(len(ids), -1, 3)
+    keypoints[:, :, 2] = np.minimum(keypoints[:, :, 2], 1)
+    return Persons(
+        image_paths=np.array([os.path.join(image_dir, image["file_name"]) for image, _ in entries], str),
+        image_ids=ids,
+        image_index=np.arange(len(ids), dtype=np.int32),
+        ids=ids,
+        boxes=np.array([person["bbox"] for person in people], np.float32),
+        keypoints=keypoints,
+        areas=np.array([person["area"] for person in people], np.float32),
+        scores=np.ones(len(ids), np.float32),
+    )
 
 
 def convert_lsp(

@@ -68,6 +68,11 @@ class Table:
         expected = f"{length} finite numbers ({meaning})"
         return self._column(field, self._values(field), lambda values: _float_rows(values, length), expected)
 
+    def points(self, field: str, count: int, meaning: str) -> np.ndarray:
+        """(N, count, 2) float64 finite, from lists of pairs."""
+        expected = f"{count} pairs x, y of finite numbers ({meaning})"
+        return self._column(field, self._values(field), lambda values: _float_pairs(values, count), expected)
+
     def texts(self, field: str) -> list[str]:
         """N non-empty strings."""
         values = self._values(field)
@@ -134,6 +139,13 @@ def _float_rows(values: list, length: int) -> np.ndarray | None:
         return None
     column = _float_column(list(chain.from_iterable(values)))
     return None if column is None else column.reshape(-1, length)
+
+
+def _float_pairs(values: list, count: int) -> np.ndarray | None:
+    if not set(map(type, values)) <= {list} or not set(map(len, values)) <= {count}:
+        return None
+    pairs = _float_rows(list(chain.from_iterable(values)), 2)
+    return None if pairs is None else pairs.reshape(-1, count, 2)
 
 
 def _describe(value: object) -> str:

@@ -1,0 +1,115 @@
+"""Data sources in a configuration: a set name, a path, or a mapping of the keys below; one of them or a list."""
+
+import difflib
+
+import yaml
+
+from semipose.config.convert import PlainLoader, check_limits, convert, parse
+from semipose.errors import ConfigError
+
+SOURCE_KEYS = ("DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET")
+
+# every key of a source, with its default; paths are relative to DATASET.ROOT
+SOURCE = {
+    "name": "",  # how results are keyed; "" = name of the annotation file or folder
+    # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, images, video; "" = seen from the path
+    "format": "",
+    "annotation": "",  # set name, annotation file, folder or video
+    "images": "",  # folder that file names refer to; "" = looked for in the usual places
+    "skeleton": "",  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
+    # [[source, target], [[a, b], target], ...] by name or number, [a, b] = mean of two; [] = equal names
+    "keypoint_pairs": [],
+    "length": 0,  # first N person instances; 0 = all
+    "sample_ratio_factor": 1.0,  # the source counts as round(N * factor) persons in a pass
+    "source_ratio": 0.0,  # share of the source in every batch (for all sources of a side, or for none)
+    "group_id_mapping_file": "",  # json {annotation id: group id} (tools/generate_group_id_mapping.py)
+    "group_id_weight": {},  # {group id: factor} of the supervised loss; other groups 1
+    "boxes": "",  # detections [{image_id, category_id, bbox, score}] in place of the annotation's boxes
+    "box_threshold": 0.0,  # smallest score of a detection
+    "head_boxes": "",  # MPII: .mat with head boxes, for PCKh with the json annotation
+    "one_based": True,  # MPII: joints of the json count from 1
+    "every": 1,  # video: take every so many-th frame
+    # validation only
+    "metrics": [],  # oks, pck, pckh, jhmdb, auc, epe, nme, crowdpose; [] = those of the format, or else TEST.METRICS
+    "output_keypoint_indices": [],  # of the network's keypoints, those that the annotation has; [] = equal names
+}
+
+
+def convert_sources(value: object, full: str, where: str) -> str | list:
+    """A set name as it is; any other value as a list of names and mappings with the keys of `SOURCE`.
+
+    Raises:
+        ConfigError: naming file or command line, key, value, and what is allowed.
+    """
+    entries = _entries(value)
+    if full != "DATASET.TRAIN_UNSUP_SET" and isinstance(entries, str):
+        return entries
+    entries = entries if isinstance(entries, list) else [entries] if entries else []
+    return [_entry(entry, full, where) for entry in entries]
+
+
+def _entries(value: object) -> object:
+    """What a text on the command line shows: `[a, {annotation: b}]`, `{...}`, or itself."""
+    if not (isinstance(value, str) and value.startswith(("[", "{"))):
+        return value
+    try:
+        return yaml.load(value, Loader=PlainLoader)
+    except (yaml.YAMLError, RecursionError):
+        return value
+
+
+def _entry(entry: object, full: str, where: str) -> str | dict:
+    if isinstance(entry, str):
+        return entry
+    if not isinstance(entry, dict):
+        raise ConfigError(f"{where}: {full}: {entry!r} is not allowed; text or a mapping expected, such as a set name")
+    for key in entry:
+        if key not in SOURCE:
+            close = difflib.get_close_matches(str(key), SOURCE, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(SOURCE)}"
+            raise ConfigError(f"{where}: {full}: unknown key {key!r}; {hint}")
+    if not entry.get("annotation"):
+        raise ConfigError(f"{where}: {full}: {entry!r} has no 'annotation': a set name, file, folder or video")
+    return {key: _value(key, value, f"{full}.{key}", where) for key, value in entry.items()}
+
+
+def _value(key: str, value: object, full: str, where: str) -> object:
+    if key == "keypoint_pairs":
+        return _pairs(value, full, where)
+    if key == "group_id_weight":
+        return _group_weights(value, full, where)
+    if key == "output_keypoint_indices":
+        value = value if isinstance(value, list) else [value]
+        return [convert(0, item, full, where) for item in value]
+    value = convert(SOURCE[key], value, full, where)
+    check_limits(value, full, where)
+    return value
+
+
+def _pairs(value: object, full: str, where: str) -> list:
+    if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
+        raise ConfigError(f"{where}: {full}: {value!r} is not allowed; [[source, target], ...] expected")
+    return [[_keypoints(source, full, where), _keypoint(target, full, where)] for source, target in value]
+
+
+def _keypoints(value: object, full: str, where: str) -> object:
+    if isinstance(value, list) and len(value) == 2:
+        return [_keypoint(item, full, where) for item in value]
+    return _keypoint(value, full, where)
+
+
+def _keypoint(value: object, full: str, where: str) -> int | str:
+    value = parse(value) if isinstance(value, str) else value
+    if type(value) not in (int, str):
+        raise ConfigError(f"{where}: {full}: {value!r} is not allowed; the name or number of a keypoint expected")
+    return value
+
+
+def _group_weights(value: object, full: str, where: str) -> dict[int, float]:
+    if not isinstance(value, dict):
+        raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {{group id: factor}} expected")
+    weights = {convert(0, key, full, where): convert(0.0, factor, full, where) for key, factor in value.items()}
+    for factor in weights.values():
+        if not 0 <= factor < float("inf"):
+            raise ConfigError(f"{where}: {full}: {factor!r} is not allowed; a factor of 0 or more expected")
+    return weights

@@ -1,0 +1,139 @@
+"""The image files of sources: whether they can be read, their true sizes, and pictures that two sources share."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from semipose.data.check import Finding
+from semipose.data.images import image_size, read_image
+from semipose.data.readers.folder import image_files
+from semipose.errors import DataError
+from semipose.structures import Persons
+
+_PART = 1000  # images that are handed to the threads at a time
+_ORIENTATION_TAG = 0x0112
+Progress = Callable[[Iterable, int], Iterable]
+
+
+@dataclass(frozen=True)
+class ImageCheck:
+    """What a file is: (width, height) of the stored pixels, or a line that says why it cannot be read."""
+
+    size: tuple[int, int] | None
+    fault: str = ""
+
+
+def check_images(
+    paths: Sequence[str], headers_only: bool = False, progress: Progress = lambda items, total: items
+) -> dict[str, ImageCheck]:
+    """Each file once, by path. Decoding runs on all cores.
+
+    Args:
+        headers_only: do not decode; a truncated file is then not noticed.
+        progress: wraps the iterable of finished images, whose number is the second argument.
+    """
+    paths = list(dict.fromkeys(paths))
+    return dict(zip(paths, progress(_checked(paths, headers_only), len(paths))))
+
+
+def image_faults(persons: Persons, checks: dict[str, ImageCheck], annotated: dict[int, tuple]) -> list[Finding]:
+    """A line for each image with a person that cannot be read or has another size than annotated.
+
+    Args:
+        checks: of at least the images with a person.
+        annotated: (width, height) by image id, where the annotation has them.
+    """
+    rows, counts = np.unique(persons.image_index, return_counts=True)
+    found = []
+    for row, count in zip(rows.tolist(), counts.tolist()):
+        path, number = str(persons.image_paths[row]), int(persons.image_ids[row])
+        reason = checks[path].fault or _size_fault(path, checks[path].size, annotated.get(number))
+        if reason:
+            found.append(Finding(f"{reason} (image id {number}, persons: {count})", True, (number,)))
+    return found
+
+
+def refused_files(folder: str) -> list[Finding]:
+    """Files in a folder of images that its reader leaves out, as they have no image header."""
+    checks = [_header(path) for path in image_files(folder)]
+    return [Finding(check.fault, True) for check in checks if check.size is None]
+
+
+def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
+    """(I, 2) float64 width and height; NaN where the file was not checked or cannot be read."""
+    none = ImageCheck(None)
+    sizes = [checks.get(str(path), none).size or (np.nan, np.nan) for path in persons.image_paths]
+    return np.array(sizes, np.float64).reshape(-1, 2)
+
+
+def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
+    """Files of the first and of the second kind that are the same file or hold the same bytes, under any name."""
+    by_file = {os.path.realpath(path): path for path in second}
+    pairs, others = [], []
+    for path in sorted(set(first)):
+        twin = by_file.get(os.path.realpath(path))
+        pairs, others = (pairs + [(path, twin)], others) if twin else (pairs, others + [path])
+    sizes = {size for size in map(_bytes, others) if size}
+    by_content = {_digest(path): path for path in by_file.values() if _bytes(path) in sizes}
+    sizes = {_bytes(path) for path in by_content.values()}
+    copies = [(path, by_content.get(_digest(path))) for path in others if _bytes(path) in sizes]
+    return sorted(pairs + [pair for pair in copies if pair[1]])
+
+
+def _checked(paths: list[str], headers_only: bool) -> Iterable[ImageCheck]:
+    probe = _header if headers_only else _decoded
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for start in range(0, len(paths), _PART):
+            yield from threads.map(probe, paths[start : start + _PART])
+
+
+def _decoded(path: str) -> ImageCheck:
+    try:
+        height, width = read_image(path).shape[:2]
+    except DataError as error:
+        return ImageCheck(None, str(error))
+    return ImageCheck((width, height))
+
+
+def _header(path: str) -> ImageCheck:
+    try:
+        size, limit = image_size(path), int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+    except DataError as error:
+        return ImageCheck(None, str(error))
+    return ImageCheck(size, f"{path}: has more than {limit} pixels" if size[0] * size[1] > limit else "")
+
+
+def _size_fault(path: str, size: tuple[int, int], annotated: tuple | None) -> str:
+    if annotated is None or tuple(annotated) == size:
+        return ""
+    text = f"{path}: has {size[0]} x {size[1]} pixels, the annotation says {annotated[0]} x {annotated[1]}"
+    orientation = _orientation(path) if tuple(annotated) == size[::-1] else 1
+    if orientation > 4:
+        text += f"; labels must refer to the stored pixels, not to those turned by its EXIF orientation {orientation}"
+    return text
+
+
+def _orientation(path: str) -> int:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_ORIENTATION_TAG, 1)
+    except (OSError, ValueError, SyntaxError):
+        return 1
+
+
+def _bytes(path: str) -> int:
+    return os.path.getsize(path) if os.path.isfile(path) else 0
+
+
+def _digest(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).digest()
+    except OSError:
+        return os.urandom(32)  # like no other file

@@ -1,0 +1,207 @@
+"""Sources of persons: any of the formats, read in their own skeleton or in that of the networks."""
+
+import logging
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
+from semipose.data.readers import (
+    has_annotation,
+    locate_coco,
+    read_aic,
+    read_coco,
+    read_crowdpose,
+    read_detections,
+    read_folder,
+    read_jhmdb,
+    read_mpii,
+    read_ochuman,
+    read_unlabeled_coco,
+)
+from semipose.data.readers.labelme import read_labelme, read_unlabeled_labelme
+from semipose.data.readers.lightning_pose import read_lightning_pose
+from semipose.data.readers.lsp import read_lsp
+from semipose.data.readers.video import read_video
+from semipose.errors import ConfigError
+from semipose.skeletons import KeypointConverter, Skeleton, converter_between
+from semipose.structures import Persons
+
+_log = logging.getLogger(__name__)
+
+OWN_SKELETONS = ("mpii", "aic", "crowdpose", "jhmdb", "ochuman", "lsp")  # formats that are also the name of a skeleton
+COCO_FILES = ("coco", "crowdpose", "jhmdb", "ochuman")  # formats whose files are COCO's
+UNLABELED = ("images", "video")
+_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where persons come from; config/sources.py describes each field.
+
+    Attributes:
+        root: folder that paths are relative to.
+        skeleton: of the annotation.
+        frames: folder that frames of videos are kept in.
+    """
+
+    name: str
+    format: str
+    annotation: str
+    images: str
+    skeleton: Skeleton
+    keypoint_pairs: tuple
+    length: int
+    group_id_mapping_file: str
+    group_id_weight: dict[int, float]
+    boxes: str
+    box_threshold: float
+    head_boxes: str
+    one_based: bool
+    every: int
+    root: str
+    frames: str
+
+    def path(self, relative: str) -> str:
+        """A path of this source, joined with the root; "" stays "" (not given)."""
+        return relative and os.path.join(self.root, relative)
+
+
+def guess_format(root: str, annotation: str, pool: bool) -> str:
+    """The format that a path or set name shows; a folder without annotation is `images` or, to be learned, `labelme`.
+
+    Args:
+        pool: whether the source is for the unlabelled side.
+    """
+    ending = os.path.splitext(annotation)[1].lower()
+    if ending in _VIDEOS:
+        return "video"
+    if ending == ".csv":
+        return "lightning_pose"
+    if ending == ".mat":
+        return "lsp" if os.path.basename(annotation) == "joints.mat" else "mpii"
+    if os.path.isdir(os.path.join(root, annotation)) and not has_annotation(root, annotation):
+        return "images" if pool else "labelme"
+    return "coco"
+
+
+def read_own(source: Source) -> Persons:
+    """The labelled persons of a source in its own skeleton, or its detections; raises DataError or ConfigError."""
+    if source.boxes:
+        return _detected(source)
+    if source.format in UNLABELED:
+        raise ConfigError(f"source {source.name!r}: format {source.format!r} has no labels; it can only be a pool")
+    return _grouped(source, _read(source))
+
+
+def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
+    """The labelled persons in the keypoints of `skeleton`; those with none of them are left out."""
+    if source.boxes:
+        raise ConfigError(f"source {source.name!r}: boxes: detections have no keypoints to learn from")
+    persons = convert_persons(read_own(source), converter(source, skeleton))
+    posed = persons.keypoints[..., 2].any(axis=1)
+    if not posed.all():
+        _log.info("%s: left out %d persons without a keypoint of %s", source.name, (~posed).sum(), skeleton.name)
+    return persons.take(posed)
+
+
+def read_pool(source: Source, skeleton: Skeleton) -> Persons:
+    """The persons of an unlabelled source; labels that it has stay as hidden ones, as far as `skeleton` has them."""
+    if source.boxes:
+        return _without_keypoints(_detected(source), skeleton)
+    if source.format in COCO_FILES:
+        persons = read_unlabeled_coco(*_located(source), source.skeleton)
+    elif source.format == "labelme":
+        persons = read_unlabeled_labelme(source.path(source.annotation), source.skeleton, source.path(source.images))
+    else:
+        persons = _read(source)
+    if source.keypoint_pairs or set(source.skeleton.keypoints) & set(skeleton.keypoints):
+        return convert_persons(persons, converter(source, skeleton))
+    return _without_keypoints(persons, skeleton)
+
+
+def first_persons(source: Source, persons: Persons) -> Persons:
+    """The first `length` persons of a source; all of them if that is 0."""
+    if len(persons) < source.length:
+        raise ConfigError(f"source {source.name!r}: length is {source.length}; it has {len(persons)} persons")
+    return persons.take(slice(0, source.length)) if source.length else persons
+
+
+def converter(source: Source, skeleton: Skeleton) -> KeypointConverter:
+    """From the keypoints of a source to those of `skeleton`: its `keypoint_pairs`, or else equal names."""
+    return converter_between(source.skeleton, skeleton, source.keypoint_pairs or None)
+
+
+def convert_persons(persons: Persons, mapping: KeypointConverter) -> Persons:
+    """The persons with the keypoints that `mapping` gives them."""
+    return persons if mapping.is_identity else replace(persons, keypoints=mapping.convert(persons.keypoints))
+
+
+def places(source: Source) -> tuple[str, str]:
+    """The annotation file and the image folder; raises DataError if they are not there (COCO's formats)."""
+    return _located(source) if source.format in COCO_FILES else _files(source)
+
+
+def _read(source: Source) -> Persons:
+    if source.format not in READERS:
+        raise ConfigError(f"source {source.name!r}: format {source.format!r} is not known; known: {', '.join(READERS)}")
+    return READERS[source.format](source)
+
+
+def _grouped(source: Source, persons: Persons) -> Persons:
+    if source.group_id_mapping_file:
+        persons = with_group_ids(persons, load_group_mapping(source.path(source.group_id_mapping_file)))
+    return group_weights(persons, source.group_id_weight) if source.group_id_weight else persons
+
+
+def _detected(source: Source) -> Persons:
+    if source.format not in COCO_FILES:
+        raise ConfigError(f"source {source.name!r}: boxes need a COCO file that lists the images, not {source.format!r}")
+    return read_detections(source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold)
+
+
+def _without_keypoints(persons: Persons, skeleton: Skeleton) -> Persons:
+    return replace(persons, keypoints=np.zeros((len(persons), len(skeleton), 3), np.float32))
+
+
+def _located(source: Source) -> tuple[str, str]:
+    return locate_coco(source.root, source.annotation, source.images)
+
+
+def _files(source: Source) -> tuple[str, str]:
+    """The annotation file and the image folder, for formats that are not COCO's."""
+    annotation = source.path(source.annotation)
+    if source.images:
+        return annotation, source.path(source.images)
+    beside = os.path.dirname(annotation)
+    places = [os.path.join(beside, "images"), os.path.join(os.path.dirname(beside), "images"), source.path("images")]
+    return annotation, next(filter(os.path.isdir, places), beside)
+
+
+def _read_mpii(source: Source) -> Persons:
+    return read_mpii(*_files(source), source.skeleton, source.one_based, source.path(source.head_boxes))
+
+
+def _read_lightning_pose(source: Source) -> Persons:
+    annotation = source.path(source.annotation)
+    return read_lightning_pose(annotation, source.path(source.images) or os.path.dirname(annotation), source.skeleton)
+
+
+READERS = {
+    "coco": lambda source: read_coco(*_located(source), source.skeleton),
+    "crowdpose": lambda source: read_crowdpose(*_located(source), source.skeleton),
+    "jhmdb": lambda source: read_jhmdb(*_located(source), source.skeleton),
+    "ochuman": lambda source: read_ochuman(*_located(source), source.skeleton),
+    "aic": lambda source: read_aic(*_files(source), source.skeleton),
+    "mpii": _read_mpii,
+    "lsp": lambda source: read_lsp(*_files(source), source.skeleton),
+    "labelme": lambda source: read_labelme(
+        source.path(source.annotation), source.skeleton, source.path(source.images)
+    ),
+    "lightning_pose": _read_lightning_pose,
+    "images": lambda source: read_folder(source.path(source.annotation), len(source.skeleton)),
+    "video": lambda source: read_video(
+        source.path(source.annotation), len(source.skeleton), source.frames, source.every
+    ),
+}

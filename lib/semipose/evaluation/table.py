@@ -1,0 +1,36 @@
+"""Metrics as aligned text."""
+
+from collections.abc import Mapping
+from math import isnan
+
+from semipose.evaluation.ground_truth import NO_GROUP
+
+
+def format_table(title: str, metrics: Mapping[str, float]) -> str:
+    """Title, names and values of one result, in three lines; see `format_rows`."""
+    return format_rows(title, {"": metrics})
+
+
+def format_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
+    """A title, a line of metric names, and a line of values for each row (a predictor, a group, a set).
+
+    Shares (0..1) are shown in percent, mean pixel errors (EPE) in px. A metric that is -1 or that a row does not have
+    is shown as "-".
+    """
+    names = list(dict.fromkeys(name for metrics in rows.values() for name in metrics))
+    lines = [["", *names]]
+    lines += [[row, *(_text(name, metrics.get(name, -1)) for name in names)] for row, metrics in rows.items()]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    padded = [[line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])] for line in lines]
+    return "\n".join([title, *("  ".join(line[0 if widths[0] else 1 :]).rstrip() for line in padded)])
+
+
+def format_groups(title: str, groups: Mapping[int, Mapping[str, float]]) -> str:
+    """What `evaluate_groups` returns, a line for each group."""
+    return format_rows(title, {"no group" if g == NO_GROUP else f"group {g}": m for g, m in groups.items()})
+
+
+def _text(name: str, value: float) -> str:
+    if value == -1 or isnan(value):
+        return "-" if value == -1 else "nan"
+    return f"{value:.2f} px" if name.split("_")[0] == "EPE" else f"{100 * value:.1f}"
