@@ -20,8 +20,8 @@ def draw(path: Path, seed: int, size: tuple[int, int] = SIZE) -> None:
 
 
 def person(number: int, image: int, rng: np.random.Generator) -> dict:
-    x, y = rng.uniform(1, 20, 2)
-    width, height = rng.uniform(20, 30, 2)
+    x, y = rng.uniform(1, 20, 2).tolist()
+    width, height = rng.uniform(20, 30, 2).tolist()
     points = np.round([x, y] + rng.uniform(0, 1, (17, 2)) * [width, height], 2)
     keypoints = np.column_stack([points, rng.integers(1, 3, 17)]).ravel().tolist()
     return {

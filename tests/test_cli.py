@@ -204,7 +204,7 @@ def test_overlap_of_training_and_validation(call):
     [
         (["TRAIN.LRR", "1"], ["TRAIN.LRR", "did you mean TRAIN.LR"]),
         (["TRAIN.LR", "fast"], ["TRAIN.LR", "'fast'", "number"]),
-        (["DATASET.SKELETON", "robot"], ["robot", "coco, lsp"]),
+        (["DATASET.SKELETON", "robot"], ["robot", "coco_aic, crowdpose"]),
         (["ALGORITHM", "magic"], ["magic", "pose_dual"]),
         (["MODEL.BACKBONE", "vgg"], ["vgg", "resnet18"]),
         (["MODEL.HEATMAP_SIZE", "[16,16]"], ["MODEL.HEATMAP_SIZE", "[8, 8]"]),
@@ -347,7 +347,7 @@ def test_output_that_cannot_be_written(call, tmp_path):
 
 
 def test_more_labels_than_there_are(call):
-    refused(call("train", "DATASET.TRAIN_LEN", "6"), "DATASET.TRAIN_LEN is 6", "5 persons")
+    refused(call("train", "DATASET.TRAIN_LEN", "6"), "TRAIN_LEN) is 6", "5 persons")
 
 
 def test_dry_run_finds_wrong_values_too(call):

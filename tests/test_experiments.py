@@ -195,7 +195,7 @@ def write_aic(root: Path, entry: dict) -> None:
     rows = [
         {
             "image_id": name, "human_annotations": {human: [15, 8, 65, 56] for human in people},
-            "keypoint_annotations": {human: joints for human in people},
+            "keypoint_annotations": dict.fromkeys(people, joints),
         }
         for name, people in zip(names, humans)
     ]  # fmt: skip
@@ -235,7 +235,7 @@ def sample_root(tmp_path_factory):
         key = str([data.SKELETON, *(data[key] for key in keys)])
         if key not in roots:
             root = roots[key] = tmp_path_factory.mktemp("data") / "set"
-            for entry in [entry for key in keys for entry in ([data[key]] if isinstance(data[key], str) else data[key])]:
+            for entry in [e for key in keys for e in ([data[key]] if isinstance(data[key], str) else data[key])]:
                 if isinstance(entry, str):
                     write_set(root, entry, get_skeleton(data.SKELETON).keypoints)
                 else:

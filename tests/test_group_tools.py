@@ -156,6 +156,19 @@ def test_strict_lets_annotations_without_keypoints_pass(tmp_path, capsys):
     assert "unmatched COCO annotations: 0 (and 1 without keypoints)" in capsys.readouterr().out
 
 
+def test_limits_are_those_of_the_user(tmp_path):
+    people = coco_persons()[:1]
+    moved = {**people[0], "keypoints": [n + 3 * (n > 2) for n in people[0]["keypoints"]]}
+    write_coco(tmp_path / "coco.json", people)
+    groups = write_labelme(tmp_path / "labels", [moved], own_writer)
+    assert map_groups(tmp_path, "--strict") == 2
+    assert map_groups(tmp_path, "--strict", "--tolerance", "6") == 0
+    assert load_group_mapping(str(tmp_path / "groups.json")) == groups
+    write_coco(tmp_path / "coco.json", [{**people[0], "keypoints": [0] * 51, "bbox": [70, 50, 130, 300]}])
+    assert map_groups(tmp_path, "--strict", "--iou", "0.6") == 0
+    assert map_groups(tmp_path, "--strict", "--iou", "0.7") == 2
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [

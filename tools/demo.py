@@ -121,7 +121,8 @@ def validation_examples(trained: dict) -> list:
     config = trained["cotrain"]["config"]
     skeleton = get_skeleton(config.DATASET.SKELETON)
     codec = build.build_codec(config)
-    batch = build.build_dataset(config, trained["cotrain"]["data"].validation["val"], "omit").__getitems__(range(EXAMPLES))
+    persons = trained["cotrain"]["data"].validation["val"]
+    batch = build.build_dataset(config, persons, "omit").__getitems__(range(EXAMPLES))
     flip_order = trained["cotrain"]["algorithm"].recipe.views.flip_order
     view = centred_view(batch, tuple(config.MODEL.IMAGE_SIZE), flip_order)
     labels = affine.apply(affine.invert(view.to_base), batch.keypoints)

@@ -1,6 +1,6 @@
 """COCO keypoint file -> label splits: the first N persons (1K/5K/10K), or N images drawn by a seed.
 
-The first N persons that training keeps, in annotation order, as DATASET.TRAIN_LEN takes them within a run:
+The first N persons that training keeps, image by image as in the literature and as DATASET.TRAIN_LEN takes them:
   python tools/make_split.py --annotation data/coco/annotations/person_keypoints_train2017.json \\
       --out data/coco/annotations --first 1000 5000 10000 \\
       --val-annotation data/coco/annotations/person_keypoints_val2017.json

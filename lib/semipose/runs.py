@@ -112,7 +112,9 @@ def _category(entry: ValidationSet) -> int:
     return truth.category_id if truth else 1
 
 
-def _show(folder: Path, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions, skeleton: Skeleton) -> None:
+def _show(
+    folder: Path, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions, skeleton: Skeleton
+) -> None:  # fmt: skip
     labels = entry.labels.persons.keypoints, entry.labels.skeleton
     try:
         written = write_pictures(

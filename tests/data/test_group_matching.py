@@ -137,6 +137,7 @@ def test_images_of_the_same_name(make_persons, drawn_path, annotated_paths, foun
     annotated = make_persons([(path, box) for path in annotated_paths], np.ones((len(annotated_paths), 2, 3)))
     match = match_groups(make_persons([(drawn_path, box)], keypoints), annotated)
     assert np.flatnonzero(match.covered).tolist() == found
+    assert match.left_over == []  # persons on images without a labelme file are not missed
     assert match.pairs.tolist() == ([[0, found[0]]] if len(found) == 1 else [])
     assert match.ambiguous == ({0: found} if len(found) > 1 else {})
 

@@ -90,10 +90,10 @@ def colors_under(picture, keypoints) -> np.ndarray:
     return picture[rows, columns] > 127
 
 
-def follows(picture, keypoints) -> bool:
+def follows(picture, keypoints, flipped) -> bool:
     """Whether the joints lie on their squares: in a mirrored view left and right have changed places."""
-    under = colors_under(picture, keypoints)
-    return (under == (COLORS > 0)).all() or (under == (COLORS[[0, 2, 1]] > 0)).all()
+    wanted = COLORS[[0, 2, 1]] if flipped else COLORS
+    return (colors_under(picture, keypoints) == (wanted > 0)).all()
 
 
 def test_labeled_views_are_those_of_training_and_joints_lie_on_their_spots(batch, drawn_views):
@@ -101,13 +101,12 @@ def test_labeled_views_are_those_of_training_and_joints_lie_on_their_spots(batch
     pictures = browse.labeled_pictures(recipe, batch, 3, THREE)
     trained = make_views(recipe, PairBatch(batch), 3).labeled
     expected = (trained.images * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    mirrored = 0
-    for (picture, keypoints, shown), image, target in zip(drawn_views, expected, trained.target, strict=True):
-        assert np.array_equal(picture, image) and shown.all() and follows(picture, keypoints)
-        mirrored += not (colors_under(picture, keypoints) == (COLORS > 0)).all()
-        peaks, _ = recipe.codec.decode(target[None])
+    flipped = recipe.views.at_step(3).labeled(batch).flipped
+    for i, (picture, keypoints, shown) in enumerate(drawn_views):
+        assert np.array_equal(picture, expected[i]) and shown.all() and follows(picture, keypoints, flipped[i])
+        peaks, _ = recipe.codec.decode(trained.target[i : i + 1])
         assert np.abs(peaks[0].numpy() - keypoints).max() < 1, "keypoints and target are of different views"
-    assert 0 < mirrored < COUNT, "both kinds must be tested"
+    assert len(drawn_views) == COUNT and 0 < flipped.sum() < COUNT, "both kinds must be tested"
     assert pictures[0].facts["taught"] == "3 keypoints with weight 1"
 
 
@@ -131,11 +130,11 @@ def test_labels_follow_easy_and_hard_views(batch, drawn_views):
     recipe = make_recipe(hard_views=((), ()))
     drawn = browse.easy_hard_pictures(recipe, persons_of(batch), batch, 1, THREE, {})
     assert len(drawn_views) == 3 * COUNT
-    assert all(shown.all() and follows(picture, points) for picture, points, shown in drawn_views)
     data = make_views(recipe, PairBatch(batch, batch.without_labels()), 1)
     for n, view in enumerate((data.easy, *data.hard)):
-        images = [picture for picture, _, _ in drawn_views[n * COUNT : (n + 1) * COUNT]]
+        images, points, shown = zip(*drawn_views[n * COUNT : (n + 1) * COUNT])
         assert np.array_equal(images, browse.view_pictures(view)), "not the views of training"
+        assert np.all(shown) and all(map(follows, images, points, view.flipped))
     assert (data.easy.flipped != data.hard[0].flipped).any(), "no view is mirrored against its easy view"
     assert "true labels" in drawn[0].facts["points"]
 
@@ -201,8 +200,9 @@ def test_easy_hard_shows_what_teachers_say(batch, drawn_views):
     teachers = {"ema": browse.Teacher(oracle, TeacherRecord(COUNT, 3))}
     persons = persons_of(batch, ~ALL)
     drawn = browse.easy_hard_pictures(recipe, persons, batch, 2, THREE, teachers)
-    assert all(shown.sum() == 2 and follows(picture, points) for picture, points, shown in drawn_views)
-    assert drawn[0].facts["points"] == "of the teachers: ema"
+    for (picture, points, shown), flipped in zip(drawn_views[:COUNT], easy.flipped):
+        assert shown.tolist() == [True, True, False] and follows(picture, points, flipped)
+    assert all(shown.sum() == 2 for _, _, shown in drawn_views) and drawn[0].facts["points"] == "of the teachers: ema"
 
 
 @pytest.mark.parametrize("mode", ["labeled", "easy-hard"])

@@ -10,9 +10,9 @@ from semipose.algorithms import ALGORITHMS, Algorithm
 from semipose.config.sources import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
+from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.report import DataReport, report_data
-from semipose.data.mixing import SourceMix
 from semipose.data.sources import OWN_SKELETONS, Source, first_persons, guess_format, read_labeled, read_own, read_pool
 from semipose.errors import ConfigError
 from semipose.skeletons import Skeleton, get_skeleton
@@ -56,15 +56,16 @@ def build_data(config: CfgNode) -> RunData:
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
     train = [first_persons(source, persons) for source, persons in zip(sources, whole)]
-    labeled, labeled_mix = Persons.concatenate(train), build_mix(entries, train)
-    unlabeled = unlabeled_mix = None
+    labeled, unlabeled = Persons.concatenate(train), None
+    pool_entries, pool = entries, whole
     if algorithm_type(config).uses_unlabeled:
         if config.DATASET.TRAIN_UNSUP_SET:
-            entries, whole = _read_pool(config, skeleton)
-        unlabeled, unlabeled_mix = Persons.concatenate(whole), build_mix(entries, whole)
+            pool_entries, pool = _read_pool(config, skeleton)
+        unlabeled = Persons.concatenate(pool)
     validation = read_validation(config)
     report = report_data(labeled, unlabeled, list(validation.values()))
-    return RunData(labeled, unlabeled, labeled_mix, unlabeled_mix, validation, report)
+    unlabeled_mix = None if unlabeled is None else build_mix(pool_entries, pool)
+    return RunData(labeled, unlabeled, build_mix(entries, train), unlabeled_mix, validation, report)
 
 
 def read_validation(config: CfgNode) -> dict[str, Persons]:
@@ -78,7 +79,7 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
 
 
 def build_test_sources(config: CfgNode) -> list[Source]:
-    """The sources of DATASET.TEST_SET; with TEST.USE_GT_BBOX False those that name no boxes take TEST.COCO_BBOX_FILE."""
+    """The sources of DATASET.TEST_SET; without TEST.USE_GT_BBOX those that name no boxes take TEST.COCO_BBOX_FILE."""
     test, entries = config.TEST, source_entries(config, "TEST_SET")
     if not test.USE_GT_BBOX:
         if not test.COCO_BBOX_FILE and not all(entry["boxes"] for entry in entries):

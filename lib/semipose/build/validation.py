@@ -11,7 +11,7 @@ from semipose.build.data import build_dataset, build_test_sources, source_entrie
 from semipose.build.networks import build_codec, pin_memory
 from semipose.data.loaders import evaluation_loader
 from semipose.data.readers import locate_coco
-from semipose.data.sources import COCO_FILES, Source, convert_persons, converter
+from semipose.data.sources import Source, convert_persons, converter
 from semipose.engine.interrupts import worker_init
 from semipose.errors import ConfigError
 from semipose.evaluation import (
@@ -32,8 +32,8 @@ from semipose.structures import Persons
 
 log = logging.getLogger(__name__)
 
-COUNTED_FROM_0 = ("coco", "crowdpose", "ochuman")  # COCO files whose pixels need no shift, so their labels can be read as they are
-OF_FORMAT = {"mpii": ("pckh",), "crowdpose": ("crowdpose",), "jhmdb": ("jhmdb",)}  # metrics of formats; else TEST.METRICS
+COUNTED_FROM_0 = ("coco", "crowdpose", "ochuman")  # COCO files that the evaluation can read as they are
+OF_FORMAT = {"mpii": ("pckh",), "crowdpose": ("crowdpose",), "jhmdb": ("jhmdb",)}  # metrics; else TEST.METRICS
 
 
 def build_validator(
@@ -111,9 +111,9 @@ def _labels(
     outputs = converter_between(network, source.skeleton, pairs)
     if outputs.is_identity:
         return LabelledSet(source.name, truth, persons, source.skeleton), None
-    known = persons.keypoints * outputs.mapped[:, None]
-    labels = LabelledSet(source.name, with_visible(truth, outputs.mapped), replace(persons, keypoints=known), source.skeleton)
-    return labels, outputs
+    truth = with_visible(truth, outputs.mapped)
+    persons = replace(persons, keypoints=persons.keypoints * outputs.mapped[:, None])
+    return LabelledSet(source.name, truth, persons, source.skeleton), outputs
 
 
 def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:

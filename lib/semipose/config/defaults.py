@@ -16,7 +16,8 @@ def default_config() -> Node:
 
     c.DATASET = Node()
     c.DATASET.ROOT = "data/coco"  # folder that the sets below are in
-    # keypoints of the networks: coco, mpii, aic, crowdpose, lsp, jhmdb, ochuman, coco_aic, mirror_mouse, or a .yaml file
+    # keypoints of the networks: coco, mpii, aic, crowdpose, lsp, jhmdb, ochuman, coco_aic, mirror_mouse, or a file
+    # (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
     c.DATASET.SKELETON = "coco"
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/sources.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.

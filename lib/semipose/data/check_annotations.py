@@ -26,8 +26,9 @@ def person_notes(where: str, persons: Persons, sizes: np.ndarray, skeleton: Skel
     origin = (points == 0).all(-1)
     # off by one pixel is a matter of counting from 0 or 1
     outside = ((points < -1) | (points > limit)).any(-1)
-    far = (np.maximum(low - points, points - high).max(-1, initial=0) > _FAR * side[:, None]) & ~outside & ~origin
     empty = (persons.boxes[:, 2:] <= 0).any(1)
+    far = np.maximum(low - points, points - high).max(-1, initial=0) > _FAR * side[:, None]
+    far &= ~outside & ~origin & ~empty[:, None]
     away = ((persons.boxes[:, :2] >= limit[:, 0]) | (high[:, 0] <= 0)).any(1) & ~empty
     checks = {
         "persons with labelled keypoints at (0, 0)": (origin & seen).any(1),

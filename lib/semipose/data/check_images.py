@@ -59,8 +59,9 @@ def image_faults(persons: Persons, checks: dict[str, ImageCheck], annotated: dic
 
 def refused_files(folder: str) -> list[Finding]:
     """Files in a folder of images that its reader leaves out, as they have no image header."""
-    checks = [_header(path) for path in image_files(folder)]
-    return [Finding(check.fault, True) for check in checks if check.size is None]
+    refused = [path for path in image_files(folder) if _header_size(path) is None]
+    checks = [(path, _check(path, headers_only=True)) for path in refused]
+    return [Finding(check.fault or f"{path}: has no header that can be read", True) for path, check in checks]
 
 
 def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
@@ -85,13 +86,18 @@ def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str
 
 
 def _checked(paths: list[str], headers_only: bool) -> Iterable[ImageCheck]:
-    probe = _header if headers_only else _decoded
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for start in range(0, len(paths), _PART):
-            yield from threads.map(probe, paths[start : start + _PART])
+            yield from threads.map(lambda path: _check(path, headers_only), paths[start : start + _PART])
 
 
-def _decoded(path: str) -> ImageCheck:
+def _check(path: str, headers_only: bool) -> ImageCheck:
+    size, limit = _header_size(path), int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+    # OpenCV knows the limit only if it was loaded after it was set
+    if size and size[0] * size[1] > limit:
+        return ImageCheck(None, f"{path}: has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS={limit} allows")
+    if size and headers_only:
+        return ImageCheck(size)
     try:
         height, width = read_image(path).shape[:2]
     except DataError as error:
@@ -99,12 +105,11 @@ def _decoded(path: str) -> ImageCheck:
     return ImageCheck((width, height))
 
 
-def _header(path: str) -> ImageCheck:
+def _header_size(path: str) -> tuple[int, int] | None:
     try:
-        size, limit = image_size(path), int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
-    except DataError as error:
-        return ImageCheck(None, str(error))
-    return ImageCheck(size, f"{path}: has more than {limit} pixels" if size[0] * size[1] > limit else "")
+        return image_size(path)
+    except DataError:
+        return None
 
 
 def _size_fault(path: str, size: tuple[int, int], annotated: tuple | None) -> str:

@@ -63,7 +63,7 @@ def make_splits(
 ) -> dict[str, dict[str, int]]:
     """Writes `person_keypoints_STEM_NAME.json` for each set, where STEM is the set name of the annotation file.
 
-    `first1000` holds the first 1,000 persons that `read_coco` keeps, in annotation order, as a run takes its first N;
+    `first1000` holds the first 1,000 persons that `read_coco` keeps, image by image, as a run takes its first N;
     the pool is the whole file. `images200_seed0` holds all annotations of 200 images, drawn from those with such a
     person, and `images200_seed0_unlabeled` those of all other images, as hidden labels; of one seed, the larger
     labelled sets contain the smaller ones. `val500` holds 500 images that are taken out before, the same for all seeds;
@@ -121,7 +121,10 @@ def _read(file: str, skeleton: Skeleton) -> Annotations:
 
 
 def _first(source: Annotations, count: int) -> Annotations:
+    """The first persons image by image, as the published loaders take them (see `data.sources.first_persons`)."""
+    place = {image["id"]: number for number, image in enumerate(source.document["images"])}
     rows = np.flatnonzero(source.trained)
+    rows = rows[np.argsort([place[i] for i in source.image_ids[rows].tolist()], kind="stable")]
     if not 1 <= count <= len(rows):
         raise DataError(f"{source.file}: cannot take the first {count} persons; allowed: 1 to {len(rows)}")
     return source.take(np.isin(np.arange(len(source.trained)), rows[:count]))

@@ -8,7 +8,9 @@ from semipose.evaluation.coco import MAX_DETECTIONS, KeypointPredictions, evalua
 from semipose.evaluation.labelled_set import LabelledSet, MetricOptions
 
 _SHIFT = 0.005  # of the square root of the box area: an error that nobody sees, OKS above 0.9 with COCO's sigmas
+_ROUNDING = 0.05  # pixels
 _SHOWN = 5
+_LEAST_SHARE = 0.02  # of the area in the box area, in the median; a person fills more of its box
 _MEDIUM = 32**2  # square pixels from which a person is in AP_M
 SOUND = 0.9  # AP below it shows a broken set
 
@@ -58,18 +60,18 @@ def dry_run(labels: LabelledSet, options: MetricOptions) -> Ceiling:
     return Ceiling(scores, shifted, tuple(reasons + _areas(truth, scores, shifted) + _dropped(labels, people, options)))
 
 
-def _of_persons(labels: LabelledSet) -> tuple[KeypointPredictions, set[int]]:
+def _of_persons(labels: LabelledSet) -> tuple[KeypointPredictions, list[int]]:
     """Predictions with a labelled keypoint, and the annotation ids of their persons."""
     persons = labels.persons.take((labels.persons.keypoints[..., 2] > 0).any(1))
     image_ids = persons.image_ids[persons.image_index]
-    return _predictions(image_ids, persons.keypoints, persons.boxes), set(persons.ids.tolist())
+    return _predictions(image_ids, persons.keypoints, persons.boxes), persons.ids.tolist()
 
 
-def _of_annotations(truth: list[dict], count: int) -> tuple[KeypointPredictions, set[int]]:
+def _of_annotations(truth: list[dict], count: int) -> tuple[KeypointPredictions, list[int]]:
     image_ids = np.array([a["image_id"] for a in truth], np.int64)
     keypoints = np.array([a["keypoints"] for a in truth], np.float64).reshape(-1, count, 3)
     boxes = np.array([a["bbox"] for a in truth], np.float64).reshape(-1, 4)
-    return _predictions(image_ids, keypoints, boxes), {a["annotation_id"] for a in truth}
+    return _predictions(image_ids, keypoints, boxes), [a["annotation_id"] for a in truth]
 
 
 def _predictions(image_ids: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray) -> KeypointPredictions:
@@ -85,16 +87,32 @@ def _predictions(image_ids: np.ndarray, keypoints: np.ndarray, boxes: np.ndarray
     )
 
 
-def _reasons(truth: list[dict], people: KeypointPredictions, ids: set[int]) -> list[str]:
+def _reasons(truth: list[dict], people: KeypointPredictions, ids: list[int]) -> list[str]:
     scored = {a["annotation_id"] for a in truth}
     images, counts = np.unique(people.image_ids, return_counts=True)
-    lost, strange = scored - ids, ids - scored
+    lost, strange = scored.difference(ids), set(ids) - scored
     found = {
         "persons that are scored but never predicted, as the reader leaves them out: ids": sorted(lost, key=str),
         "persons that are not scored (num_keypoints 0, crowd or another category): ids": sorted(strange, key=str),
         f"images with more than the {MAX_DETECTIONS} persons that are scored: ids": images[counts > MAX_DETECTIONS],
+        "persons whose keypoints differ from the ground truth (pixels counted from 1?): ids": _moved(
+            truth, people, ids
+        ),
     }
     return [_line(what, numbers) for what, numbers in found.items() if len(numbers)]
+
+
+def _moved(truth: list[dict], people: KeypointPredictions, ids: list[int]) -> list[int]:
+    """Ids of the persons whose labelled keypoints are not those of the ground truth."""
+    row_of = {number: row for row, number in enumerate(ids)}
+    pairs = [(row_of[a["annotation_id"]], a["keypoints"]) for a in truth if a["annotation_id"] in row_of]
+    if not pairs:
+        return []
+    rows, keypoints = zip(*pairs)
+    expected = np.array(keypoints, np.float64).reshape(len(rows), -1, 3)
+    offsets = np.abs(people.keypoints[list(rows)] - expected[..., :2]).max(-1)
+    moved = ((offsets > _ROUNDING) & (expected[..., 2] > 0)).any(1)
+    return [ids[row] for row, differs in zip(rows, moved.tolist()) if differs]
 
 
 def _areas(truth: list[dict], scores: dict[str, float], shifted: float) -> list[str]:
@@ -104,9 +122,9 @@ def _areas(truth: list[dict], scores: dict[str, float], shifted: float) -> list[
     found = []
     if (areas < _MEDIUM).all():
         found.append(f"all areas are below {_MEDIUM} square pixels, so that AP_M and AP_L are -1")
-    if shifted < SOUND <= scores["AP"]:
-        boxes = np.array([a["bbox"] for a in truth], np.float64)
-        share = np.median(areas / np.maximum(boxes[:, 2] * boxes[:, 3], 1))
+    boxes = np.array([a["bbox"] for a in truth], np.float64)
+    share = np.median(areas / np.maximum(boxes[:, 2] * boxes[:, 3], 1))
+    if shifted < SOUND and (share < _LEAST_SHARE or scores["AP"] >= SOUND):
         found.append(
             f"areas (in the median {share:.2g} of the box area; 0: {(areas == 0).sum()}) or sigmas are too small"
         )

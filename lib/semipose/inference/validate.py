@@ -65,9 +65,10 @@ class Validator:
 
     def __init__(
         self, sets: dict[str, ValidationSet], skeleton: Skeleton, codec: HeatmapCodec, size: tuple[int, int],
-        flip_test: bool = False, options: MetricOptions = MetricOptions(),
+        flip_test: bool = False, options: MetricOptions | None = None,
         on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
     ):  # fmt: skip
+        options = options or MetricOptions()
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
         self.sets, self.skeleton, self.codec, self.size = sets, skeleton, codec, size
@@ -77,9 +78,9 @@ class Validator:
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
         """Shares in 0..1, and EPE in image pixels.
 
-        `AP_<name>` (and PCK, EPE, ...) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if they
-        are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result, all on the first set. Where there are several
-        sets, also all metrics of the main result on each, as `<set>/AP` ....
+        `AP_<name>` (and PCK, EPE, ...) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if
+        they are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result, all on the first set. Where there are
+        several sets, also all metrics of the main result on each, as `<set>/AP` ....
         """
         metrics, results = {}, {}
         for name, entry in self.sets.items():

@@ -3,12 +3,12 @@
 import os
 import re
 import shutil
-import zlib
 
 import numpy as np
 
 from semipose.data.images import image_size
 from semipose.data.json_file import write_json
+from semipose.data.readers.mat_file import load_mat
 from semipose.errors import DataError, write_error
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
@@ -32,15 +32,7 @@ def read_joints(mat_file: str) -> np.ndarray:
     Raises:
         DataError: naming the file and what is wrong.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
-    try:
-        joints = loadmat(mat_file, variable_names=["joints"]).get("joints")
-    except OSError as error:
-        raise DataError(f"{mat_file}: cannot be read: {error.strerror or error}") from error
-    except (MatReadError, ValueError, TypeError, NotImplementedError, zlib.error) as error:
-        raise DataError(f"{mat_file}: is not a MATLAB 5 file: {error}") from error
+    joints = load_mat(mat_file, "joints").get("joints")
     if joints is None or joints.dtype.kind not in "iuf":
         raise DataError(f"{mat_file}: has no numeric variable 'joints'")
     if joints.ndim == 2:  # MATLAB drops a last dimension of 1
