@@ -10,7 +10,7 @@ import semipose
 
 ROOT = Path(semipose.__file__).parent
 LAYERS = (
-    ("errors", "structures", "skeletons", "config"),
+    ("errors", "plain_yaml", "structures", "skeletons", "config"),
     ("geometry", "codecs", "losses"),
     ("data", "augment", "models", "pseudo_labels", "evaluation"),
     ("algorithms",),
@@ -23,8 +23,9 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # within a layer: who may import whom besides itself
 NEIGHBOURS = {
     "codecs": {"geometry", "losses"},
-    "skeletons": {"errors"},
-    "config": {"errors"},
+    "plain_yaml": {"errors"},
+    "skeletons": {"errors", "plain_yaml"},
+    "config": {"errors", "plain_yaml"},
 }
 READS_CONFIG = {"config", "build", "runs", "cli"}
 MAX_LINES = 300

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from small_coco import SIZE, draw, small_coco, write_set
 
+from semipose.config.sources import SOURCE
 from semipose.data.check import Finding, find_faults, note, reader_messages
 from semipose.data.check_annotations import detection_notes, document_notes, person_notes
 from semipose.data.check_files import check_detections, check_file
@@ -23,17 +24,9 @@ from semipose.skeletons import COCO, get_skeleton
 
 
 def source_of(root, name="train", **fields) -> Source:
-    texts = dict.fromkeys(("images", "group_id_mapping_file", "boxes", "head_boxes", "frames"), "")
-    rest = {
-        "keypoint_pairs": (),
-        "length": 0,
-        "group_id_weight": {},
-        "box_threshold": 0.0,
-        "one_based": True,
-        "every": 1,
-    }
-    given = {"name": name, "format": "coco", "annotation": name, "skeleton": COCO, "root": str(root)}
-    return Source(**(texts | rest | given | fields))
+    defaults = {field: SOURCE[field] for field in Source.__dataclass_fields__ if field in SOURCE}
+    given = {"name": name, "format": "coco", "annotation": name, "skeleton": COCO, "root": str(root), "frames": ""}
+    return Source(**(defaults | given | fields))
 
 
 def read_as_pool(source: Source):
@@ -43,7 +36,7 @@ def read_as_pool(source: Source):
 # ---- the search
 
 
-@pytest.mark.parametrize("wrong", [[], [0], [4999], [0, 1, 2, 4999], [1023, 1024, 1025], list(range(0, 5000, 97))])
+@pytest.mark.parametrize("wrong", [[], [0], [4096], [0, 1, 2, 4096], [1023, 1024, 1025], list(range(0, 4097, 97))])
 def test_every_wrong_item_is_found_with_few_reads(wrong):
     read_items = []
 
@@ -53,8 +46,8 @@ def test_every_wrong_item_is_found_with_few_reads(wrong):
             if item in set(wrong):
                 raise DataError(f"item {item}")
 
-    assert find_faults(range(5000), read) == [(item, f"item {item}") for item in wrong]
-    assert sum(read_items) <= 5000 + 4 * 1024 * max(1, len(wrong))
+    assert find_faults(range(4097), read) == [(item, f"item {item}") for item in wrong]
+    assert sum(read_items) <= 4097 + 4 * 1024 * max(1, len(wrong))
 
 
 def test_nothing_to_search():
@@ -67,7 +60,7 @@ def test_what_readers_log_is_collected_and_not_shown(caplog):
         logger.warning("odd: %d", 3)
         logger.info("not asked for")
     logger.warning("shown again")
-    assert lines == ["odd: 3"] and caplog.messages == ["shown again"]
+    assert lines == [(logging.WARNING, "odd: 3")] and caplog.messages == ["shown again"]
 
 
 def test_a_note_shows_the_first_ids():
@@ -213,6 +206,22 @@ def test_all_wrong_images_of_an_aic_file(tmp_path):
     first, second = found.faults
     assert first.startswith(f"{file}: image number 1: human_annotations:") and len(found.persons) == 2
     assert second.startswith(f"{file}: person id 'human1 of image 001': keypoints:")
+
+
+def test_of_other_formats_the_first_fault_and_what_is_left_out(tmp_path):
+    write_set(tmp_path, "train", small_coco(3))
+    rows = mpii_rows(4)
+    rows[1]["joints_vis"] = [0] * 16
+    file = tmp_path / "mpii.json"
+    file.write_text(json.dumps(rows))
+    fields = {"format": "mpii", "annotation": "mpii.json", "images": "images/train", "skeleton": get_skeleton("mpii")}
+    (message,) = check_file(source_of(tmp_path, **fields), read_own).messages
+    assert message.endswith("3 persons; left out: 0 without position or scale, 1 without joints")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("scorer,a,a\nbodyparts,nose,nose\ncoords,x,y\n001.jpg,1,oops\n002.jpg,oops,2\n")
+    fields = {"format": "lightning_pose", "annotation": "labels.csv", "images": "images/train"}
+    (fault,) = check_file(source_of(tmp_path, **fields), read_own).faults
+    assert str(labels) in fault
 
 
 # ---- detections

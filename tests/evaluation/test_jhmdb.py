@@ -33,19 +33,19 @@ def test_by_hand():
         predictions[0, JHMDB.index(name), 0] += error
     metrics = jhmdb_pck(predictions, targets, visible, boxes, JHMDB)
     assert tuple(metrics) == JHMDB_METRICS
-    assert JHMDB_METRICS[:8] == (*(f"{p} PCK" for p in "Head Sho Elb Wri Hip Knee Ank".split()), "PCK")
-    assert (metrics["Head PCK"], metrics["Wri PCK"], metrics["PCK"]) == pytest.approx((1, 0.5, 14 / 15))
-    assert (metrics["Head tPCK"], metrics["Wri tPCK"], metrics["tPCK"]) == pytest.approx((0, 0.5, 13 / 15))
-    assert (metrics["Sho tPCK"], metrics["Ank PCK"]) == (1, 1)
+    assert JHMDB_METRICS[:8] == (*(f"PCK_{p}" for p in "Head Sho Elb Wri Hip Knee Ank".split()), "PCK")
+    assert (metrics["PCK_Head"], metrics["PCK_Wri"], metrics["PCK"]) == pytest.approx((1, 0.5, 14 / 15))
+    assert (metrics["tPCK_Head"], metrics["tPCK_Wri"], metrics["tPCK"]) == pytest.approx((0, 0.5, 13 / 15))
+    assert (metrics["tPCK_Sho"], metrics["PCK_Ank"]) == (1, 1)
     tighter = jhmdb_pck(predictions, targets, visible, boxes, JHMDB, threshold=0.19)
-    assert (tighter["Head PCK"], tighter["Wri tPCK"]) == (0, 0)
+    assert (tighter["PCK_Head"], tighter["tPCK_Wri"]) == (0, 0)
 
 
 def test_keypoints_that_nobody_shows():
     targets, visible, boxes = one_person()
     visible[0, [JHMDB.index("head"), JHMDB.index("left_knee")]] = 0
     metrics = jhmdb_pck(targets, targets, visible, boxes, JHMDB)
-    assert (metrics["Head PCK"], metrics["Knee tPCK"], metrics["tPCK"]) == (-1, 1, 1)
+    assert (metrics["PCK_Head"], metrics["tPCK_Knee"], metrics["tPCK"]) == (-1, 1, 1)
 
 
 @pytest.mark.parametrize(("torso", "shown", "expected"), [((6, 8), 1, 10), ((0.6, 0.79), 1, 5), ((6, 8), 0, 5)])

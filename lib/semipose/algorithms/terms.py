@@ -141,7 +141,7 @@ def student_terms(
     inputs = [] if data.labeled is None else [data.labeled]
     if taught is not None:
         occlusions = zip(data.hard, recipe.views.policies.hard_views)
-        inputs += [_hard_input(recipe, data, *pair, taught, trust) for pair in occlusions]
+        inputs += [hard_input(recipe, data, *pair, taught, trust) for pair in occlusions]
     mix = None
     if taught is not None and recipe.weights.mix > 0:
         stages, device = len(student.network.early_stages), data.easy.images.device
@@ -169,7 +169,7 @@ def one_network_step(
     return StepOutput(total(terms), scalar_logs(terms))
 
 
-def _hard_input(
+def hard_input(
     recipe: Recipe, data: StepData, view: View, operations: tuple[str, ...], taught: TeacherOutput, trust: Tensor | None
 ) -> StudentInput:
     pseudo = recipe.labeler(taught.prediction, data.easy.map_to(view), trust)

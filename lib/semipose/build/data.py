@@ -13,7 +13,7 @@ from semipose.data.crop_cache import make_crop_source
 from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.report import DataReport, report_data
-from semipose.data.sources import OWN_SKELETONS, Source, first_persons, guess_format, read_labeled, read_own, read_pool
+from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
 from semipose.errors import ConfigError
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
@@ -55,7 +55,7 @@ def build_data(config: CfgNode) -> RunData:
     entries = source_entries(config, "TRAIN_SET")
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
-    train = [first_persons(source, persons) for source, persons in zip(sources, whole)]
+    train = [chosen_persons(source, persons) for source, persons in zip(sources, whole)]
     labeled, unlabeled = Persons.concatenate(train), None
     pool_entries, pool = entries, whole
     if algorithm_type(config).uses_unlabeled:
@@ -74,7 +74,7 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
     for source in build_test_sources(config):
         if source.name in persons:
             raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
-        persons[source.name] = first_persons(source, read_own(source))
+        persons[source.name] = chosen_persons(source, read_own(source))
     return persons
 
 
@@ -134,7 +134,7 @@ def build_mix(entries: list[dict], persons: list[Persons]) -> SourceMix:
 def _read_pool(config: CfgNode, skeleton: Skeleton) -> tuple[list[dict], list[Persons]]:
     entries = source_entries(config, "TRAIN_UNSUP_SET")
     sources = [build_source(config, entry) for entry in entries]
-    return entries, [first_persons(source, read_pool(source, skeleton)) for source in sources]
+    return entries, [chosen_persons(source, read_pool(source, skeleton)) for source in sources]
 
 
 def _stem(annotation: str) -> str:

@@ -119,7 +119,7 @@ def _labels(
 def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
     """A COCO file is read again, with its crowds and unlabelled persons; other formats have what was read of them."""
     sigmas = np.array(source.skeleton.sigmas)
-    if source.format not in COUNTED_FROM_0 or source.length:
+    if source.format not in COUNTED_FROM_0 or source.start or source.length:
         return ground_truth_from_persons(persons, sigmas)
     annotation, _ = locate_coco(source.root, source.annotation, source.images)
     groups = dict(zip(persons.ids.tolist(), persons.group_ids.tolist()))

@@ -2,35 +2,14 @@
 
 import ast
 
-import yaml
 from yacs.config import CfgNode
 
 from semipose.config.limits import LIMITS, describe
 from semipose.errors import ConfigError
+from semipose.plain_yaml import parse_yaml
 
 FIXED_LENGTH = ("SIZE", "MASK_JOINTS", "AREA")  # ends of keys whose lists have as many items as the default
 MAX_NUMBER = 2**63
-
-
-class PlainLoader(yaml.SafeLoader):
-    """Safe YAML without aliases (they can blow up) and tags. Values stay text: their key decides what they mean."""
-
-    yaml_implicit_resolvers = {}
-
-    def compose_node(self, parent, index):
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.YAMLError("aliases (*name) are not allowed")
-        if getattr(event, "tag", None):
-            raise yaml.YAMLError(f"tags (here {event.tag}) are not allowed")
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.YAMLError(f"key {sorted(twice)[0]!r} is given twice")
-        return super().construct_mapping(node, deep)
 
 
 def convert(default: object, value: object, full: str, where: str) -> object:
@@ -84,7 +63,7 @@ def parse(text: str) -> object:
 def items(text: str) -> list:
     """The items of `[a, b]`, each as text; any other text is the only item, no text is no item."""
     try:
-        content = yaml.load(text, Loader=PlainLoader) if text.startswith("[") else [text] if text else []
-    except (yaml.YAMLError, RecursionError):
+        content = parse_yaml(text, text) if text.startswith("[") else [text] if text else []
+    except ConfigError:
         return [text]
     return content if isinstance(content, list) else [text]

@@ -19,8 +19,8 @@ LIMITS = {
     "OPERATIONS": (0, inf), "MASK_JOINTS": (0, inf), "COUNT": (0, inf), "AREA": (0, 1), "LAMBDA": (0, 1),
     "BETA": (0, inf), "ETA": (0, inf), "LAMBDA_LOW": (0, inf), "LAMBDA_HIGH": (0, inf), "ALPHA": (0, inf),
     "STEPS": (1, inf),
-    "length": (0, inf), "sample_ratio_factor": (1e-6, inf), "source_ratio": (0, inf), "box_threshold": (0, inf),
-    "every": (1, inf),
+    "start": (0, inf), "length": (0, inf), "sample_ratio_factor": (1e-6, inf), "source_ratio": (0, inf),
+    "box_threshold": (0, inf), "every": (1, inf),
     "BBOX_THRESHOLD": (0, inf), "OKS_THRESHOLD": (0, 1), "PCK_THRESHOLD": (0, inf), "PIXELS": (0, inf),
 }  # fmt: skip
 

@@ -4,16 +4,16 @@ Everything a user can get wrong ends in a ConfigError of one line: where, which 
 """
 
 import difflib
-import io
 from pathlib import Path
 
 import yaml
 from yacs.config import CfgNode
 
-from semipose.config.convert import PlainLoader, check_limits, convert
+from semipose.config.convert import check_limits, convert
 from semipose.config.defaults import default_config
 from semipose.config.sources import SOURCE_KEYS, convert_sources
 from semipose.errors import ConfigError
+from semipose.plain_yaml import parse_yaml
 
 MAX_BYTES = 1_000_000
 MAX_BASES = 10
@@ -87,10 +87,7 @@ def _read_yaml(path: Path) -> dict:
         raise ConfigError(f"{_shown(str(path))}: cannot be read: {reason}") from error
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{path}: larger than {MAX_BYTES} bytes")
-    try:
-        content = yaml.load(io.BytesIO(data), Loader=PlainLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    content = parse_yaml(data, str(path))
     if content is None:
         return {}
     if not isinstance(content, dict):

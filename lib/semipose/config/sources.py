@@ -2,10 +2,9 @@
 
 import difflib
 
-import yaml
-
-from semipose.config.convert import PlainLoader, check_limits, convert, parse
+from semipose.config.convert import check_limits, convert, parse
 from semipose.errors import ConfigError
+from semipose.plain_yaml import parse_yaml
 
 SOURCE_KEYS = ("DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET")
 
@@ -19,7 +18,8 @@ SOURCE = {
     "skeleton": "",  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
     # [[source, target], [[a, b], target], ...] by name or number, [a, b] = mean of two; [] = equal names
     "keypoint_pairs": [],
-    "length": 0,  # first N person instances; 0 = all
+    "start": 0,  # leave out the first so many person instances
+    "length": 0,  # then take so many; 0 = all
     "sample_ratio_factor": 1.0,  # the source counts as round(N * factor) persons in a pass
     "source_ratio": 0.0,  # share of the source in every batch (for all sources of a side, or for none)
     "group_id_mapping_file": "",  # json {annotation id: group id} (tools/generate_group_id_mapping.py)
@@ -53,8 +53,8 @@ def _entries(value: object) -> object:
     if not (isinstance(value, str) and value.startswith(("[", "{"))):
         return value
     try:
-        return yaml.load(value, Loader=PlainLoader)
-    except (yaml.YAMLError, RecursionError):
+        return parse_yaml(value, value)
+    except ConfigError:
         return value
 
 

@@ -59,8 +59,8 @@ def refusal(read: Callable, *arguments) -> str:
 
 
 @contextmanager
-def reader_messages(level: int = logging.WARNING) -> Iterator[list[str]]:
-    """Collects what the readers log from `level` on, instead of showing it."""
+def reader_messages(level: int = logging.WARNING) -> Iterator[list[tuple[int, str]]]:
+    """Collects what the readers log from `level` on, as (level, line), instead of showing it."""
     logger, handler = logging.getLogger("semipose.data"), _Lines()
     before = logger.level, logger.propagate
     logger.addHandler(handler)
@@ -88,7 +88,7 @@ def _search(items: Sequence, read: Callable) -> list[tuple[object, str]]:
 class _Lines(logging.Handler):
     def __init__(self):
         super().__init__()
-        self.lines: list[str] = []
+        self.lines: list[tuple[int, str]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(record.getMessage())
+        self.lines.append((record.levelno, record.getMessage()))

@@ -54,8 +54,8 @@ def check_file(source: Source, read: Reader) -> FileCheck:
             persons = read(source)
     except SemiposeError as error:
         return _search(source, read, str(error))
-    lines = tuple(line for line in lines if "left out:" not in line or _LEFT_OUT.search(line))
-    return FileCheck((), persons, _document(source), lines)
+    told = tuple(line for kind, line in lines if kind >= logging.WARNING or _LEFT_OUT.search(line))
+    return FileCheck((), persons, _document(source), told)
 
 
 def check_detections(source: Source, read: Reader, images: list[dict]) -> FileCheck:

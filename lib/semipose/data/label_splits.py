@@ -121,7 +121,7 @@ def _read(file: str, skeleton: Skeleton) -> Annotations:
 
 
 def _first(source: Annotations, count: int) -> Annotations:
-    """The first persons image by image, as the published loaders take them (see `data.sources.first_persons`)."""
+    """The first persons image by image, as the published loaders take them (see `data.sources.chosen_persons`)."""
     place = {image["id"]: number for number, image in enumerate(source.document["images"])}
     rows = np.flatnonzero(source.trained)
     rows = rows[np.argsort([place[i] for i in source.image_ids[rows].tolist()], kind="stable")]

@@ -52,6 +52,7 @@ class Source:
     images: str
     skeleton: Skeleton
     keypoint_pairs: tuple
+    start: int
     length: int
     group_id_mapping_file: str
     group_id_weight: dict[int, float]
@@ -121,17 +122,20 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     return _without_keypoints(persons, skeleton)
 
 
-def first_persons(source: Source, persons: Persons) -> Persons:
-    """The first `length` persons of a source, image by image in the order of its images; all of them if that is 0.
+def chosen_persons(source: Source, persons: Persons) -> Persons:
+    """The persons from `start` on, `length` of them, image by image in the order of the images; by default all.
 
     This is the order of the literature's 1K, 5K and 10K sets: the published loaders (Semi_Human_Pose, SSPCM) walk the
     images of the file, not its annotations, whose order is another one in COCO's train2017.
     """
-    if len(persons) < source.length:
-        asked = f"length (or TRAIN_LEN) is {source.length}"
+    if not (source.start or source.length):
+        return persons
+    end = source.start + source.length
+    if len(persons) < end or source.start >= len(persons):
+        asked = f"start is {source.start} and length (or TRAIN_LEN) is {source.length}"
         raise ConfigError(f"source {source.name!r}: {asked}; it has {len(persons)} persons")
     by_image = np.argsort(persons.image_index, kind="stable")
-    return persons.take(by_image[: source.length]) if source.length else persons
+    return persons.take(by_image[source.start : end if source.length else None])
 
 
 def converter(source: Source, skeleton: Skeleton) -> KeypointConverter:

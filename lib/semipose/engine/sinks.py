@@ -22,6 +22,7 @@ PIXELS = ("EPE",)
 SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "PCK") + tuple(
     key for metric in METRICS.values() for key in metric.keys if not key.startswith(PIXELS)
 )
+MAIN = {metric.main for metric in METRICS.values()}  # the console shows these of each of several validation sets
 # names of numbers on pseudo-labels, and those of them that the console shows
 PSEUDO_LABELS = ("health_", "easy_share", "agreement_", "pseudo_PCK")
 PSEUDO_LABELS_SHOWN = ("easy_share", "health_kept", "agreement_px", "pseudo_PCK")
@@ -75,6 +76,7 @@ class ConsoleSink(Sink):
 
     def log_epoch(self, epoch, step, values):
         scores = {name: value for name, value in values.items() if not name.startswith(PSEUDO_LABELS)}
+        scores = {name: value for name, value in scores.items() if "/" not in name or name.partition("/")[2] in MAIN}
         health = {name: value for name, value in values.items() if _is_shown(name)}
         if scores:
             logger.info("epoch %d step %d: %s", epoch, step, format_scores(scores))

@@ -15,7 +15,7 @@ JHMDB_PARTS = {
     "Ank": ("left_ankle", "right_ankle"),
 }
 TORSO = ("left_shoulder", "right_hip")
-JHMDB_METRICS = tuple(f"{part} {kind}".strip() for kind in ("PCK", "tPCK") for part in (*JHMDB_PARTS, ""))
+JHMDB_METRICS = tuple(name for kind in ("PCK", "tPCK") for name in (*(f"{kind}_{p}" for p in JHMDB_PARTS), kind))
 
 
 def jhmdb_pck(
@@ -32,7 +32,7 @@ def jhmdb_pck(
         threshold: fraction of the norm; a distance must be below it.
 
     Returns:
-        The `JHMDB_METRICS`: "Head PCK", ..., "PCK" (mean over all keypoints), "Head tPCK", ..., "tPCK"; in 0..1, or -1
+        The `JHMDB_METRICS`: "PCK_Head", ..., "PCK" (mean over all keypoints), "tPCK_Head", ..., "tPCK"; in 0..1, or -1
         where no person shows the keypoints.
 
     Raises:
@@ -44,7 +44,7 @@ def jhmdb_pck(
     results["tPCK"] = pck(*arrays, torso_norm(*arrays, skeleton), threshold)
     for kind, result in results.items():
         shares = part_shares(result, skeleton, JHMDB_PARTS)
-        metrics |= {f"{part} {kind}": share for part, share in shares.items()} | {kind: result.mean}
+        metrics |= {f"{kind}_{part}": share for part, share in shares.items()} | {kind: result.mean}
     return metrics
 
 

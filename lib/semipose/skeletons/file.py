@@ -24,8 +24,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from semipose.errors import ConfigError
+from semipose.plain_yaml import parse_yaml
 from semipose.skeletons.metainfo import read_metainfo
-from semipose.skeletons.plain_yaml import parse_yaml
 from semipose.skeletons.skeleton import MAX_KEYPOINTS, Skeleton
 
 ENDINGS = (".yaml", ".yml", ".py")

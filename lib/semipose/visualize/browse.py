@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from semipose.algorithms.algorithm import Recipe
-from semipose.algorithms.terms import StepData, TeacherOutput, _hard_input, make_views, teach, trust_in
+from semipose.algorithms.terms import StepData, TeacherOutput, hard_input, make_views, teach, trust_in
 from semipose.augment.views import centred_view
 from semipose.codecs import HeatmapCodec
 from semipose.data.images import read_image
@@ -22,7 +22,7 @@ from semipose.structures import PairBatch, Persons, PoseBatch
 from semipose.visualize.panels import draw_in_image, draw_scores, draw_target, draw_view, join_panels
 
 FAR = -1e4  # pixels: where joints are put that nobody knows, so that nothing in a view is near them
-LABELS = "true labels"
+WHERE_KNOWN = "true labels where known"
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def easy_hard_pictures(
     """
     known = known_labels(persons, batch)
     data = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
-    said = _said(recipe, data, teachers) if teachers else {LABELS: labels_as_teacher(recipe, data.easy, batch, known)}
+    said = (
+        _said(recipe, data, teachers) if teachers else {WHERE_KNOWN: labels_as_teacher(recipe, data.easy, batch, known)}
+    )
     rows = [_easy_hard_row(recipe, data, name, *found, skeleton) for name, found in said.items()]
     columns = 1 + len(data.hard)
     drawn = []
@@ -111,8 +113,11 @@ def pseudo_pictures(
         for name, (found, _) in said.items():
             panels.append(_true_panel(picture, truth.prediction, i, skeleton))
             panels += _teacher_panels(picture, found.prediction, kept[name], truth.prediction, i, skeleton)
-            title = "easy view, labels where known"
-            titles += [title, f"{name}: pseudo-labels (crosses: dropped)", f"{name}: peaks of the heatmaps"]
+            titles += [
+                f"easy view, {WHERE_KNOWN}",
+                f"{name}: pseudo-labels (crosses: dropped)",
+                f"{name}: peaks of the heatmaps",
+            ]
             facts[f"teacher {name}"] = _verdict(found, kept[name], chance[name], i)
         drawn.append(Drawn(join_panels(panels, titles, 3), facts))
     return drawn
@@ -195,7 +200,7 @@ def _easy_hard_row(
     own = recipe.labeler(taught.prediction, None, trust)
     columns = [_column(data.easy, own.keypoints, own.weights, f"easy view, {name}", skeleton)]
     for number, (view, operations) in enumerate(zip(data.hard, recipe.views.policies.hard_views), 1):
-        given = _hard_input(recipe, data, view, operations, taught, trust)
+        given = hard_input(recipe, data, view, operations, taught, trust)
         title = f"hard view {number}, {' + '.join(operations) or 'nothing hidden'}"
         columns.append(_column(view.with_images(given.images), given.keypoints, given.weights, title, skeleton))
     return list(zip(*columns))
@@ -229,7 +234,7 @@ def _verdict(found: TeacherOutput, kept: Tensor, chance: Tensor, i: int) -> str:
 
 def _about_labels(known: Tensor) -> str:
     if known.any():
-        return f"{LABELS}, in place of a teacher's (no checkpoint)"
+        return "true labels, in place of a teacher's (no checkpoint)"
     return "none: no labels and no checkpoint, so operations on joints hide nothing"
 
 

@@ -187,6 +187,7 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) ->
         keypoints=_keypoints(table, skeleton, first),
         areas=np.where(areas > 0, areas, box_areas(boxes)).astype(np.float32),
         scores=np.ones(len(table), np.float32),
+        group_ids=table.integers("group_id", default=-1),
     )
 
 

@@ -7,7 +7,7 @@ import yaml
 
 from semipose.errors import ConfigError
 
-MAX_VALUES = 50_000  # far more than a skeleton has; a megabyte of them takes a minute to read
+MAX_VALUES = 50_000  # far more than a configuration or a skeleton has; a megabyte of them takes a minute to read
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -35,9 +35,9 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def parse_yaml(text: str, where: str) -> object:
+def parse_yaml(text: str | bytes, where: str) -> object:
     """What a YAML text holds, as str, list and dict; raises ConfigError, which names `where`."""
     try:
         return yaml.load(text, Loader=_PlainLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: not UTF-8
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
