@@ -79,6 +79,7 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
 
     def break_val(document):
         document["annotations"][0]["keypoints"].pop()
+        document["annotations"][2]["category_id"] = "x"
         document["annotations"][5] |= {"iscrowd": 1, "bbox": None}  # only the scoring reads the boxes of crowds
 
     train, val = edit(root, "train", break_train), edit(root, "val", break_val)
@@ -95,9 +96,10 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
         f"BROKEN unlabelled pool: {root}/pool/1.png: is not an image",
         f"BROKEN validation val: {val}: annotation id 1010: keypoints: must be 51 finite numbers (x, y, v of the 17"
         " keypoints of skeleton 'coco'), found a list of 50",
+        f"BROKEN validation val: {val}: annotations: entry 2: category_id: found 'x', expected an integer",
         f"BROKEN validation val: {val}: annotation 1031: bbox: found None, expected 4",
         f"BROKEN validation val: {root}/images/val/102.png: cannot be read: No such file or directory (image id 102,"
-        " persons: 2)",
+        " persons: 1)",
         "note   validation val: not scored, as its annotation has faults",
     ]
     report = json.loads((root / "report.json").read_text())

@@ -169,7 +169,9 @@ def _sound_rows(file: str, kind: str, rows: list, read: Callable[[list], object]
     }
     numbered = [(number, row) for number, row in enumerate(rows) if number not in again]
     for (number, _), message in find_faults(numbered, lambda part: read([row for _, row in part])):
-        faults[number] = message.replace(" number 0:", f" number {number}:", 1)
+        for word in ("number", "entry"):  # a row is the first one of what was read
+            message = message.replace(f" {word} 0:", f" {word} {number}:", 1)
+        faults[number] = message
     return [faults[number] for number in sorted(faults)], [r for n, r in enumerate(rows) if n not in faults]
 
 

@@ -1,0 +1,196 @@
+"""Sources: formats by path, few persons, conversion, hidden labels, detections and groups; read as a run reads them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from semipose import build
+from semipose.config import load_config
+from semipose.config.sources import convert_sources
+from semipose.data.drawn_people import write_demo_data
+from semipose.data.sources import guess_format
+from semipose.errors import ConfigError, DataError
+
+TRAIN = "annotations/person_keypoints_labeled.json"
+PEOPLE = 8
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """Drawn people; those with an even row are of group 1, the others of group 2; and three subsets of keypoints."""
+    root = tmp_path_factory.mktemp("people")
+    write_demo_data(str(root), labeled=PEOPLE, unlabeled=6, val=2, size=64, seed=0)
+    document = json.loads((root / TRAIN).read_text())
+    for row, person in enumerate(document["annotations"]):
+        person["group_id"] = 1 + row % 2
+    (root / "grouped.json").write_text(json.dumps(document))
+    mapping = {str(person["id"]): person.pop("group_id") for person in document["annotations"]}
+    (root / "groups.json").write_text(json.dumps(mapping))
+    for person in document["annotations"]:
+        person["keypoints"] = person["keypoints"][-6:]  # the ankles
+    document["categories"][0]["keypoints"] = ["left_ankle", "right_ankle"]
+    (root / "ankles.json").write_text(json.dumps(document))
+    (root / "ankles.yaml").write_text("keypoints: [left_ankle, right_ankle]\nsigmas: 0.1\n")
+    (root / "feet.yaml").write_text("keypoints: [foot, other_foot]\nsigmas: 0.1\n")
+    boxes = [{"image_id": image["id"], "category_id": 1, "bbox": [5, 5, 40, 50], "score": 0.5 + 0.1 * (n % 3)}
+             for n, image in enumerate(document["images"])]  # fmt: skip
+    (root / "boxes.json").write_text(json.dumps(boxes))
+    return root
+
+
+@pytest.fixture
+def config(root):
+    """A function from sources, as on the command line, to a configuration."""
+
+    def run(train: str = "labeled", pool: str = "unlabeled", algorithm: str = "mean_teacher", **keys):
+        pairs = ["DATASET.ROOT", str(root), "ALGORITHM", algorithm, "TRAIN.BATCH_SIZE", "4", "GPUS", "cpu"]
+        pairs += ["DATASET.CACHE", "none", "DATASET.TRAIN_SET", train, "DATASET.TRAIN_UNSUP_SET", pool]
+        return load_config(
+            "experiments/demo/mean_teacher.yaml", pairs=[*pairs, *(str(x) for kv in keys.items() for x in kv)]
+        )
+
+    return run
+
+
+def labeled(config) -> object:
+    return build.build_data(config).labeled
+
+
+def grouped(weights: str, mapping: bool = False) -> str:
+    file = (
+        f"{TRAIN}, images: images/labeled, group_id_mapping_file: groups.json"
+        if mapping
+        else "grouped.json, images: images/labeled"
+    )
+    return f"{{annotation: {file}, group_id_weight: {weights}}}"
+
+
+@pytest.mark.parametrize(
+    ("path", "pool", "expected"),
+    [
+        ("a/set.json", False, "coco"), ("train2017", True, "coco"), ("clip.MP4", True, "video"),
+        ("CollectedData.csv", False, "lightning_pose"), ("joints.mat", False, "lsp"), ("annot/mpii.mat", False, "mpii"),
+        ("images/labeled", True, "images"), ("images/labeled", False, "labelme"), ("labeled", True, "coco"),
+    ],
+)  # fmt: skip
+def test_formats_are_seen_from_the_path(root, path, pool, expected):
+    assert guess_format(str(root), path, pool) == expected
+
+
+def test_unknown_format_and_what_has_no_labels_are_refused(config):
+    with pytest.raises(ConfigError, match="source 'set': format 'voc' is not known; known: coco, crowdpose"):
+        labeled(config("{annotation: set.json, format: voc}"))
+    with pytest.raises(ConfigError, match="source 'labeled': format 'images' has no labels; it can only be a pool"):
+        labeled(config("{annotation: images/labeled, format: images}"))
+    with pytest.raises(ConfigError, match="boxes: detections have no keypoints"):
+        labeled(config("{annotation: labeled, boxes: boxes.json}"))
+
+
+def test_start_and_length_choose_persons(config):
+    everyone = labeled(config()).ids.tolist()
+    assert labeled(config("{annotation: labeled, start: 2, length: 3}")).ids.tolist() == everyone[2:5]
+    assert labeled(config("{annotation: labeled, start: 6}")).ids.tolist() == everyone[6:]
+    with pytest.raises(ConfigError, match=f"length .* is 3; it has {PEOPLE} persons"):
+        labeled(config("{annotation: labeled, start: 6, length: 3}"))
+    with pytest.raises(ConfigError, match="TRAIN_LEN is for one TRAIN_SET"):
+        labeled(config("[labeled, ankles.json]", **{"DATASET.TRAIN_LEN": 2}))
+
+
+def test_persons_are_taken_image_by_image(root, config):
+    """As the published loaders do; the annotations here are in the opposite order of the images."""
+    document = json.loads((root / TRAIN).read_text())
+    document["annotations"].reverse()
+    (root / "reversed.json").write_text(json.dumps(document))
+    first = labeled(config("{annotation: reversed.json, images: images/labeled}", **{"DATASET.TRAIN_LEN": 3}))
+    assert first.ids.tolist() == labeled(config(**{"DATASET.TRAIN_LEN": 3})).ids.tolist()
+
+
+def test_other_skeletons_are_converted_by_name_or_by_pairs(root, config):
+    own, part = labeled(config()), f"annotation: ankles.json, images: images/labeled, skeleton: {root}/"
+    by_name = labeled(config(f"{{{part}ankles.yaml}}"))
+    np.testing.assert_array_equal(by_name.keypoints[:, 15:], own.take(np.isin(own.ids, by_name.ids)).keypoints[:, 15:])
+    assert not by_name.keypoints[:, :15].any()
+    pairs = labeled(config(f"{{{part}ankles.yaml, keypoint_pairs: [[0, right_ankle], [[0, 1], nose]]}}"))
+    np.testing.assert_array_equal(pairs.keypoints[:, 16], by_name.keypoints[:, 15])
+    both = by_name.keypoints[:, 15:, 2].all(axis=1)
+    middle = by_name.keypoints[both, 15:, :2].mean(axis=1)
+    np.testing.assert_allclose(pairs.keypoints[both, 0, :2], middle, rtol=1e-6)
+
+
+def test_sources_of_a_side_follow_each_other(root, config):
+    part = f"{{name: feet, annotation: ankles.json, images: images/labeled, skeleton: {root}/ankles.yaml, length: 3}}"
+    data = build.build_data(config(f"[{{annotation: labeled, length: 4}}, {part}]"))
+    assert len(data.labeled) == 7 and data.labeled_mix.lengths == (4, 3)
+    assert data.labeled.keypoints[4:, 15:, 2].any() and not data.labeled.keypoints[4:, :15].any()
+
+
+def test_shares_are_kept_in_every_batch(config):
+    train = "[{annotation: labeled, length: 6, source_ratio: 3}, {annotation: labeled, start: 6, source_ratio: 1}]"
+    settings = config(train, **{"TRAIN.STEPS_PER_EPOCH": 5})
+    loader = build.build_pair_loader(settings, build.build_data(settings))
+    for batch in loader.batches(0):
+        assert sorted((batch.labeled.index >= 6).tolist()) == [False, False, False, True]
+
+
+def test_a_pool_serves_by_its_boxes_whatever_its_keypoints_are(root, config):
+    for skeleton in ("ankles", "feet"):
+        pool = f"{{annotation: ankles.json, images: images/labeled, skeleton: {root}/{skeleton}.yaml}}"
+        data = build.build_data(config(pool=pool))
+        assert len(data.unlabeled) == PEOPLE and data.unlabeled.keypoints.shape[1:] == (17, 3)
+        assert data.unlabeled.keypoints.any() == (skeleton == "ankles")
+
+
+def test_detections_as_pool(config):
+    pool = "{annotation: ankles.json, images: images/labeled, boxes: boxes.json, box_threshold: 0.55}"
+    data = build.build_data(config(pool=pool))
+    assert 0 < len(data.unlabeled) < PEOPLE and not data.unlabeled.keypoints.any()
+    assert data.unlabeled.boxes.tolist() == [[5, 5, 40, 50]] * len(data.unlabeled)
+
+
+@pytest.mark.parametrize("mapping", [False, True])
+def test_weights_of_groups(config, mapping):
+    persons = labeled(config(grouped("{1: 2.0, 2: 0}", mapping)))
+    assert persons.group_ids.tolist() == [1, 2] * (PEOPLE // 2)
+    assert persons.weights.tolist() == [2, 0] * (PEOPLE // 2)
+    assert labeled(config(grouped("{}", mapping))).weights.tolist() == [1] * PEOPLE
+
+
+def batch_and_loss(settings):
+    """The first labelled batch of a supervised run, its rows' groups, and the loss of the first step."""
+    data = build.build_data(settings)
+    batch = next(build.build_pair_loader(settings, data).batches(0))
+    torch.manual_seed(0)
+    algorithm = build.build_algorithm(settings)
+    groups = torch.from_numpy(data.labeled.group_ids)[batch.labeled.index]
+    return batch.labeled, groups, algorithm(batch, 0, "all").loss.item()
+
+
+def test_a_factor_of_one_changes_no_bit_and_a_factor_of_two_doubles_the_terms_of_its_group(config):
+    run = {weights: batch_and_loss(config(grouped(weights), algorithm="supervised"))
+           for weights in ("{}", "{1: 1.0, 2: 1.0}", "{1: 2.0}", "{2: 0.0}")}  # fmt: skip
+    plain, groups, loss = run["{}"]
+    assert set(groups.tolist()) == {1, 2}
+    assert torch.equal(plain.weights, run["{1: 1.0, 2: 1.0}"][0].weights) and run["{1: 1.0, 2: 1.0}"][2] == loss
+    double = run["{1: 2.0}"][0].weights
+    assert torch.equal(double, plain.weights * torch.where(groups == 1, 2.0, 1.0)[:, None])
+    only_first = run["{2: 0.0}"][2]
+    assert 0 < only_first < loss
+    assert run["{1: 2.0}"][2] == pytest.approx(loss + only_first, rel=1e-6)
+
+
+def test_an_empty_source_among_several_is_named(root, config):
+    document = json.loads((root / TRAIN).read_text()) | {"annotations": []}
+    (root / "empty.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="'empty'"):
+        build.build_data(config("[labeled, {annotation: empty.json, images: images/labeled}]"))
+
+
+def test_sets_without_a_source_are_refused(config):
+    settings = config().clone()
+    settings.defrost()
+    settings.DATASET.TRAIN_SET = convert_sources("[]", "DATASET.TRAIN_SET", "test")
+    with pytest.raises(ConfigError, match="DATASET.TRAIN_SET names no source"):
+        build.build_data(settings)
