@@ -48,6 +48,7 @@ lint: $(STAMP)
 
 bench: $(STAMP)
 	@$(RUN) tools/bench.py $(ARGS)
+	@$(RUN) tools/bench_annotations.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build lib/*.egg-info

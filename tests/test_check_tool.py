@@ -79,12 +79,13 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
 
     def break_val(document):
         document["annotations"][0]["keypoints"].pop()
-        document["annotations"][2]["category_id"] = "x"
+        document["annotations"][2] |= {"category_id": "x", "keypoints": None}
+        document["annotations"][3]["category_id"] = 2
         document["annotations"][5] |= {"iscrowd": 1, "bbox": None}  # only the scoring reads the boxes of crowds
 
     train, val = edit(root, "train", break_train), edit(root, "val", break_val)
     (root / "images/train/004.jpg").write_bytes((root / "images/train/004.jpg").read_bytes()[:700])
-    (root / "images/val/102.png").unlink()
+    (root / "images/val/101.png").unlink()
     (root / "pool/1.png").write_text("nothing")
     code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["pool"])
     assert code == 2
@@ -97,13 +98,15 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
         f"BROKEN validation val: {val}: annotation id 1010: keypoints: must be 51 finite numbers (x, y, v of the 17"
         " keypoints of skeleton 'coco'), found a list of 50",
         f"BROKEN validation val: {val}: annotations: entry 2: category_id: found 'x', expected an integer",
+        f"BROKEN validation val: {val}: annotation id 1021: category_id: found 2, but most annotations with keypoints"
+        " have 1; a validation set needs one category",
         f"BROKEN validation val: {val}: annotation 1031: bbox: found None, expected 4",
-        f"BROKEN validation val: {root}/images/val/102.png: cannot be read: No such file or directory (image id 102,"
+        f"BROKEN validation val: {root}/images/val/101.png: cannot be read: No such file or directory (image id 101,"
         " persons: 1)",
         "note   validation val: not scored, as its annotation has faults",
     ]
     report = json.loads((root / "report.json").read_text())
-    assert report["broken"] and [finding["ids"] for finding in report["findings"] if finding["ids"]] == [[4], [102]]
+    assert report["broken"] and [finding["ids"] for finding in report["findings"] if finding["ids"]] == [[4], [101]]
 
 
 def test_headers_only_do_not_tell_truncation(tool, root, capsys):
@@ -141,7 +144,7 @@ def second_category(document):
     [
         (zero_areas, "or sigmas are too small"),
         (no_counts, "no person is scored: all have num_keypoints 0 or are crowds"),
-        (second_category, "annotations of categories [1, 2] have keypoints; exactly one is needed"),
+        (second_category, "annotation id 1030: category_id: found 2, but most annotations with keypoints have 1"),
     ],
 )
 def test_why_ap_would_be_zero(tool, root, capsys, change, told):

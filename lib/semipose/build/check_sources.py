@@ -14,7 +14,7 @@ from semipose.data.check_annotations import detection_notes
 from semipose.data.check_files import FileCheck, check_detections, check_file
 from semipose.data.check_images import refused_files
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
-from semipose.data.readers.table import load_json
+from semipose.data.readers.table import Table, load_json
 from semipose.data.sources import (
     COCO_FILES,
     Source,
@@ -108,6 +108,7 @@ def _scored_reader(source: Source) -> Callable[[Source], Persons]:
     def read(part: Source) -> Persons:
         persons, file = read_own(part), places(part)[0]
         document = load_json(file)
+        _refuse_other_categories(Table(file, "annotation", document["annotations"]), example["category_id"])
         annotations = document["annotations"] + [example]
         prepare_ground_truth(document | {"annotations": annotations}, source.skeleton.sigmas, source=file)
         return persons
@@ -116,13 +117,19 @@ def _scored_reader(source: Source) -> Callable[[Source], Persons]:
 
 
 def _example(source: Source) -> dict:
-    """An annotation of the category that most others with keypoints have, so that those of another one are refused."""
+    """An annotation of the category that most others with keypoints have: a part may have none with keypoints."""
     kinds = Counter()
     with suppress(SemiposeError, AttributeError, TypeError):  # a broken file is told of when it is read
         rows = load_json(places(source)[0])["annotations"]
         kinds.update(row.get("category_id", 1) for row in rows if row.get("keypoints"))
     category = next((kind for kind, _ in kinds.most_common() if type(kind) is int), 1)
     return {"image_id": 0, "category_id": category, "bbox": [0, 0, 1, 1], "keypoints": [0] * 3 * len(source.skeleton)}
+
+
+def _refuse_other_categories(table: Table, category: int) -> None:
+    other = [bool(row.get("keypoints")) and row.get("category_id", 1) != category for row in table.rows]
+    reason = f"found {{}}, but most annotations with keypoints have {category}; a validation set needs one category"
+    table.first_fault(np.array(other, bool), "category_id", reason)
 
 
 def _read_detections(check: SourceCheck, skeleton: Skeleton) -> None:

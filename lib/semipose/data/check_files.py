@@ -107,7 +107,8 @@ def _search(source: Source, read: Reader, first: str) -> FileCheck:
             return _search_rows(file, content, read_content, first, source.format)
         if isinstance(content, dict):
             return _search_document(file, content, read_content, first)
-    return FileCheck((first,))
+    searched = content is not None or not os.path.exists(file)
+    return FileCheck((first if searched else f"{first} (of this format only the first fault is told)",))
 
 
 def _search_rows(file: str, rows: list, read: Callable[[list], Persons], first: str, kind: str) -> FileCheck:
