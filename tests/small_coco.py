@@ -6,6 +6,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from semipose.config.sources import SOURCE
+from semipose.data.sources import Source
 from semipose.skeletons import COCO
 
 SIZE = (80, 60)  # width, height
@@ -50,3 +52,16 @@ def write_set(root: Path, name: str, document: dict) -> Path:
     for image in document["images"]:
         draw(folder / image["file_name"], image["id"])
     return folder
+
+
+def detections() -> list[dict]:
+    """Two boxes on each of the first three images."""
+    boxes = [{"image_id": n, "category_id": 1, "bbox": [5, 5, 30, 40], "score": 0.9} for n in (1, 2, 3)]
+    return boxes * 2
+
+
+def source_of(root, name="train", **fields) -> Source:
+    """A source with the defaults of the configuration."""
+    defaults = {field: SOURCE[field] for field in Source.__dataclass_fields__ if field in SOURCE}
+    given = {"name": name, "format": "coco", "annotation": name, "skeleton": COCO, "root": str(root), "frames": ""}
+    return Source(**(defaults | given | fields))

@@ -78,9 +78,7 @@ def measure(file: Path) -> None:
     for number, _ in enumerate(loader.batches(0), 1):
         if number == BATCHES - WORKERS:  # while all workers are alive and have read
             own = [private_memory(child) for child in children()]
-    print(
-        f"  {WORKERS} workers: {min(own):.0f} to {max(own):.0f} MiB of their own each, main process {resident():.0f} MiB"
-    )
+    print(f"  {WORKERS} workers: {min(own):.0f} to {max(own):.0f} MiB of their own, main process {resident():.0f} MiB")
 
 
 def peak() -> float:
