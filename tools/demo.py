@@ -153,7 +153,7 @@ def pseudo_examples(run: dict) -> list:
     draws = recipe.views.at_step(0)
     easy = draws.easy(batch.without_labels())
     hard = draws.hard(batch.without_labels(), easy)
-    said = recipe.labeler.read(run["algorithm"].predictors()["ema_second"](easy.images))
+    said = recipe.labeler.read(run["algorithm"].predictors()["ema_second"](easy.images), easy)
     pseudo = recipe.labeler(said, easy.map_to(hard))
     joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights)
     hidden = hard.with_images(draws.occlude(hard.images, recipe.views.policies.hard_views[0], joints))

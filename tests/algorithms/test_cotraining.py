@@ -99,7 +99,7 @@ def test_consistency_is_zero_only_for_a_student_that_says_what_the_teacher_says(
     recipe = make_recipe(weights=LossWeights(pose=0))
     data = make_views(recipe, make_batch(), 0)
     flat = torch.full((1, 17, 8, 6), 0.0)
-    said = recipe.labeler.read(flat.expand(4, -1, -1, -1))
+    said = recipe.labeler.read(flat.expand(4, -1, -1, -1), None)
     taught = TeacherOutput(said, said.keypoints, said.scores, None)
     assert student_terms(recipe, Oracle(flat), data, taught)["cons"] == 0
     loss = student_terms(recipe, Oracle(flat + 0.1), data, taught)["cons"]

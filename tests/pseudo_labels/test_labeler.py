@@ -17,7 +17,7 @@ ORDER = torch.tensor(COCO.flip_order)
 
 
 def label(labeler, heatmaps, view_map, trust=None):
-    return labeler(labeler.read(heatmaps), view_map, trust)
+    return labeler(labeler.read(heatmaps, None), view_map, trust)
 
 
 def unmoved(count=1):

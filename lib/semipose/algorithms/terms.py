@@ -96,7 +96,7 @@ def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepD
         return None
     training, view = teacher.training, data.easy
     teacher.eval()
-    prediction = recipe.labeler.read(teacher(view.images))
+    prediction = recipe.labeler.read(teacher(view.images), view)
     teacher.train(training)
     keypoints = swap_rows(affine.apply(view.to_base, prediction.keypoints), view.flip_order, view.flipped)
     peaks = swap_rows(prediction.scores, view.flip_order, view.flipped)

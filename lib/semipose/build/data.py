@@ -142,12 +142,15 @@ def _stem(annotation: str) -> str:
     return os.path.splitext(name)[0] if "." in name else name
 
 
+def build_crops(config: CfgNode, persons: Persons) -> ContextCrops:
+    """Where the context crop of each person lies in its image."""
+    data = config.DATASET
+    return ContextCrops(persons, tuple(config.MODEL.IMAGE_SIZE), data.CROP_MARGIN, data.BOX_PADDING)
+
+
 def build_dataset(config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False) -> PersonDataset:
     """Context crops of `persons` from the configured cache."""
-    crops = ContextCrops(
-        persons, tuple(config.MODEL.IMAGE_SIZE), config.DATASET.CROP_MARGIN, config.DATASET.BOX_PADDING
-    )
-    source = make_crop_source(crops, config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR))
+    source = make_crop_source(build_crops(config, persons), config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR))
     weighted = labeled and config.LOSS.USE_KEYPOINT_WEIGHTS
     weights = get_skeleton(config.DATASET.SKELETON).keypoint_weights if weighted else [1.0] * persons.keypoints.shape[1]
     return PersonDataset(source, weights, on_fault)

@@ -21,7 +21,7 @@ from semipose.build.data import algorithm_type
 from semipose.codecs import HeatmapCodec
 from semipose.errors import ConfigError
 from semipose.models.pose_network import PoseNetwork, build_pose_network
-from semipose.pseudo_labels import PseudoLabeler
+from semipose.pseudo_labels import Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.skeletons import get_skeleton
 
@@ -68,33 +68,38 @@ def build_network(config: CfgNode, pretrained: bool = True) -> PoseNetwork:
 
 
 def build_algorithm(
-    config: CfgNode, epoch_steps: int = 0, unlabeled_size: int = 0, pretrained: bool = True
-) -> Algorithm:
+    config: CfgNode, epoch_steps: int = 0, unlabeled_size: int = 0, pretrained: bool = True,
+    multiview: Multiview | None = None,
+) -> Algorithm:  # fmt: skip
     """Networks and algorithm on the configured device, from the seed in the configuration.
 
     Args:
         epoch_steps: steps of an epoch over all phases, for the ramp of the unlabelled losses.
-        unlabeled_size: number of unlabelled persons. Both are needed for training only.
+        unlabeled_size: number of unlabelled persons.
+        multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. All three are needed for training only.
         pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
     """
     kind, device = algorithm_type(config), build_device(config.GPUS)
     torch.manual_seed(config.SEED)
     students = [build_network(config, pretrained) for _ in range(kind.num_students)]
-    algorithm = kind(students, build_recipe(config, students[0], epoch_steps, unlabeled_size)).to(device)
+    algorithm = kind(students, build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview)).to(device)
     for record in algorithm.records.values():
         record.to(device)
     return algorithm
 
 
-def build_recipe(config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0) -> Recipe:
+def build_recipe(
+    config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0, multiview: Multiview | None = None
+) -> Recipe:  # fmt: skip
     """Codec, views, weights and schedules; raises ConfigError where nothing would be learned."""
     codec, ramp = build_codec(config), build_ramp(config, epoch_steps)
     views = ViewSampler(
         build_policies(config), get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
         network.mean.flatten(), config.SEED,
     )  # fmt: skip
+    labeler = PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
     return Recipe(
-        codec, views, PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE), build_weights(config), ramp,
+        codec, views, labeler, build_weights(config), ramp,
         config.TRAIN.JOINT_FORWARD, config.USE_EMA, config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,

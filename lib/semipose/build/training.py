@@ -1,13 +1,14 @@
 """Loaders, optimisers, validator and trainer of a run."""
 
+import numpy as np
+import torch
 from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
-from semipose.build.data import RunData, algorithm_type, build_dataset
+from semipose.build.data import RunData, algorithm_type, build_crops, build_dataset
 from semipose.build.networks import build_algorithm, build_codec, pin_memory
 from semipose.build.validation import best_metric, build_validator
 from semipose.config import to_yaml
-from semipose.data.context_crops import ContextCrops
 from semipose.data.faults import FaultLog
 from semipose.data.loaders import PairLoader
 from semipose.data.report import training_key
@@ -20,6 +21,8 @@ from semipose.engine.tracking import Tracker
 from semipose.engine.trainer import Trainer, TrainerOptions
 from semipose.errors import ConfigError
 from semipose.evaluation import person_norm
+from semipose.geometry import affine
+from semipose.pseudo_labels import Multiview, fit_multiview
 from semipose.skeletons import get_skeleton
 
 
@@ -45,13 +48,34 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
     return Stepper(learners, settings, train.END_EPOCH * pass_steps)
 
 
+def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
+    """The constraint between keypoints that a picture shows twice, from the labels; None if no pairs are named.
+
+    Raises:
+        ConfigError: a pair is not two keypoints of the skeleton.
+        DataError: too few of them are labelled.
+    """
+    pairs = [tuple(pair) for pair in config.PSEUDO.MULTIVIEW_PAIRS if pair]
+    if not pairs or data.unlabeled is None:
+        return None
+    names = get_skeleton(config.DATASET.SKELETON).keypoints
+    for pair in pairs:
+        unknown = [name for name in pair if name not in names]
+        if len(pair) != 2 or pair[0] == pair[1] or unknown:
+            raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: {list(pair)} is not a pair of two of {', '.join(names)}")
+    crops = build_crops(config, data.labeled)
+    to_base = affine.invert(torch.from_numpy(crops.to_image)).numpy()
+    keypoints = data.labeled.keypoints.copy()
+    keypoints[..., :2] = np.einsum("nij,nkj->nki", to_base[:, :, :2], keypoints[..., :2]) + to_base[:, None, :, 2]
+    indices = tuple((names.index(first), names.index(second)) for first, second in pairs)
+    return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))
+
+
 def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
     """What is reported on the pseudo-labels; hidden annotations of the unlabelled persons go here and nowhere else."""
     codec, hidden = build_codec(config), None
     if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
-        crops = ContextCrops(
-            data.unlabeled, tuple(config.MODEL.IMAGE_SIZE), config.DATASET.CROP_MARGIN, config.DATASET.BOX_PADDING
-        )
+        crops = build_crops(config, data.unlabeled)
         norm = person_norm(data.unlabeled, get_skeleton(config.DATASET.SKELETON), config.TEST.PCK_NORM)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
     names = get_skeleton(config.DATASET.SKELETON).keypoints
@@ -67,7 +91,8 @@ def build_trainer(
         raise ConfigError(f"TRAIN.ALTERNATE is {config.TRAIN.ALTERNATE!r}; allowed: epoch, step")
     loader = build_pair_loader(config, data)
     epoch_steps = len(loader) * len(algorithm_type(config).phases)
-    algorithm = build_algorithm(config, epoch_steps, 0 if data.unlabeled is None else len(data.unlabeled), pretrained)
+    unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
+    algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
     faults = FaultLog(config.DATASET.MAX_BAD)
     validator = build_validator(config, data.validation, faults, interrupts.check)
     return Trainer(

@@ -88,6 +88,10 @@ def default_config() -> Node:
     c.PSEUDO.MIN_SCORE = 0.0  # joints with a lower maximum are ignored
     # gmm = probability that the image is easy; soft = SoftMatch, per joint; agreement = of the two networks, per joint
     c.PSEUDO.REWEIGHT_BY = "gmm"
+    # Keypoints that a picture shows twice (mirror, second camera): [[paw_top, paw_bottom], ...]; [[]] = none. The
+    # labels tell how the places of both are related, and pseudo-labels take the peaks that fit.
+    c.PSEUDO.MULTIVIEW_PAIRS = [[]]
+    c.PSEUDO.MULTIVIEW_TOLERANCE = 0.03  # by which they may miss, as a share of the longer side of the crop
     c.PSEUDO.AGREEMENT_SIGMA = 1.0  # distance in heatmap pixels at which the weight has fallen to 0.61
 
     c.AUGMENT = Node()

@@ -16,6 +16,7 @@ LIMITS = {
     "HALF_BODY": (0, 1), "COLOR": (0, 1), "RAND_AUGMENT": (0, inf), "MAGNITUDE": (0, 1),
     "JOINTS": (0, inf), "HALF_SIZE": (0, inf), "JITTER": (0, inf),
     "WARM_EPOCH": (0, inf), "LOSS_MIX": (0, inf), "LOSS_WORST": (0, inf), "AGREEMENT_SIGMA": (0.01, inf),
+    "MULTIVIEW_TOLERANCE": (1e-4, 1),
     "OPERATIONS": (0, inf), "MASK_JOINTS": (0, inf), "COUNT": (0, inf), "AREA": (0, 1), "LAMBDA": (0, 1),
     "BETA": (0, inf), "ETA": (0, inf), "LAMBDA_LOW": (0, inf), "LAMBDA_HIGH": (0, inf), "ALPHA": (0, inf),
     "STEPS": (1, inf),

@@ -2,6 +2,7 @@
 
 from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
 from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, Prediction, PseudoLabeler, PseudoLabels
+from semipose.pseudo_labels.multiview import Multiview, fit_multiview
 from semipose.pseudo_labels.score_bank import ScoreBank
 from semipose.pseudo_labels.teacher_record import TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence, agreement
@@ -10,6 +11,7 @@ __all__ = [
     "PSEUDO_TARGETS",
     "REWEIGHTINGS",
     "Difficulty",
+    "Multiview",
     "Prediction",
     "PseudoLabeler",
     "PseudoLabels",
@@ -18,5 +20,6 @@ __all__ = [
     "TeacherEvidence",
     "TeacherRecord",
     "agreement",
+    "fit_multiview",
     "image_scores",
 ]

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from semipose.codecs import HeatmapCodec
 from semipose.errors import ConfigError
-from semipose.geometry.view import ViewMap
+from semipose.geometry.view import View, ViewMap
+from semipose.pseudo_labels.multiview import FAINTEST, Multiview
 
 PSEUDO_TARGETS = ("heatmap", "redrawn")
 
@@ -52,15 +53,21 @@ class PseudoLabeler:
             hard view is then taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores
             joints outside.
         min_score: joints with a lower maximum get weight 0: they are ignored, not taught as background.
+        multiview: for keypoints that a picture shows twice; None = there are none. One that no peak fits is ignored.
     """
 
-    def __init__(self, codec: HeatmapCodec, target: str = "heatmap", min_score: float = 0.0):
+    def __init__(
+        self, codec: HeatmapCodec, target: str = "heatmap", min_score: float = 0.0, multiview: Multiview | None = None
+    ):
         if target not in PSEUDO_TARGETS:
             raise ConfigError(f"unknown pseudo-label target {target!r}; known: {', '.join(PSEUDO_TARGETS)}")
-        self.codec, self.redrawn, self.min_score = codec, target == "redrawn", min_score
+        self.codec, self.redrawn, self.multiview = codec, target == "redrawn", multiview
+        self.min_score = min_score if multiview is None else max(min_score, FAINTEST)
 
-    def read(self, heatmaps: Tensor) -> Prediction:
-        """A teacher's heatmaps, decoded once for all students and views."""
+    def read(self, heatmaps: Tensor, view: View) -> Prediction:
+        """A teacher's heatmaps of a view, decoded once for all students and views."""
+        if self.multiview is not None:
+            heatmaps = self.multiview(heatmaps, view, self.codec)
         return Prediction(heatmaps, *self.codec.decode(heatmaps))
 
     def __call__(self, prediction: Prediction, view_map: ViewMap | None, trust: Tensor | None = None) -> PseudoLabels:
