@@ -6,12 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
 from semipose import cli
 from semipose.data.drawn_people import write_demo_data
+from semipose.evaluation import KeypointPredictions, evaluate_selected, load_ground_truth
+from semipose.skeletons import COCO
 
 ROOT = Path(__file__).resolve().parent.parent
 CFG = str(ROOT / "experiments/demo/cotrain.yaml")
@@ -131,16 +134,21 @@ def test_dry_run_prints_and_writes_nothing(call, tmp_path):
     assert "ALGORITHM: cotrain1" in out and "5 persons" in out and "12 persons" in out and "6 persons" in out
 
 
-def test_valid_scores_a_checkpoint_as_training_did(call, tmp_path):
+def test_valid_scores_a_checkpoint_as_training_did(call, tmp_path, data_root):
     assert call("cotrain1", "--name", "x")[0] == 0
     report = tmp_path / "scores.json"
     code, out, err = call("valid", "--checkpoint", str(tmp_path / "out/x/last.pth"), "--out", str(report))
     assert code == 0, err
     last = json.loads((tmp_path / "out/x/metrics.jsonl").read_text().splitlines()[-1])
     scores = json.loads(report.read_text())
-    assert scores["ensemble"]["AP"] == last["AP_ensemble"] and scores["first"]["PCK"] == last["PCK_first"]
-    results = json.loads((tmp_path / "scores.results.json").read_text())
+    assert scores["val"]["ensemble"]["AP"] == last["AP_ensemble"] and scores["val"]["first"]["PCK"] == last["PCK_first"]
+    results = json.loads((tmp_path / "scores.val.results.json").read_text())
     assert len(results) == 6 and len(results[0]["keypoints"]) == 51
+    truth = load_ground_truth(data_root / "annotations/person_keypoints_val.json", COCO.sigmas)
+    rows = {key: np.array([row[key] for row in results]) for key in ("image_id", "keypoints", "score")}
+    points = rows["keypoints"].reshape(-1, 17, 3)
+    written = KeypointPredictions(rows["image_id"], points[..., :2], points[..., 2], rows["score"], rows["score"])
+    assert evaluate_selected(truth, written)["AP"] == pytest.approx(scores["val"]["ensemble"]["AP"], abs=1e-12)
 
 
 def test_detector_boxes(call, tmp_path, data_root):

@@ -183,7 +183,8 @@ def write_coco(root: Path, entry: dict) -> None:
     if "boxes" in entry:
         return write_pool(root, entry)
     file = root / entry["annotation"]
-    write_persons(file, write_images(file.parent, file.stem), COCO.keypoints)
+    name = file.stem.removeprefix("person_keypoints_")
+    write_persons(file, write_images(file.parents[1] / "images" / name, name), COCO.keypoints)
 
 
 def write_aic(root: Path, entry: dict) -> None:

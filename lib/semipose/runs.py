@@ -81,9 +81,13 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
 
     Args:
         state, source: the checkpoint's content and file.
-        out: JSON file for the numbers; the predictions go beside it in COCO's results format.
+        out: JSON file for the numbers, by set and network; beside it, as OUT.SET.results.json, what was scored of the
+            main result in COCO's results format (after OKS-NMS and rescoring; pixels count from 0; where the set is no
+            COCO file, image ids are running numbers in the order of the set).
         show_dir: folder for pictures of the predictions.
     """
+    if out and not Path(out).name:
+        raise ConfigError(f"--out: {out!r} is not the name of a file")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     algorithm = build.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, source)
@@ -96,20 +100,14 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
         rows, people = list(found.values())[-1]
         if entry.groups:
             print(format_groups(f"{name}, by group", validator.score_groups(entry, of_set(entry, people))))
-        several = f".{name}" if len(validator.sets) > 1 else ""
         if out:
-            results = coco_results(of_set(entry, people), _category(entry))
-            _write(Path(out).with_suffix(f"{several}.results.json"), json.dumps(results))
+            results = coco_results(validator.selected(entry, people), entry.labels.ground_truth.category_id)
+            _write(Path(f"{Path(out).with_suffix('')}.{name}.results.json"), json.dumps(results))
         if show_dir:
-            _show(Path(show_dir) / (name if several else ""), entry, rows, people, validator.skeleton)
+            _show(Path(show_dir) / name, entry, rows, people, validator.skeleton)
     if out:
-        _write(Path(out), json.dumps(scores if len(scores) > 1 else next(iter(scores.values()))))
+        _write(Path(out), json.dumps(scores))
     return 0
-
-
-def _category(entry: ValidationSet) -> int:
-    truth = entry.labels.ground_truth
-    return truth.category_id if truth else 1
 
 
 def _show(

@@ -194,3 +194,31 @@ def test_sets_without_a_source_are_refused(config):
     settings.DATASET.TRAIN_SET = convert_sources("[]", "DATASET.TRAIN_SET", "test")
     with pytest.raises(ConfigError, match="DATASET.TRAIN_SET names no source"):
         build.build_data(settings)
+
+
+def test_skeleton_files_may_lie_below_the_root(root, config):
+    source = "{annotation: ankles.json, images: images/labeled, skeleton: ankles.yaml}"
+    assert labeled(config(source)).keypoints[:, 15:, 2].any()
+    own = config(source, **{"DATASET.SKELETON": "ankles.yaml"})
+    assert f"{root}/ankles.yaml" == own.DATASET.SKELETON
+
+
+def test_images_beside_the_annotations_of_a_subfolder(root, config):
+    """data/coco/annotations/person_keypoints_train2017.json and data/coco/images/train2017 below the root data."""
+    above = load_config("experiments/demo/supervised.yaml", pairs=["DATASET.ROOT", str(root.parent)])
+    above = above.clone()
+    above.defrost()
+    for key, name in (("TRAIN_SET", "labeled"), ("TEST_SET", "val")):
+        above.DATASET[key] = f"{root.name}/annotations/person_keypoints_{name}.json"
+    assert len(build.build_data(above).labeled) == PEOPLE
+
+
+def test_image_folders_that_do_not_exist_are_refused(config):
+    with pytest.raises(DataError, match="nowhere: image folder"):
+        labeled(config("{annotation: joints.mat, format: lsp, images: nowhere}"))
+
+
+@pytest.mark.parametrize("name", ["a/b", "a\\b", "..", "/abs"])
+def test_names_of_sources_can_be_those_of_files(name):
+    with pytest.raises(ConfigError, match="a name that can be that of a file"):
+        convert_sources([{"annotation": "a", "name": name}], "DATASET.TEST_SET", "test")

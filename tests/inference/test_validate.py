@@ -14,7 +14,8 @@ from semipose.build.validation import best_metric
 from semipose.config import load_config
 from semipose.config.sources import convert_sources
 from semipose.data.drawn_people import write_demo_data
-from semipose.errors import ConfigError
+from semipose.errors import ConfigError, DataError
+from semipose.evaluation import KeypointPredictions
 from semipose.geometry import affine
 from semipose.inference.predictor import predict_heatmaps
 from semipose.skeletons import get_skeleton
@@ -42,9 +43,10 @@ class Oracle(nn.Module):
         self.dataset = next(iter(validator.sets.values())).dataset
 
     def forward(self, images):
-        start = self.calls * 4 % (4 * -(-PEOPLE // 4))
+        people = len(self.dataset)
+        start = self.calls * 4 % (4 * -(-people // 4))
         self.calls += 1
-        batch = self.dataset.__getitems__(list(range(start, min(start + 4, PEOPLE))))
+        batch = self.dataset.__getitems__(list(range(start, min(start + 4, people))))
         view = centred_view(batch, self.validator.size, self.validator.flip_order)
         points = affine.apply(affine.invert(view.to_base), batch.keypoints) + self.shift
         return self.validator.codec.encode(points, batch.weights)[0]
@@ -231,3 +233,63 @@ def test_metrics_that_a_set_names_must_be_possible(config):
         metrics_of(on_sets(config, "{annotation: val, metrics: [pckh]}"))
     with pytest.raises(ConfigError, match="unknown metric 'pkc'"):
         metrics_of(on_sets(config, "val", METRICS=["pkc"]))
+
+
+def test_keypoints_that_the_network_lacks_do_not_make_persons_alike(config, arms):
+    """For OKS-NMS: two persons far from each other, of whom a network of four keypoints cannot know thirteen."""
+    config = on_sets(config, f"{{{arms}}}", "{annotation: val, skeleton: coco}")
+    config.DATASET.SKELETON = arms.rpartition(" ")[2]
+    validator = build.build_validator(config, build.read_validation(config))
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 20, (1, 4, 2)) + np.array([0, 400])[:, None, None]
+    people = KeypointPredictions(np.array([1, 1]), points, np.ones((2, 4)), np.ones(2), np.full(2, 900.0))
+    assert len(validator.selected(validator.sets["val"], people)) == 2
+
+
+@pytest.mark.parametrize("part", ["", ", length: 3"])
+def test_crowdpose_levels_also_of_a_part(config, part):
+    root = Path(config.DATASET.ROOT)
+    document = json.loads((root / "annotations/person_keypoints_val.json").read_text())
+    for image in document["images"]:
+        image["crowdIndex"] = 0.9
+    (root / "annotations/crowd.json").write_text(json.dumps(document))
+    source = f"annotation: annotations/crowd.json, images: images/val, format: crowdpose, skeleton: coco{part}"
+    metrics = metrics_of(on_sets(config, f"{{name: crowd, {source}}}"))
+    assert metrics["AP"] == metrics["AP_H"] == pytest.approx(1.0) and metrics["AP_E"] == -1
+
+
+def boxes_of(config, document: dict) -> str:
+    boxes = [{"image_id": a["image_id"], "category_id": 1, "bbox": a["bbox"], "score": 0.9} for a in document]
+    Path(config.DATASET.ROOT, "boxes.json").write_text(json.dumps(boxes))
+    return "boxes: boxes.json"
+
+
+def test_detector_boxes_are_scored_against_the_labels_with_their_groups(config, arms):
+    root = Path(config.DATASET.ROOT)
+    people = json.loads((root / "annotations/person_keypoints_val.json").read_text())["annotations"]
+    (root / "groups.json").write_text(json.dumps({str(a["id"]): a["id"] % 2 for a in people}))
+    source = f"{{name: det, annotation: val, group_id_mapping_file: groups.json, {boxes_of(config, people)}}}"
+    metrics = metrics_of(on_sets(config, "val", source))
+    assert metrics["det/AP"] == metrics["det/AP_group_0"] == metrics["det/AP_group_1"] == pytest.approx(1.0)
+    with pytest.raises(ConfigError, match="start and length choose labelled persons"):
+        metrics_of(on_sets(config, "{annotation: val, length: 2, boxes: boxes.json}"))
+    with pytest.raises(ConfigError, match="give each source its own 'boxes'"):
+        metrics_of(on_sets(config, "val", f"{{{arms}}}", USE_GT_BBOX=False, COCO_BBOX_FILE="boxes.json"))
+
+
+def test_best_may_be_a_group_but_not_what_is_not_reported(config, arms):
+    both = on_sets(config, f"{{{arms}}}", BEST="AP_group_1")
+    assert best_metric(both, build.build_validator(both, build.read_validation(both))) == "AP_group_1"
+    both.TEST.METRICS, both.TEST.BEST = ["epe"], "PCK_px"
+    with pytest.raises(ConfigError, match="allowed: EPE$"):
+        best_metric(both, build.build_validator(both, build.read_validation(both)))
+
+
+def test_empty_sets_are_refused(config):
+    root = Path(config.DATASET.ROOT)
+    document = json.loads((root / "annotations/person_keypoints_val.json").read_text())
+    for person in document["annotations"]:
+        person["iscrowd"] = 1
+    (root / "annotations/crowds.json").write_text(json.dumps(document))
+    with pytest.raises(DataError, match="validation set 'crowds' has no person"):
+        metrics_of(on_sets(config, "{name: crowds, annotation: annotations/crowds.json, images: images/val}"))

@@ -7,6 +7,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, Algorithm
+from semipose.config.load import skeleton_file
 from semipose.config.sources import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
@@ -14,7 +15,7 @@ from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.report import DataReport, report_data
 from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
-from semipose.errors import ConfigError
+from semipose.errors import ConfigError, DataError
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
 
@@ -69,23 +70,31 @@ def build_data(config: CfgNode) -> RunData:
 
 
 def read_validation(config: CfgNode) -> dict[str, Persons]:
-    """The persons of each validation set, with ground-truth or detector boxes, by the name of its source."""
+    """The persons of each validation set, with ground-truth or detector boxes, by the name of its source.
+
+    Raises:
+        DataError: a set has no person.
+        ConfigError: two sources have the same name, or detections are asked for and not named.
+    """
     persons = {}
     for source in build_test_sources(config):
         if source.name in persons:
             raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
         persons[source.name] = chosen_persons(source, read_own(source))
+        if not len(persons[source.name]):
+            raise DataError(f"validation set {source.name!r} has no person (see DATASET.TEST_SET)")
     return persons
 
 
 def build_test_sources(config: CfgNode) -> list[Source]:
-    """The sources of DATASET.TEST_SET; without TEST.USE_GT_BBOX those that name no boxes take TEST.COCO_BBOX_FILE."""
+    """The sources of DATASET.TEST_SET; without TEST.USE_GT_BBOX the only one takes the boxes of TEST.COCO_BBOX_FILE."""
     test, entries = config.TEST, source_entries(config, "TEST_SET")
-    if not test.USE_GT_BBOX:
-        if not test.COCO_BBOX_FILE and not all(entry["boxes"] for entry in entries):
+    if not test.USE_GT_BBOX and not all(entry["boxes"] for entry in entries):
+        if not test.COCO_BBOX_FILE:
             raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
-        boxes = {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD}
-        entries = [entry if entry["boxes"] else entry | boxes for entry in entries]
+        if len(entries) > 1:
+            raise ConfigError("TEST.COCO_BBOX_FILE is for one validation set; give each source its own 'boxes'")
+        entries[0] |= {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD}
     return [build_source(config, entry) for entry in entries]
 
 
@@ -113,7 +122,7 @@ def build_source(config: CfgNode, entry: dict) -> Source:
     """The source that all keys of one entry describe."""
     data = config.DATASET
     own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
-    skeleton = get_skeleton(entry["skeleton"] or own)
+    skeleton = get_skeleton(skeleton_file(data.ROOT, entry["skeleton"] or own))
     places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames")}
     fields = Source.__dataclass_fields__.keys() & entry.keys()
     return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})

@@ -76,10 +76,18 @@ def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
     codec, hidden = build_codec(config), None
     if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
         crops = build_crops(config, data.unlabeled)
-        norm = person_norm(data.unlabeled, get_skeleton(config.DATASET.SKELETON), config.TEST.PCK_NORM)
+        norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
     names = get_skeleton(config.DATASET.SKELETON).keypoints
     return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD)
+
+
+def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
+    """The norm of the PCK of pseudo-labels: TEST.PCK_NORM, or the box where the skeleton has no such norm."""
+    try:
+        return person_norm(data.unlabeled, get_skeleton(config.DATASET.SKELETON), config.TEST.PCK_NORM)
+    except ConfigError:
+        return person_norm(data.unlabeled, get_skeleton(config.DATASET.SKELETON), "box")
 
 
 def build_trainer(

@@ -10,8 +10,8 @@ from yacs.config import CfgNode
 from semipose.build.data import build_dataset, build_test_sources, source_entries
 from semipose.build.networks import build_codec, pin_memory
 from semipose.data.loaders import evaluation_loader
-from semipose.data.readers import locate_coco
-from semipose.data.sources import Source, convert_persons, converter
+from semipose.data.readers import locate_coco, read_crowd_index
+from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, read_own
 from semipose.engine.interrupts import worker_init
 from semipose.errors import ConfigError
 from semipose.evaluation import (
@@ -70,14 +70,20 @@ def best_metric(config: CfgNode, validator: Validator) -> str:
     Raises:
         ConfigError: no set has it.
     """
-    metrics = [METRICS[name] for name in next(iter(validator.sets.values())).metrics]
-    known = [key for metric in metrics for key in metric.keys]
+    first, *_ = validator.sets.values()
+    known = _metric_keys(config, first)
     if len(validator.sets) > 1:
-        for name, entry in validator.sets.items():
-            known += [f"{name}/{key}" for metric in entry.metrics for key in METRICS[metric].keys]
+        known += [f"{name}/{key}" for name, entry in validator.sets.items() for key in _metric_keys(config, entry)]
     if config.TEST.BEST and config.TEST.BEST not in known:
         raise ConfigError(f"TEST.BEST is {config.TEST.BEST!r}; allowed: {', '.join(known)}")
-    return config.TEST.BEST or metrics[0].main
+    return config.TEST.BEST or METRICS[first.metrics[0]].main
+
+
+def _metric_keys(config: CfgNode, entry: ValidationSet) -> list[str]:
+    """What a set reports."""
+    keys = [key for name in entry.metrics for key in METRICS[name].keys if key != "PCK_px" or config.TEST.PIXELS > 0]
+    groups = {a["group_id"] for a in entry.labels.ground_truth.dataset["annotations"]} if entry.groups else set()
+    return keys + [f"AP_group_{group}" for group in sorted(groups)]
 
 
 def _build_set(
@@ -117,14 +123,15 @@ def _labels(
 
 
 def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
-    """A COCO file is read again, with its crowds and unlabelled persons; other formats have what was read of them."""
+    """A COCO file is read again, with its crowds and unlabelled persons; other formats have what is read of them."""
     sigmas = np.array(source.skeleton.sigmas)
+    labeled = read_own(replace(source, boxes="")) if source.boxes else persons
+    annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
     if source.format not in COUNTED_FROM_0 or source.start or source.length:
-        return ground_truth_from_persons(persons, sigmas)
-    annotation, _ = locate_coco(source.root, source.annotation, source.images)
-    groups = dict(zip(persons.ids.tolist(), persons.group_ids.tolist()))
-    truth = load_ground_truth(annotation, sigmas)
-    return truth if source.boxes else with_groups(truth, groups)
+        crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
+        return ground_truth_from_persons(labeled, sigmas, crowds)
+    groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
+    return with_groups(load_ground_truth(annotation, sigmas), groups)
 
 
 def _metrics(config: CfgNode, entry: dict, labels: LabelledSet, options: MetricOptions) -> tuple[str, ...]:

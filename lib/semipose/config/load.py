@@ -4,6 +4,7 @@ Everything a user can get wrong ends in a ConfigError of one line: where, which 
 """
 
 import difflib
+import os
 from pathlib import Path
 
 import yaml
@@ -17,6 +18,7 @@ from semipose.plain_yaml import parse_yaml
 
 MAX_BYTES = 1_000_000
 MAX_BASES = 10
+SKELETON_FILES = (".yaml", ".yml", ".py")
 DEFAULTS = default_config()
 
 
@@ -40,8 +42,15 @@ def load_config(path: str | Path, flags: dict[str, object] | None = None, pairs:
         raise ConfigError(f"command line: KEY VALUE pairs expected, {pairs[-1]!r} has no value")
     for key, text in zip(pairs[::2], pairs[1::2]):
         _set(config, key, text, "command line")
+    config.DATASET.SKELETON = skeleton_file(config.DATASET.ROOT, config.DATASET.SKELETON)
     config.freeze()
     return config
+
+
+def skeleton_file(root: str, name: str) -> str:
+    """A skeleton's file as given, or else below the root of the data; other names as they are."""
+    below = os.path.join(root, name)
+    return below if name.endswith(SKELETON_FILES) and not os.path.isfile(name) and os.path.isfile(below) else name
 
 
 def to_plain(config: CfgNode) -> dict:

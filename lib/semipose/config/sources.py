@@ -83,6 +83,8 @@ def _value(key: str, value: object, full: str, where: str) -> object:
         return [convert(0, item, full, where) for item in value]
     value = convert(SOURCE[key], value, full, where)
     check_limits(value, full, where)
+    if key == "name" and (value in (".", "..") or set(value) & set("/\\")):
+        raise ConfigError(f"{where}: {full}: {value!r} is not allowed; a name that can be that of a file expected")
     return value
 
 

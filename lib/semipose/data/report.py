@@ -41,8 +41,6 @@ def report_data(labeled: Persons, unlabeled: Persons | None, validation: list[Pe
     """
     if not len(labeled):
         raise DataError("the labelled set has no person (see DATASET.TRAIN_SET and DATASET.TRAIN_LEN)")
-    if not validation or not all(map(len, validation)):
-        raise DataError("a validation set has no person (see DATASET.TEST_SET)")
     if unlabeled is not None and not len(unlabeled):
         raise DataError("the unlabelled set has no person (see DATASET.TRAIN_UNSUP_SET)")
     pool = labeled.take([]) if unlabeled is None else unlabeled

@@ -24,7 +24,7 @@ from semipose.data.readers.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.readers.lightning_pose import read_lightning_pose
 from semipose.data.readers.lsp import read_lsp
 from semipose.data.readers.video import read_video
-from semipose.errors import ConfigError
+from semipose.errors import ConfigError, DataError
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between
 from semipose.structures import Persons
 
@@ -166,6 +166,8 @@ def _grouped(source: Source, persons: Persons) -> Persons:
 
 
 def _detected(source: Source) -> Persons:
+    if source.start or source.length:
+        raise ConfigError(f"source {source.name!r}: start and length choose labelled persons, not those of 'boxes'")
     if source.format not in COCO_FILES:
         raise ConfigError(f"source {source.name!r}: boxes need a COCO file with the images, not {source.format!r}")
     return read_detections(source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold)
@@ -183,6 +185,8 @@ def _files(source: Source) -> tuple[str, str]:
     """The annotation file and the image folder, for formats that are not COCO's."""
     annotation = source.path(source.annotation)
     if source.images:
+        if not os.path.isdir(source.path(source.images)):
+            raise DataError(f"{source.path(source.images)}: image folder of source {source.name!r} does not exist")
         return annotation, source.path(source.images)
     beside = os.path.dirname(annotation)
     places = [os.path.join(beside, "images"), os.path.join(os.path.dirname(beside), "images"), source.path("images")]

@@ -76,7 +76,7 @@ class ConsoleSink(Sink):
 
     def log_epoch(self, epoch, step, values):
         scores = {name: value for name, value in values.items() if not name.startswith(PSEUDO_LABELS)}
-        scores = {name: value for name, value in scores.items() if "/" not in name or name.partition("/")[2] in MAIN}
+        scores = {name: value for name, value in scores.items() if "/" not in name or name.rpartition("/")[2] in MAIN}
         health = {name: value for name, value in values.items() if _is_shown(name)}
         if scores:
             logger.info("epoch %d step %d: %s", epoch, step, format_scores(scores))

@@ -146,6 +146,8 @@ def _check_objects(annotation: object, key: str, id_fields: tuple[str, ...], sou
 
 def _keypoint_category(annotations: list[dict], category_id: int | None, source: str) -> int:
     found = sorted({a.get("category_id", 1) for a in annotations if a.get("keypoints")})
+    if not found and category_id is None:
+        raise DataError(f"{source}: annotations: none of them has keypoints")
     if category_id is None and len(found) == 1:
         return found[0]
     if category_id not in found:
@@ -158,9 +160,9 @@ def _prepared(annotation: dict, number: int, category_id: int, num_keypoints: in
     """A copy with id `number` and only what the COCO tools read."""
     keypoints = _numbers(annotation, "keypoints", 3 * num_keypoints, source, default=[0] * 3 * num_keypoints)
     box = _numbers(annotation, "bbox", 4, source)
-    area = annotation.get("area", max(1.0, 0.53 * box[2] * box[3]))
-    if not isinstance(area, (int, float)) or not 0 <= area < float("inf"):
-        raise DataError(f"{source}: annotation {annotation.get('id')}: area: found {area!r}, expected a number from 0")
+    labeled = sum(v > 0 for v in keypoints[2::3])
+    defaults = {"area": max(1.0, 0.53 * box[2] * box[3]), "num_keypoints": labeled, "iscrowd": 0}
+    numbers = {key: _number(annotation, key, default, source) for key, default in defaults.items()}
     group = annotation.get("group_id")
     if group is not None and type(group) is not int:
         raise DataError(f"{source}: annotation {annotation.get('id')}: group_id: found {group!r}, expected an integer")
@@ -171,11 +173,18 @@ def _prepared(annotation: dict, number: int, category_id: int, num_keypoints: in
         "image_id": annotation["image_id"],
         "category_id": category_id,
         "keypoints": keypoints,
-        "num_keypoints": annotation.get("num_keypoints", sum(v > 0 for v in keypoints[2::3])),
         "bbox": box,
-        "area": area,
-        "iscrowd": annotation.get("iscrowd", 0),
+        **numbers,
     }
+
+
+def _number(annotation: dict, key: str, default: float, source: str) -> float:
+    """A number from 0; the default where there is none."""
+    value = default if annotation.get(key) is None else annotation[key]
+    if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        where = f"{source}: annotation {annotation.get('id')}: {key}"
+        raise DataError(f"{where}: found {value!r}, expected a number from 0")
+    return value
 
 
 def _numbers(annotation: dict, key: str, length: int, source: str, default=None) -> list:

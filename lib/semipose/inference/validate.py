@@ -127,9 +127,15 @@ class Validator:
 
     def score_groups(self, entry: ValidationSet, people: KeypointPredictions) -> dict[int, dict[str, float]]:
         """OKS metrics of each group, by group id (-1 = persons without one); `people` in the keypoints of the set."""
-        truth, options = entry.labels.ground_truth, self.options
-        detections = select_detections(people, truth.sigmas, options.nms, options.nms_threshold)
-        return evaluate_groups(truth, detections)
+        return evaluate_groups(entry.labels.ground_truth, self._selected(entry, people))
+
+    def selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
+        """What OKS metrics are computed of: no duplicates, scores of the persons, the keypoints of the set."""
+        return self._selected(entry, of_set(entry, people))
+
+    def _selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
+        options = self.options
+        return select_detections(people, entry.labels.ground_truth.sigmas, options.nms, options.nms_threshold)
 
     def _joined(self, dataset: PersonDataset, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
         columns = zip(*pieces) if pieces else self._nothing()
@@ -154,8 +160,14 @@ class Validator:
 
 
 def of_set(entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
-    """Predictions of the network in the keypoints of a set; keypoints that the network lacks are at 0, with score 0."""
+    """Predictions of the network in the keypoints of a set.
+
+    Keypoints that the network lacks are not labelled there and have score 0. They stand in the middle of the person:
+    at one place for all, they would make any two persons look alike to OKS-NMS.
+    """
     if entry.outputs is None:
         return people
     points, scores = entry.outputs.convert_predictions(people.keypoints, people.keypoint_scores)
+    mapped = entry.outputs.mapped
+    points[:, ~mapped] = points[:, mapped].mean(axis=1, keepdims=True)
     return replace(people, keypoints=points, keypoint_scores=scores)

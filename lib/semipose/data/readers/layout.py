@@ -20,8 +20,8 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     `train2017` stands for `annotations/person_keypoints_train2017.json` under the root or else for
     `annotations/image_info_train2017.json`, which has images only; a name that ends in `.json` is a file, relative to
     the root or absolute, and its NAME is the file name without these prefixes and `.json`. Images are looked for in
-    `images/NAME`, `NAME`, `images`, the folder of the annotation file and the root: the first folder that has one of
-    the file's first images.
+    `images/NAME`, `NAME` and `images` of the root and of the folder above that of the annotation file, then beside the
+    file and in the root: the first folder that has one of the file's first images.
 
     Args:
         root: root of the data set.
@@ -40,7 +40,8 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
             raise DataError(f"{folder}: image folder of set {name!r} does not exist")
         return annotation, folder
     stem = _stem(name)
-    places = [os.path.join(root, place) for place in (f"images/{stem}", stem, "images")]
+    bases = dict.fromkeys([root, os.path.dirname(os.path.dirname(annotation))])
+    places = [os.path.join(base, place) for base in bases for place in (f"images/{stem}", stem, "images")]
     return annotation, _folder_with_images(annotation, [*places, os.path.dirname(annotation), root])
 
 
