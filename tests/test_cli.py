@@ -337,7 +337,7 @@ def test_valid_takes_what_the_networks_depend_on_from_the_checkpoint(call, tmp_p
     code, _, err = call("valid", "--checkpoint", checkpoint, "--out", str(report), cfg=str(plain))
     assert code == 0, err
     last = json.loads((tmp_path / "out/x/metrics.jsonl").read_text().splitlines()[-1])
-    assert json.loads(report.read_text())["ensemble"]["PCK"] == last["PCK_ensemble"]
+    assert json.loads(report.read_text())["val"]["ensemble"]["PCK"] == last["PCK_ensemble"]
 
 
 def test_the_cotraining_scripts_keep_their_algorithm(call):

@@ -10,7 +10,7 @@ from semipose.augment.photometric import ColorPolicy
 from semipose.augment.views import ViewPolicies, ViewSampler, centred_view
 from semipose.codecs import CODECS, HeatmapCodec
 from semipose.geometry import affine
-from semipose.pseudo_labels import PSEUDO_TARGETS, PseudoLabeler
+from semipose.pseudo_labels import PSEUDO_TARGETS, Multiview, PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PoseBatch
 
@@ -295,8 +295,9 @@ def test_everything_stays_on_the_device_of_the_batch():
         covered = hidden(draws, hard, away.keypoints)
         target, weights = codec.encode(labeled.from_base().points(away.keypoints), away.weights)
         taught = codec.unmirror(target, easy.flip_order)
-        labelers = [PseudoLabeler(codec, kind, 0.3) for kind in PSEUDO_TARGETS]
-        found = [labeler(labeler.read(taught), easy.map_to(hard)) for labeler in labelers]
+        twins = Multiview(((0, 1),), (0.6, 0.0, -0.8, 0.0), 3.0, 5.0)
+        labelers = [PseudoLabeler(codec, kind, 0.3, twins) for kind in PSEUDO_TARGETS]
+        found = [labeler(labeler.read(taught, easy), easy.map_to(hard)) for labeler in labelers]
         made = [labeled.images, covered, centred_view(away, SIZE, ORDER).images]
         made += [weights, labeled.flip_order, hard.to_base] + [
             t for labels in found for t in (labels.target, labels.weights, labels.keypoints)

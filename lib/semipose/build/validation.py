@@ -16,6 +16,7 @@ from semipose.engine.interrupts import worker_init
 from semipose.errors import ConfigError
 from semipose.evaluation import (
     METRICS,
+    NORMS,
     CocoGroundTruth,
     LabelledSet,
     MetricOptions,
@@ -56,8 +57,11 @@ def build_validator(
 
 
 def build_metric_options(config: CfgNode) -> MetricOptions:
-    """The part of TEST that metrics depend on."""
+    """The part of TEST that metrics depend on; raises ConfigError for an unknown norm."""
     test = config.TEST
+    for key in ("PCK_NORM", "NME_NORM"):
+        if test[key] not in NORMS:
+            raise ConfigError(f"TEST.{key} is {test[key]!r}; allowed: {', '.join(NORMS)}")
     return MetricOptions(
         nms=test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD, pck_threshold=test.PCK_THRESHOLD, pck_norm=test.PCK_NORM,
         pixels=test.PIXELS, nme_norm=test.NME_NORM,

@@ -46,7 +46,9 @@ class Multiview:
         """
         maps = swap_rows(heatmaps, view.flip_order, view.flipped)
         first, second = zip(*self.pairs)
-        heights, cells = _peaks(maps[:, [*first, *second]])
+        # one by one: a list as index becomes a tensor, for which a GPU would have to wait
+        twins = torch.stack([maps[:, joint] for joint in (*first, *second)], dim=1)
+        heights, cells = _peaks(twins)
         width = heatmaps.shape[-1]
         spots = torch.stack([cells % width, cells // width], -1) * codec.stride + codec.offset
         places = affine.apply(view.to_base, spots.flatten(1, 2).to(view.to_base.dtype)).view_as(spots)
@@ -57,7 +59,8 @@ class Multiview:
         chosen = torch.cat([best // PEAKS, best % PEAKS], dim=1)  # (B, 2P)
         spot = cells.gather(2, chosen.unsqueeze(-1))
         kept = maps.clone()
-        kept[:, [*first, *second]] = _only(maps[:, [*first, *second]], spot, chosen > 0)
+        for joint, left in zip((*first, *second), _only(twins, spot, chosen > 0).unbind(1)):
+            kept[:, joint] = left
         return swap_rows(kept, view.flip_order, view.flipped)
 
     def _miss(self, first: Tensor, second: Tensor) -> Tensor:
