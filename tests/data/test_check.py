@@ -310,6 +310,7 @@ BOMB = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 
 
 @BOMB
+@pytest.mark.promise("R9", trials=8)
 def test_all_broken_images_are_told(tmp_path):
     folder = write_set(tmp_path, "train", small_coco(10))
     persons = check_file(source_of(tmp_path), read_own).persons
