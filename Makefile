@@ -9,12 +9,13 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablation test lint bench clean
+.PHONY: help setup demo ablation test chaos lint bench clean
 
 help:
 	@echo "make demo      draw the demo data, train on it, write output/demo/report.html"
 	@echo "make ablation  train every part of the method by itself on the demo data, write the table (hours)"
 	@echo "make test      run all tests that need no GPU"
+	@echo "make chaos     try out what is promised about kills, signals and bad files (about half an hour)"
 	@echo "make lint      check style and formatting"
 	@echo "make bench     time the loader and the training step"
 	@echo "make setup     only create .venv and install"
@@ -41,6 +42,9 @@ ablation: $(STAMP)
 # One thread per worker: more threads than cores make small networks slower.
 test: $(STAMP)
 	@OMP_NUM_THREADS=1 $(RUN) -m pytest -q -n auto --maxprocesses 4 $(ARGS)
+
+chaos: $(STAMP)
+	@OMP_NUM_THREADS=1 $(RUN) tools/chaos.py $(ARGS)
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check $(ARGS) .

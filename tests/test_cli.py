@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -234,8 +235,10 @@ def test_wrong_values_are_refused_by_name(call, pairs, parts):
     refused(call("train", "ALGORITHM", "mean_teacher", *pairs), *parts)
 
 
-def test_several_gpus_and_missing_gpus_are_refused(call):
-    refused(call("train", "--gpus", "0,1"), "0,1", "several GPUs")
+def test_missing_gpus_are_refused(call):
+    refused(call("train", "--gpus", "98,99"), "98,99", "CUDA devices")
+    refused(call("train", "GPUS", "98,99"), "98,99", "CUDA devices")
+    refused(call("valid", "--checkpoint", "x.pth", "--gpus", "cpu,cpu"), "x.pth: no such checkpoint")
     refused(call("train", "--gpus", "99"), "99", "CUDA devices")
     refused(call("train", "--gpus", "red"), "red")
 
@@ -248,6 +251,7 @@ def test_checkpoint_of_another_model(call, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["missing", "truncated"])
+@pytest.mark.promise("R9")
 def test_bad_images_are_counted_named_and_skipped_up_to_a_limit(call, tmp_path, data_root, kind):
     root = tmp_path / "damaged"
     (root / "annotations").mkdir(parents=True)
@@ -299,6 +303,26 @@ def test_a_run_cannot_go_on_as_another_one(call, tmp_path, pair, parts):
     assert call("train", "--name", "x")[0] == 0
     refused(call("train", "--name", "x", "--resume", "auto", *pair.split()), *parts)
     refused(call("cotrain", "--name", "x", "--resume", "auto"), "ALGORITHM is 'cotrain'", "'cotrain1'")
+
+
+def test_a_resumed_run_goes_on_in_the_same_wandb_run(call, monkeypatch):
+    wandb = MagicMock()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    assert call("train", "--name", "x", "TRACKING.WANDB", "online")[0] == 0
+    assert call("train", "--name", "x", "--resume", "auto", "TRAIN.END_EPOCH", "2", "TRACKING.WANDB", "online")[0] == 0
+    first, second = (options.kwargs for options in wandb.init.call_args_list)
+    assert first["id"] == second["id"] and second["resume"] == "allow" and second["name"] == "x"
+
+
+def test_every_key_of_this_kind_reaches_the_run(call, tmp_path):
+    """DETERMINISTIC is of the whole process, so it has a process of its own: tests/engine/test_determinism.py."""
+    pairs = "TRAIN.END_EPOCH 3 CHECKPOINT.KEEP 3 TRAIN.PATIENCE 1 CHECKPOINT.INTERVAL_STEPS 1".split()
+    code, _, err = call("train", "--name", "x", *pairs)
+    assert code == 0, err
+    names = {path.name for path in (tmp_path / "out/x").iterdir()}
+    assert {"last.pth", "last.previous.pth", "last.previous_2.pth", "learning_curve.png"} <= names
+    assert len([name for name in names if name.startswith("best_AP_epoch_")]) == 1
+    assert "stopped early after epoch 2" in (tmp_path / "out/x/run.log").read_text()
 
 
 def test_a_finished_run_can_be_made_longer(call, tmp_path):

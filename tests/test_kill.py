@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -9,12 +10,16 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from semipose.data.drawn_people import write_demo_data
+from semipose.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4
-TRAIN.STEPS_PER_EPOCH 30 TRAIN.END_EPOCH 4 TRAIN.PRINT_FREQ 10 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
+TRAIN.PRINT_FREQ 10 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
+SHORT = "TRAIN.STEPS_PER_EPOCH 30 TRAIN.END_EPOCH 4".split()
+LONG = "TRAIN.STEPS_PER_EPOCH 100 TRAIN.END_EPOCH 6 CHECKPOINT.INTERVAL_STEPS 10 REWEIGHT true".split()
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +29,10 @@ def data_root(tmp_path_factory):
     return root
 
 
-def start(data_root, out, *arguments: str, workers: str = "0") -> subprocess.Popen:
+def start(data_root, out, *arguments: str, workers: str = "0", length=SHORT) -> subprocess.Popen:
     script = [sys.executable, str(ROOT / "pose_estimation/cotrain1.py"), "--cfg"]
     where = [str(ROOT / "experiments/demo/cotrain.yaml"), "--output-dir", str(out), "--name", "run"]
-    pairs = ["--workers", workers, "DATASET.ROOT", str(data_root), *SMALL]
+    pairs = ["--workers", workers, "DATASET.ROOT", str(data_root), *SMALL, *length]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen([*script, *where, *arguments, *pairs], stderr=subprocess.PIPE, text=True, env=environment)
 
@@ -71,3 +76,67 @@ def test_resume_after_a_signal(data_root, tmp_path, undisturbed, number, code, w
     _, err = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, err
     assert rows(tmp_path) == undisturbed
+
+
+KILLS = 20
+
+
+def same_state(a, b) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same_state(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(same_state, a, b))
+    return a == b
+
+
+def final_state(out) -> dict:
+    """All of last.pth but the configuration, which names the folder, and what nothing draws from and nobody seeds."""
+    state = load_checkpoint(out / "run/last.pth")
+    del state["config"], state["rng"]["numpy"], state["rng"]["python"]
+    return state
+
+
+def log_of(out) -> str:
+    path = out / "run/run.log"
+    return path.read_text() if path.exists() else ""
+
+
+def wait_until_it_trains(process, out, before: str) -> None:
+    while "Epoch: [" not in log_of(out)[len(before) :]:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("kills", trials=KILLS)
+def test_killed_at_random_moments_a_run_ends_with_the_same_bits(data_root, tmp_path):
+    """A quarter of the kills comes while the run starts, the others while it trains, evaluates or saves."""
+    clock = time.monotonic()
+    process = start(data_root, tmp_path / "whole", length=LONG)
+    wait_until_it_trains(process, tmp_path / "whole", "")
+    startup, clock = time.monotonic() - clock, time.monotonic()
+    assert process.wait(timeout=600) == 0
+    training = time.monotonic() - clock
+
+    out, draw = tmp_path / "killed", random.Random(0)
+    for kill in range(KILLS):
+        before, resume = log_of(out), ("--resume", "auto")
+        process = start(data_root, out, *resume, length=LONG)
+        if kill % 4 == 1:
+            time.sleep(draw.uniform(0, startup))
+        else:
+            wait_until_it_trains(process, out, before)
+            time.sleep(draw.uniform(0, training / KILLS))
+        assert process.poll() is None, f"ended by itself before kill {kill + 1}: {process.stderr.read()}"
+        process.kill()
+        _, err = process.communicate()
+        assert process.returncode == -9 and "Traceback" not in err
+    process = start(data_root, out, "--resume", "auto", length=LONG)
+    _, err = process.communicate(timeout=600)
+    assert process.returncode == 0, err
+    whole, killed = final_state(tmp_path / "whole"), final_state(out)
+    assert whole.keys() == killed.keys()
+    assert [key for key in whole if not same_state(whole[key], killed[key])] == []
+    assert rows(out) == rows(tmp_path / "whole")

@@ -4,7 +4,9 @@ Only the standard library is imported at the top, so that `--help` and mistakes 
 """
 
 import argparse
+import os
 import sys
+from functools import partial
 
 from semipose.errors import ConfigError, SemiposeError
 
@@ -58,7 +60,8 @@ def _train(arguments: argparse.Namespace, algorithm: str | None) -> int:
     config = _load(arguments, {"ALGORITHM": algorithm} if algorithm else {})
     from semipose import runs
 
-    return runs.dry_run(config) if arguments.dry_run else runs.train(config, arguments.resume)
+    job = partial(runs.dry_run, config) if arguments.dry_run else partial(runs.train, config, arguments.resume)
+    return runs.on_ranks(config, job)
 
 
 def _validate(arguments: argparse.Namespace) -> int:
@@ -67,7 +70,8 @@ def _validate(arguments: argparse.Namespace) -> int:
 
     state = load_checkpoint(arguments.checkpoint)
     config = _load(arguments, runs.network_keys(state, arguments.checkpoint))
-    return runs.validate(config, state, arguments.checkpoint, arguments.out, arguments.show_dir)
+    job = partial(runs.validate, config, state, arguments.checkpoint, arguments.out, arguments.show_dir)
+    return runs.on_ranks(config, job)
 
 
 def _load(arguments: argparse.Namespace, fixed: dict):
@@ -85,7 +89,7 @@ def _load(arguments: argparse.Namespace, fixed: dict):
 def _common_parser(description: str) -> _Parser:
     parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
-    parser.add_argument("--gpus", help='number of the GPU, or "cpu"; default: the first GPU if there is one')
+    parser.add_argument("--gpus", help='number of the GPU, several ("0,1"), or "cpu"; default: the first one')
     parser.add_argument("--workers", type=int, help="loader processes")
     parser.add_argument(
         "pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4"
@@ -123,7 +127,8 @@ def _exit_with(run) -> None:
     try:
         sys.exit(run())
     except SemiposeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        who = f" (rank {os.environ['RANK']})" if os.environ.get("RANK", "0") != "0" else ""
+        print(f"error{who}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

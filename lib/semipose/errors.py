@@ -35,6 +35,12 @@ class CollapseError(SemiposeError):
     exit_code = 3
 
 
+class LostRankError(SemiposeError):
+    """Another process of the run has ended or does not answer."""
+
+    exit_code = 5
+
+
 class NoSpaceError(SemiposeError):
     """A file could not be written because the disk, the quota or the size limit is reached."""
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +16,19 @@ from semipose.algorithms.algorithm import load_networks
 from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
+from semipose.engine.determinism import make_deterministic
+from semipose.engine.distributed import is_first, session, shared, world_size
 from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
+from semipose.engine.launch import launch
 from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.trainer import Trainer
+from semipose.engine.worker_faults import explained_worker_faults
 from semipose.errors import ConfigError, ModelError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
 from semipose.inference.validate import ValidationSet, of_set
+from semipose.models.freezing import frozen_report
 from semipose.skeletons import Skeleton
+from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import write_pictures
 from semipose.visualize.split_chart import draw_split
 
@@ -31,12 +38,13 @@ log = logging.getLogger(__name__)
 FREE_ON_RESUME = (
     "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
     "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
-    "TRAIN.STOP_ON_COLLAPSE",
+    "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE",
+    "TRAIN.MAX_NONFINITE",
 )  # fmt: skip
 # what last.pth holds, and best.pth does not
 TO_RESUME = {
-    "stepper", "rng", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps", "data_key",
-    "wandb_run_id",
+    "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
+    "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
 OF_THE_NETWORKS = (
@@ -44,6 +52,21 @@ OF_THE_NETWORKS = (
     "DATASET.SKELETON", "DATASET.CROP_MARGIN",
     "DATASET.BOX_PADDING",
 )  # fmt: skip
+
+
+def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
+    """Do `job` in each process of the run, which are started here if GPUS names several and torchrun has not.
+
+    Raises:
+        ConfigError: a GPU is not there.
+        LostRankError: another process has ended.
+        DataError: a loader process has ended or hangs.
+    """
+    names = build.gpu_names(config.GPUS)
+    if len(names) > 1 and world_size() == 1:
+        return launch(len(names))
+    with session(build.build_backend(config.GPUS)), explained_worker_faults():
+        return job()
 
 
 def train(config: CfgNode, resume: str | None) -> int:
@@ -58,14 +81,15 @@ def train(config: CfgNode, resume: str | None) -> int:
         try:
             _train(config, resume, interrupts)
         except Interrupted as stop:
-            print(f"interrupted and saved; go on with --resume auto ({stop})", file=sys.stderr)
+            if is_first():
+                print(f"interrupted and saved; go on with --resume auto ({stop})", file=sys.stderr)
             return INTERRUPTED_EXIT[stop.signal]
     return 0
 
 
 def dry_run(config: CfgNode) -> int:
     """Print configuration, data and networks of a run without starting it; writes nothing."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _log_plainly()
     print(to_yaml(config))
     data = build.build_data(config)
     print(data.report)
@@ -88,14 +112,16 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
     """
     if out and not Path(out).name:
         raise ConfigError(f"--out: {out!r} is not the name of a file")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    _log_plainly()
     algorithm = build.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, source)
-    validator = build.build_validator(config, build.read_validation(config), FaultLog(config.DATASET.MAX_BAD))
+    validator = build.build_validator(config, build.read_validation(config), shared(FaultLog(config.DATASET.MAX_BAD)))
     scores = {}
     for name, entry in validator.sets.items():
         found = validator.predict(entry, algorithm.predictors(), algorithm.main_predictors())
-        scores[name] = {who: validator.score(entry, *predicted) for who, predicted in found.items()}
+        if not is_first():
+            continue
+        scores[name] = validator.score_each(entry, found)
         print(format_rows(f"{name}: {len(entry.dataset)} persons", scores[name]))
         rows, people = list(found.values())[-1]
         if entry.groups:
@@ -105,9 +131,14 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
             _write(Path(f"{Path(out).with_suffix('')}.{name}.results.json"), json.dumps(results))
         if show_dir:
             _show(Path(show_dir) / name, entry, rows, people, validator.skeleton)
-    if out:
+    if out and is_first():
         _write(Path(out), json.dumps(scores))
     return 0
+
+
+def _log_plainly() -> None:
+    if is_first():
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 
 def _show(
@@ -133,14 +164,16 @@ def network_keys(state: dict, source: str) -> dict:
 
 
 def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
-    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
+    if config.TRAIN.DETERMINISTIC:
+        make_deterministic()
+    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
     state, source = _resume_state(checkpoints, resume)
     if state:
         _refuse_changes(_saved_config(state, source), config, source)
     tracking = config.TRACKING
-    tracker = make_tracker(
+    tracker = Tracker([]) if not is_first() else make_tracker(
         checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
-        state and state["step"], state and state["wandb_run_id"], draw_split,
+        state and state["step"], state and state["wandb_run_id"], draw_split, draw_learning_curve,
     )  # fmt: skip
     tracker.start(to_plain(config))
     trainer, code = None, 1
@@ -163,9 +196,10 @@ def _make_trainer(
     log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
     trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     _report_networks(trainer.algorithm)
-    _write(checkpoints.folder / "config.yaml", to_yaml(config))
     labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
-    _write(checkpoints.folder / "labeled.json", json.dumps(labeled))
+    if is_first():
+        _write(checkpoints.folder / "config.yaml", to_yaml(config))
+        _write(checkpoints.folder / "labeled.json", json.dumps(labeled))
     return trainer
 
 
@@ -175,6 +209,9 @@ def _report_networks(algorithm: Algorithm) -> None:
         learned = sum(p.numel() for p in parameters if p.requires_grad)
         count = sum(p.numel() for p in parameters)
         log.info("%-10s %8.3f M parameters, %8.3f M learned by gradient", name, count / 1e6, learned / 1e6)
+    frozen = frozen_report(next(iter(algorithm.predictors().values())))
+    if frozen:
+        log.info("frozen in each network: %s", frozen)
     report = next(iter(algorithm.predictors().values())).report
     if report is not None:
         log.info("pretrained backbone: %s", report)

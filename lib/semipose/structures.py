@@ -74,6 +74,7 @@ class PoseBatch:
         weights: (B, K) float32, weight of each keypoint in the loss; 0 = not labelled.
         to_image: (B, 2, 3) float32, affine map from base-crop pixels to image pixels.
         index: (B,) int64, row of each person in its data set.
+        joined: with several ranks: rows in the batches of all ranks together; 0 = these are all.
         faults: one line for each image that could not be read while this batch was made.
     """
 
@@ -83,12 +84,13 @@ class PoseBatch:
     to_image: Tensor
     index: Tensor
     faults: tuple[str, ...] = field(default=())
+    joined: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
 
     def _map(self, function) -> "PoseBatch":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "faults"}
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("faults", "joined")}
         return replace(self, **{name: function(t) for name, t in tensors.items()})
 
     def to(self, device: torch.device) -> "PoseBatch":
@@ -113,10 +115,27 @@ class PairBatch:
         unlabeled = None if self.unlabeled is None else self.unlabeled.to(device)
         return PairBatch(self.labeled.to(device), unlabeled)
 
+    def __len__(self) -> int:
+        """Images of both sides."""
+        return len(self.labeled) + (0 if self.unlabeled is None else len(self.unlabeled))
+
+
+@dataclass(frozen=True)
+class LabeledOutput:
+    """What a student says of the labelled view: heatmaps (B, K, h, w), detached, their targets, and weights (B, K)."""
+
+    heatmaps: Tensor
+    target: Tensor
+    weights: Tensor
+
 
 @dataclass(frozen=True)
 class StepOutput:
-    """What an algorithm returns for one step: the scalar loss to back-propagate and detached scalars to log."""
+    """What an algorithm returns for one step: the scalar loss to back-propagate and detached scalars to log.
+
+    `labeled` has one entry for each student that took labelled images; nothing is computed from it in most steps.
+    """
 
     loss: Tensor
     logs: dict[str, Tensor]
+    labeled: tuple[LabeledOutput, ...] = ()

@@ -358,6 +358,7 @@ def test_every_number_has_limits_that_hold_its_default():
         "NAME: !!python/object/new:os.system ['touch {marker}']",
     ],
 )
+@pytest.mark.promise("R13")
 def test_python_tags_are_refused_without_running(refusal, tmp_path, text):
     marker = tmp_path / "marker"
     assert "tag" in refusal(text.replace("{marker}", str(marker)))
@@ -393,22 +394,26 @@ def test_python_tags_are_refused_without_running(refusal, tmp_path, text):
         b"NAME: \xe9",
     ],
 )
+@pytest.mark.promise("R13")
 def test_files_that_are_no_configuration(refusal, text):
     refusal(text)
 
 
+@pytest.mark.promise("R13")
 def test_an_alias_bomb_costs_nothing(refusal):
     lines = ["A0: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"A{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 10)]
     assert "aliases" in refusal("\n".join(lines))
 
 
+@pytest.mark.promise("R13")
 def test_a_megabyte_is_the_limit(load, refusal):
     assert load(b"#" * 1_000_000).SEED == 0
     assert "1000000 bytes" in refusal(b"#" * 1_000_001)
 
 
 @pytest.mark.parametrize("name", ["exp.py", "exp.yaml.py", "exp", "exp.json"])
+@pytest.mark.promise("R13")
 def test_only_yaml_files(tmp_path, name):
     (tmp_path / name).write_text("raise SystemExit")
     with pytest.raises(ConfigError, match="yaml"):

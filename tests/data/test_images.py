@@ -163,6 +163,7 @@ def png_bomb(side: int) -> bytes:
 
 
 @pytest.mark.parametrize(("environment", "limit"), [({}, 100_000_000), ({"OPENCV_IO_MAX_IMAGE_PIXELS": "5000"}, 5000)])
+@pytest.mark.promise("R11")
 def test_bomb_is_refused_before_memory_is_taken(tmp_path, environment, limit):
     path = tmp_path / "bomb.png"
     path.write_bytes(png_bomb(20_000))

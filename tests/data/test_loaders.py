@@ -167,6 +167,31 @@ def test_two_sets_three_ranks_four_workers(people):
     assert joined(three_ranks(people, 0, 3, **mixes), "unlabeled") != joined(ranks, "unlabeled")
 
 
+@pytest.mark.parametrize("steps", [0, 7])
+@pytest.mark.parametrize("number", [0, 1])
+def test_each_rank_knows_the_size_of_the_joined_batch(people, steps, number):
+    """36 persons in batches of 3 * 5: the last one of a pass has 6 rows, unless passes have a number of steps."""
+    loaders = [
+        PairLoader(two_sets(people, 2), two_sets(people, 3), (2, 5), steps, 0, rank=rank, ranks=3) for rank in range(3)
+    ]
+    for start in (0, 2):
+        for step in zip(*(loader.batches(number, start) for loader in loaders), strict=True):
+            for side in ("labeled", "unlabeled"):
+                parts = [getattr(pair, side) for pair in step]
+                assert {part.joined for part in parts} == {sum(map(len, parts))}
+    assert step[0].unlabeled.joined == (15 if steps else 6)
+    (alone,) = PairLoader(two_sets(people, 2), None, (27, 0), 0, 0).batches(0)
+    assert alone.labeled.joined == 0
+
+
+def test_ranks_evaluate_every_person_once_in_as_many_batches(people):
+    rows = [
+        [batch.index.tolist() for batch in evaluation_loader(make_dataset(people), 2, rank=r, ranks=3)]
+        for r in range(3)
+    ]
+    assert rows == [[[0, 1], [6, 7]], [[2, 3], [8]], [[4, 5], []]]
+
+
 def test_shares_hold_on_both_sides_and_every_rank(people):
     mixes = {"labeled_mix": SourceMix((9, 18), None, (1, 1)), "unlabeled_mix": SourceMix((9, 27), (1, 2), (2, 1))}
     ranks = three_ranks(people, 0, 1, **mixes)

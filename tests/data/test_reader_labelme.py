@@ -313,6 +313,7 @@ VALUES = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(field=st.sampled_from([*content(), *point("head", 1, 2)]), value=VALUES, kind=st.sampled_from([0, -1]))
+@pytest.mark.promise("R18", trials=150)
 def test_any_value_is_read_or_named(tmp_path, field, value, kind):
     document = content(*pair(), rectangle([[1, 2], [9, 9]]))
     (document if field in document else document["shapes"][kind])[field] = value

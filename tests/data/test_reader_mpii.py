@@ -178,6 +178,7 @@ def test_wrong_head_boxes(tmp_path, variables, reason):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damaged(rows))
+@pytest.mark.promise("R18", trials=60)
 def test_any_damage_gives_persons_or_a_named_error(tmp_path, content):
     try:
         persons = read(tmp_path, content)

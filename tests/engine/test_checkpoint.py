@@ -8,6 +8,8 @@ import random
 import resource
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 from collections import defaultdict
 
 import numpy as np
@@ -61,11 +63,74 @@ def test_save_last_keeps_the_one_before(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["last.previous.pth", "last.pth"]
 
 
-def test_save_last_without_hard_links(tmp_path, monkeypatch):
+def steps_in(folder) -> dict[str, int]:
+    return {path.name: load_checkpoint(path)["step"] for path in sorted(folder.iterdir())}
+
+
+OLDER = ("last.previous.pth", "last.previous_2.pth", "last.previous_3.pth")
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("keep", [1, 2, 4])
+def test_as_many_are_kept_as_asked_for(tmp_path, monkeypatch, keep, links):
+    if not links:
+        no_hard_links(monkeypatch)
+    checkpoints = CheckpointFolder(tmp_path, keep)
+    for step in range(1, 7):
+        checkpoints.save_last(state_of(step))
+        kept = dict(zip(("last.pth", *OLDER[: keep - 1]), range(step, 0, -1)))
+        assert steps_in(tmp_path) == kept
+
+
+def test_the_newest_of_many_is_found_and_a_smaller_number_removes_the_oldest(tmp_path, caplog):
+    checkpoints = CheckpointFolder(tmp_path, 4)
+    for step in range(1, 5):
+        checkpoints.save_last(state_of(step))
+    for path in (checkpoints.last, checkpoints.previous):
+        path.write_bytes(b"damaged")
+    fewer = CheckpointFolder(tmp_path, 2)
+    state, path = fewer.find_resume("auto")
+    assert (state["step"], path.name) == (2, "last.previous_2.pth") and len(caplog.records) == 2
+    fewer.save_last(state_of(5))
+    fewer.save_last(state_of(6))
+    assert steps_in(tmp_path) == {"last.pth": 6, "last.previous.pth": 5}
+
+
+def test_a_damaged_one_in_between_is_overwritten_and_not_a_good_one(tmp_path):
+    checkpoints = CheckpointFolder(tmp_path, 3)
+    for step in (1, 2, 3):
+        checkpoints.save_last(state_of(step))
+    for path in (checkpoints.last, checkpoints.previous):
+        path.write_bytes(b"damaged")
+    checkpoints.find_resume("auto")
+    checkpoints.save_last(state_of(4))
+    checkpoints.save_last(state_of(5))
+    assert steps_in(tmp_path) == {"last.pth": 5, "last.previous.pth": 4, "last.previous_2.pth": 1}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_the_best_has_a_second_name_that_tells_of_what(tmp_path, monkeypatch, links):
+    if not links:
+        no_hard_links(monkeypatch)
+    checkpoints = CheckpointFolder(tmp_path)
+    names = {("AP", 3): "best_AP_epoch_3.pth", ("AP", 12): "best_AP_epoch_12.pth"}
+    names |= {("../val 2/PCKh@0.5", 12): "best_.._val_2_PCKh@0.5_epoch_12.pth"}
+    for step, ((metric, epoch), name) in enumerate(names.items(), 1):
+        for _ in range(2):  # an epoch that a resumed run evaluates again
+            checkpoints.save_best(state_of(step), metric, epoch)
+            assert steps_in(tmp_path) == {"best.pth": step, name: step}
+        assert os.path.samefile(tmp_path / name, checkpoints.best) == links
+
+
+def no_hard_links(monkeypatch) -> None:
     def refuse(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
+
+
+def test_save_last_without_hard_links(tmp_path, monkeypatch):
+    no_hard_links(monkeypatch)
     checkpoints = saved_twice(tmp_path)
     assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [2, 1]
 
@@ -128,6 +193,7 @@ def saved_bytes(value, **options) -> bytes:
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+@pytest.mark.promise("R2")
 def test_a_damaged_newest_falls_back_and_says_so(tmp_path, caplog, damage):
     checkpoints = saved_twice(tmp_path)
     checkpoints.last.write_bytes(damage(checkpoints.last.read_bytes()))
@@ -185,6 +251,7 @@ FORMATS = {
 
 @pytest.mark.parametrize("layout", FORMATS.values(), ids=FORMATS.keys())
 @pytest.mark.parametrize("attack", ATTACKS.values(), ids=ATTACKS.keys())
+@pytest.mark.promise("R12")
 def test_hostile_checkpoint_is_refused_and_not_run(tmp_path, attack, layout):
     path, marker = tmp_path / "hostile.pth", tmp_path / "marker"
     path.write_bytes(layout({"step": 1, "weights": attack(marker)}))
@@ -192,6 +259,22 @@ def test_hostile_checkpoint_is_refused_and_not_run(tmp_path, attack, layout):
         load_checkpoint(path)
     assert not marker.exists()
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.promise("R11")
+def test_an_archive_that_unpacks_to_far_more_is_refused_at_once(tmp_path):
+    path = tmp_path / "bomb.pth"
+    path.write_bytes(saved_bytes({"step": 1}))
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("data/0", "w") as member:
+        for _ in range(64):
+            member.write(bytes(2**20))
+    assert path.stat().st_size < 2**17
+    tracemalloc.start()
+    with pytest.raises(ModelError, match="holds more than its size"):
+        load_checkpoint(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_the_attack_works_on_an_unsafe_load(tmp_path):
@@ -207,6 +290,7 @@ def assert_old_pair_intact(checkpoints):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+@pytest.mark.promise("R14")
 def test_full_disk_leaves_the_old_files(tmp_path, monkeypatch, code):
     checkpoints = saved_twice(tmp_path)
 
@@ -220,6 +304,7 @@ def test_full_disk_leaves_the_old_files(tmp_path, monkeypatch, code):
     assert_old_pair_intact(checkpoints)
 
 
+@pytest.mark.promise("R14")
 def test_a_real_size_limit_leaves_the_old_files(tmp_path):
     checkpoints = saved_twice(tmp_path)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -270,7 +355,9 @@ print(newest, caught)
 """
 
 
-@pytest.mark.parametrize("trials", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "trials", [20, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.promise("R1", trials=100)])]
+)
 def test_sigkill_while_saving_never_leaves_half_a_file(tmp_path, trials):
     command = [sys.executable, "-c", KILL_TRIALS, str(tmp_path), str(trials)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120)

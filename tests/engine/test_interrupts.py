@@ -9,7 +9,7 @@ import pytest
 
 from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
 
-STOPS = [signal.SIGINT, signal.SIGTERM]
+STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
 
 TRAINING = """
 import sys, time
@@ -73,6 +73,7 @@ def test_first_signal_lets_the_run_save(number):
 
 @pytest.mark.parametrize("second", STOPS)
 @pytest.mark.parametrize("first", STOPS)
+@pytest.mark.promise("R4")
 def test_second_signal_ends_at_once(first, second):
     with start(TRAINING, "30") as process:
         assert process.stdout.readline() == "ready\n"
@@ -102,7 +103,10 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGUSR1, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+@pytest.mark.promise("R4")
 def test_loader_workers_outlive_a_signal_to_the_whole_group(number):
     with start(LOADING) as process:
         ready, *workers = process.stdout.readline().split()
@@ -113,6 +117,22 @@ def test_loader_workers_outlive_a_signal_to_the_whole_group(number):
     assert (output, process.returncode) == ("saved\n", 128 + number), errors
     assert time.monotonic() - started < 10
     assert not any(is_alive(int(pid)) for pid in workers)
+
+
+WORKER = """
+import os, signal
+from semipose.engine.interrupts import worker_init
+worker_init(0)  # a worker that was started, not forked, has no other handlers
+for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGTERM):
+    os.kill(os.getpid(), number)
+print(signal.alarm(0) > 30)
+"""
+
+
+def test_a_worker_goes_on_after_each_signal_and_ends_a_minute_after_sigterm():
+    with start(WORKER) as process:
+        output, errors = process.communicate(timeout=60)
+    assert (output, process.returncode) == ("True\n", 0), errors
 
 
 def test_old_handlers_come_back():

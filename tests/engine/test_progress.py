@@ -4,8 +4,9 @@ import re
 import sys
 
 import pytest
+import torch
 
-from semipose.engine.progress import Progress
+from semipose.engine.progress import Progress, peak_memory_mb
 
 
 class Counted:
@@ -27,18 +28,31 @@ def lines(caplog):
 
 def test_log_line(lines):
     progress = Progress(800, epoch=3, epochs=3, every=120, terminal=False)
-    for step in range(1, 121):
-        progress.update(step, {"loss": 0.00123, "lr": 0.002}, data_time=0.004, step_time=0.213)
-    assert len(lines()) == 1
-    expected = r"epoch 3 \[120/800\] lr 0\.002 eta 0:00:\d\d time 0\.213 data 0\.004 loss 0\.00123"
-    assert re.fullmatch(expected, lines()[0])
+    for step in range(1, 241):
+        values = {"lr": 0.002, "loss_pose": 0.00123, "acc_pose": 0.8125}
+        progress.update(step, values, data_time=0.004, step_time=0.25, samples=64)
+    times = r"eta 0:00:\d\d time 0\.250 data 0\.004 speed 256\.0 samples/s memory [1-9]\d+ MB"
+    numbers = r"lr 0\.002 loss_pose 0\.00123 acc_pose 0\.8125"
+    assert len(lines()) == 2
+    for line, step in zip(lines(), (120, 240)):
+        assert re.fullmatch(rf"Epoch: \[3\]\[{step}/800\] {times} {numbers}", line)
+
+
+def test_memory_is_the_most_that_this_process_held():
+    before = peak_memory_mb(torch.device("cpu"))
+    block = bytearray(b"1" * (int(before) + 64) * 2**20)  # touched, so that it is really there
+    assert before + 32 < peak_memory_mb(torch.device("cpu")) < 2 * before + 4 * len(block) / 2**20
+    del block
+    assert peak_memory_mb(torch.device("cpu")) > before + 32
 
 
 def test_times_are_means_since_the_last_line_and_the_last_step_is_logged(lines):
     progress = Progress(3, every=2, terminal=False)
     for step, seconds in ((1, 1.0), (2, 2.0), (3, 7.0)):
         progress.update(step, {}, data_time=seconds / 10, step_time=seconds)
-    assert [line.partition("time ")[2] for line in lines()] == ["1.500 data 0.150", "7.000 data 0.700"]
+    assert [line.partition("time ")[2].partition(" speed")[0] for line in lines()] == [
+        "1.500 data 0.150", "7.000 data 0.700",
+    ]  # fmt: skip
 
 
 def test_eta_is_that_of_the_whole_run_and_counts_only_steps_made_here(monkeypatch):

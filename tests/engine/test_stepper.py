@@ -5,26 +5,21 @@ import pytest
 import torch
 from torch import nn
 
-from semipose.engine.stepper import OptimizerSettings, Stepper, rate_factor
-from semipose.errors import ConfigError, DivergedError
+from semipose.engine.optimizers import OptimizerSettings
+from semipose.engine.stepper import ACCUMULATED, SKIPPED, UPDATED, Stepper
+from semipose.errors import DivergedError
+
+PLAIN = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "schedule": "constant"}
 
 
-def test_step_schedule_falls_at_its_milestones():
-    settings = OptimizerSettings(schedule="step", milestones=(3, 5), factor=0.1)
-    factors = [rate_factor(settings, step, 7) for step in range(7)]
-    assert factors == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+def same(a: nn.Module, b: nn.Module) -> bool:
+    pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+    return all(torch.equal(x, y) for x, y in pairs)
 
 
-def test_cosine_schedule_goes_from_one_to_its_end():
-    settings = OptimizerSettings(schedule="cosine", end=0.02)
-    factors = [rate_factor(settings, step, 11) for step in range(11)]
-    assert factors[0] == 1 and factors[-1] == pytest.approx(0.02) and factors[5] == pytest.approx(0.51)
-    assert factors == sorted(factors, reverse=True)
-
-
-def test_warm_up_is_linear():
-    settings = OptimizerSettings(schedule="constant", warmup=4)
-    assert [rate_factor(settings, step, 9) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+def pair_of_nets(make=lambda: nn.Linear(2, 1)) -> tuple[nn.Module, nn.Module]:
+    net = make()
+    return net, copy.deepcopy(net)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
@@ -35,7 +30,7 @@ def test_a_phase_moves_its_own_network_and_survives_a_round_trip(optimizer):
         return nets, Stepper(nets, OptimizerSettings(optimizer, lr=0.1, schedule="cosine", warmup=2), 10)
 
     def run(nets, stepper, phase, step):
-        stepper.step(phase, nets[phase][0](torch.ones(4, 2)).square().mean(), step)
+        assert stepper.step(phase, nets[phase][0](torch.ones(4, 2)).square().mean(), step) == UPDATED
 
     nets, stepper = make()
     untouched = nets["second"][0].weight.clone()
@@ -59,17 +54,125 @@ def test_clipping_limits_the_gradient():
     assert net.weight.item() == pytest.approx(-0.5)
 
 
+# Accumulation
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.05])
+def test_three_accumulated_steps_are_one_step_on_the_joined_batch(clip):
+    small, large = pair_of_nets()
+    settings = {**PLAIN, "clip_norm": clip, "schedule": "cosine", "warmup": 3}
+    accumulating = Stepper({"all": [small]}, OptimizerSettings(**settings, accumulate=3), 4)
+    joined = Stepper({"all": [large]}, OptimizerSettings(**settings), 4)
+    for update in range(4):
+        images = torch.randn(3, 5, 2)
+        lr = accumulating.lr("all")
+        outcomes = []
+        for part in images:
+            assert accumulating.lr("all") == lr == joined.lr("all")
+            before = small.weight.clone()
+            outcomes.append(accumulating.step("all", (small(part) - 1).square().mean(), 0))
+            assert torch.equal(small.weight, before) == (outcomes[-1] == ACCUMULATED)
+        assert outcomes == [ACCUMULATED, ACCUMULATED, UPDATED]
+        joined.step("all", (large(images.flatten(0, 1)) - 1).square().mean(), update)
+        torch.testing.assert_close(small.weight, large.weight)
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_accumulation_goes_on_exactly_after_a_stop_between_two_updates(stop):
+    def run(net, stepper, steps):
+        for step in steps:
+            images = torch.rand(2, 2, generator=torch.Generator().manual_seed(step))
+            # as for a head that learns in some steps only
+            stepper.step("all", net[0](images).sum() + (net[1](images).sum() if step % 2 else 0), step)
+
+    settings = OptimizerSettings(**PLAIN, accumulate=3)
+    whole, part = pair_of_nets(lambda: nn.ModuleList([nn.Linear(2, 1), nn.Linear(2, 1)]))
+    steppers = [Stepper({"all": [net]}, settings, 9) for net in (whole, part)]
+    run(whole, steppers[0], range(7))
+    run(part, steppers[1], range(stop))
+    resumed = Stepper({"all": [part]}, settings, 9)
+    state = copy.deepcopy(steppers[1].state_dict())
+    assert state["sums"]["all"]["count"] == stop % 3
+    resumed.load_state_dict(state)
+    run(part, resumed, range(stop, 7))
+    assert same(whole, part)
+
+
+def test_phases_that_take_turns_accumulate_on_their_own():
+    nets = {phase: nn.Linear(2, 1) for phase in ("first", "second")}
+    settings = OptimizerSettings(**PLAIN, accumulate=2)
+    stepper = Stepper({phase: [net] for phase, net in nets.items()}, settings, 9)
+    outcomes = [stepper.step(p, nets[p](torch.ones(1, 2)).sum(), 0) for p in ("first", "second") * 2]
+    assert outcomes == [ACCUMULATED, ACCUMULATED, UPDATED, UPDATED]
+
+
+def test_a_skipped_step_leaves_nothing_in_the_accumulation():
+    clean, disturbed = pair_of_nets()
+    settings = OptimizerSettings(**PLAIN, accumulate=2)
+    steppers = [Stepper({"all": [net]}, settings, 9) for net in (clean, disturbed)]
+    for factor in (1.0, math.nan, 2.0):
+        for net, stepper in zip((clean, disturbed), steppers):
+            if net is disturbed or not math.isnan(factor):
+                stepper.step("all", net(torch.ones(1, 2)).sum() * factor, 0)
+    assert same(clean, disturbed) and steppers[1].skipped == 1
+
+
+# Loss or gradient that is not finite
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_with_the_step(value):
     net = nn.Linear(1, 1)
     before = net.weight.clone()
-    stepper = Stepper({"all": [net]}, OptimizerSettings(), 1)
-    with pytest.raises(DivergedError, match="step 17") as caught:
+    stepper = Stepper({"all": [net]}, OptimizerSettings(max_nonfinite=0), 1)
+    with pytest.raises(DivergedError, match=f"the loss is -?{value} at step 17") as caught:
         stepper.step("all", net(torch.ones(1, 1)).sum() * value, 17)
     assert caught.value.exit_code == 3 and torch.equal(net.weight, before)
 
 
-@pytest.mark.parametrize("settings", [{"optimizer": "lion"}, {"schedule": "poly"}])
-def test_unknown_names_list_the_known_ones(settings):
-    with pytest.raises(ConfigError, match="allowed: (adam, adamw, sgd|step, cosine, constant)"):
-        Stepper({"all": [nn.Linear(1, 1)]}, OptimizerSettings(**settings), 1)
+def test_a_finite_loss_whose_gradient_is_not_finite_is_skipped():
+    net = nn.Linear(1, 1)
+    before = net.weight.clone()
+    stepper = Stepper({"all": [net]}, OptimizerSettings(), 9)
+    assert stepper.step("all", (net(torch.ones(1, 1)) * 0).sqrt().sum(), 0) == SKIPPED
+    assert torch.equal(net.weight, before) and stepper.logs() == {"skipped_steps": 1.0}
+
+
+def test_only_too_many_in_a_row_stop_the_run_and_the_row_survives_a_round_trip():
+    net = nn.Linear(1, 1)
+
+    def run(stepper, factors) -> list[str]:
+        return [stepper.step("all", net(torch.ones(1, 1)).sum() * f, n) for n, f in enumerate(factors)]
+
+    bad, settings = math.nan, OptimizerSettings(max_nonfinite=2)
+    stepper = Stepper({"all": [net]}, settings, 99)
+    assert run(stepper, [bad, bad, 1.0, bad, bad]) == [SKIPPED, SKIPPED, UPDATED, SKIPPED, SKIPPED]
+    resumed = Stepper({"all": [net]}, settings, 99)
+    resumed.load_state_dict(copy.deepcopy(stepper.state_dict()))
+    assert resumed.skipped == 4
+    with pytest.raises(DivergedError, match="3 in a row"):
+        run(resumed, [bad])
+
+
+def test_statistics_of_a_skipped_step_are_restored():
+    clean, disturbed = pair_of_nets(lambda: nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)))
+    steppers = [Stepper({"all": [net]}, OptimizerSettings(), 9) for net in (clean, disturbed)]
+    for images in (torch.rand(4, 2), torch.full((4, 2), math.nan), torch.rand(4, 2)):
+        for net, stepper in zip((clean, disturbed), steppers):
+            if net is clean and images.isnan().any():
+                continue
+            with stepper.forward_pass("all"):
+                loss = net(images).square().mean()
+            stepper.step("all", loss, 0)
+    assert same(clean, disturbed) and clean[1].num_batches_tracked == 2
+
+
+def test_a_good_step_keeps_its_statistics():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    stepper = Stepper({"all": [net]}, OptimizerSettings(), 9)
+    with stepper.forward_pass("all"):
+        loss = net(torch.rand(4, 2)).square().mean()
+    stepper.step("all", loss, 0)
+    # a step without `forward_pass` has no snapshot: that of another step must not come back
+    stepper.step("all", loss.detach().requires_grad_() * math.nan, 1)
+    assert net[1].num_batches_tracked == 1

@@ -355,6 +355,7 @@ OUTAGES = {
 
 @pytest.mark.parametrize("mode", ["auto", "online", "offline"])
 @pytest.mark.parametrize("outage", OUTAGES.values(), ids=OUTAGES.keys())
+@pytest.mark.promise("R17")
 def test_a_wandb_outage_leaves_the_same_record(tmp_path, monkeypatch, caplog, outage, mode):
     expected = whole_run(tmp_path / "off")
     outage(monkeypatch)

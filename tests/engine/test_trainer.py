@@ -97,17 +97,21 @@ def test_two_runs_with_one_seed_are_equal_to_the_last_bit(data_root, tmp_path):
 STOPS = {"cotrain1": (1, 3, 5, 8), "cotrain": (1, 5, 9, 12), "mean_teacher": (1, 3, 5, 8), "supervised": (1, 2, 3, 5)}
 
 
+@pytest.mark.parametrize(
+    "workers", ["0", pytest.param("1", marks=pytest.mark.slow), pytest.param("2", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(("algorithm", "looks"), [(name, n) for name, counts in STOPS.items() for n in counts])
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(data_root, tmp_path, algorithm, looks):
+@pytest.mark.promise("R3")
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(data_root, tmp_path, algorithm, looks, workers):
     whole = make_trainer(data_root, tmp_path / "whole", algorithm)
     expected = finish(whole)
 
-    stopped = make_trainer(data_root, tmp_path / "stopped", algorithm, StopAfter(looks))
+    stopped = make_trainer(data_root, tmp_path / "stopped", algorithm, StopAfter(looks), ["WORKERS", workers])
     with pytest.raises(Interrupted):
         stopped.fit()
     stopped.tracker.finish({})
     state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
-    resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, resumed=state)
+    resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, None, ["WORKERS", workers], state)
     resumed.load_state_dict(state, str(path))
     assert finish(resumed) == expected
     assert same_state(whole.state_dict(), resumed.state_dict())
@@ -120,6 +124,7 @@ AUGMENT.HARD_VIEWS [[by_difficulty],[joint_cutout,cutmix]] MIX.WHERE manifold MI
 
 @pytest.mark.parametrize("algorithm", ["cotrain1", "cotrain", "train_2p"])
 @pytest.mark.parametrize("looks", [6, 8, 11])
+@pytest.mark.promise("R3")
 def test_banks_splits_and_every_term_survive_a_stop(data_root, tmp_path, algorithm, looks):
     pairs = [*EVERYTHING, "PSEUDO.REWEIGHT_BY", "soft" if algorithm == "train_2p" else "agreement"]
     warm = 1 if algorithm == "train_2p" else 0
@@ -232,3 +237,57 @@ def test_best_is_kept_and_the_last_epoch_is_always_evaluated(data_root, tmp_path
     assert [row["epoch"] for row in epochs] == [2, 3]
     best = torch.load(tmp_path / "best.pth", weights_only=True)
     assert best["metrics"]["AP"] == max(row["AP"] for row in epochs) == best["best"]
+    assert torch.load(tmp_path / f"best_AP_epoch_{best['best_epoch']}.pth", weights_only=True)["best"] == best["best"]
+
+
+SCORES = (0.1, 0.3, 0.2, 0.3, 0.4, 0.1, 0.2, 0.3, 0.5)
+
+
+def patient_trainer(root, folder, algorithm="supervised", interrupts=None, pairs=(), resumed=None):
+    """One whose evaluations are given, and whose epochs are one step long."""
+    pairs = ["TRAIN.END_EPOCH", "9", "TRAIN.STEPS_PER_EPOCH", "1", *pairs]
+    trainer = make_trainer(root, folder, algorithm, interrupts, pairs, resumed)
+    trainer.validate = lambda *_: {"AP": SCORES[trainer.epoch]}
+    return trainer
+
+
+@pytest.mark.parametrize(
+    ("patience", "interval", "warm", "epochs", "best"),
+    [(0, 1, 0, 9, 9), (1, 1, 0, 3, 2), (2, 1, 0, 4, 2), (3, 1, 0, 8, 5), (4, 1, 0, 9, 9), (1, 2, 0, 4, 2),
+     (1, 3, 0, 6, 3), (2, 1, 3, 7, 5), (1, 1, 7, 8, 5)],
+)  # fmt: skip
+def test_a_run_ends_when_its_best_value_is_too_old(data_root, tmp_path, patience, interval, warm, epochs, best):
+    pairs = ["TRAIN.PATIENCE", str(patience), "TRAIN.EVAL_INTERVAL", str(interval)]
+    trainer = patient_trainer(data_root, tmp_path, "train_2p", pairs=[*pairs, "TRAIN.WARM_EPOCH", str(warm)])
+    trainer.warm_up(warm)
+    finish(trainer)
+    assert (trainer.epoch, trainer.best_epoch) == (epochs, best)
+    assert ("stopped early" in (tmp_path / "run.log").read_text()) == (epochs < 9)
+
+
+def test_patience_survives_a_stop_and_a_longer_one_goes_on(data_root, tmp_path):
+    pairs = ["TRAIN.PATIENCE", "3"]
+    stopped = patient_trainer(data_root, tmp_path, interrupts=StopAfter(7), pairs=pairs)
+    with pytest.raises(Interrupted):
+        stopped.fit()
+    for patience, epochs in ((3, 8), (3, 8), (4, 9)):
+        state, path = CheckpointFolder(tmp_path).find_resume("auto")
+        trainer = patient_trainer(data_root, tmp_path, pairs=["TRAIN.PATIENCE", str(patience)], resumed=state)
+        trainer.load_state_dict(state, str(path))
+        assert finish(trainer) == {"AP": SCORES[epochs - 1]}
+        assert trainer.epoch == epochs
+
+
+@pytest.mark.parametrize("algorithm", ["supervised", "pose_dual", "cotrain1", "cotrain", "mean_teacher"])
+def test_accuracy_of_the_labelled_batch_is_logged_where_a_line_is(data_root, tmp_path, monkeypatch, algorithm):
+    read = []
+    monkeypatch.setattr("semipose.engine.accuracy.pose_accuracy", lambda o: read.append(o) or torch.tensor(0.25))
+    trainer = make_trainer(data_root, tmp_path, algorithm, pairs=["TRAIN.END_EPOCH", "1", "TRAIN.STEPS_PER_EPOCH", "4"])
+    finish(trainer)
+    students = 2 if algorithm in ("pose_dual", "cotrain1") else 1
+    lines = trainer.step // 2
+    assert len(read) == students * lines
+    assert all(o.heatmaps.shape == o.target.shape == (3, 17, 8, 8) and not o.heatmaps.requires_grad for o in read)
+    shown = [row["acc_pose"] for row in rows(tmp_path) if "epoch" not in row and "split" not in row]
+    assert shown == [0.25] * lines
+    assert " acc_pose 0.25" in (tmp_path / "run.log").read_text()

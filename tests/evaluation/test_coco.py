@@ -106,6 +106,7 @@ def test_ground_truth_as_prediction_is_perfect(coco_case, backend, nms):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.promise("R19")
 def test_equals_plain_pycocotools(seed, backend):
     annotation, predictions = random_case(seed)
     expected = plain_pycocotools(annotation, predictions, SIGMAS)

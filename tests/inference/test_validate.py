@@ -1,6 +1,7 @@
 """Validation: perfect heatmaps score 1, in image pixels, for any shape, with the flip test and for several networks."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from semipose.build.validation import best_metric
 from semipose.config import load_config
 from semipose.config.sources import convert_sources
 from semipose.data.drawn_people import write_demo_data
+from semipose.data.loaders import evaluation_loader
 from semipose.errors import ConfigError, DataError
 from semipose.evaluation import KeypointPredictions
 from semipose.geometry import affine
@@ -101,6 +103,10 @@ def test_predictions_are_in_image_pixels_and_in_the_order_of_the_people(config):
 class LeftRight(nn.Module):
     """A network that marks left keypoints where an image is bright: mirrored images must be turned back."""
 
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+
     def forward(self, images):
         bright = images.mean(1, keepdim=True)[..., ::4, ::4]
         return bright.expand(-1, 17, -1, -1) * torch.arange(17.0).view(1, 17, 1, 1)
@@ -128,6 +134,24 @@ def test_interrupts_are_polled_between_batches(config):
     validator = build.build_validator(config, build.read_validation(config), poll=lambda: looks.append(1))
     validator({"student": Oracle(validator)}, ("student",))
     assert len(looks) == 3
+
+
+def test_parts_of_two_ranks_are_joined_in_order(config):
+    """Batches of 4, 4 and 2 persons: the second rank has one, and an empty one."""
+    persons, parts = build.read_validation(config), []
+    whole = build.build_validator(config, persons)
+    expected = whole({"student": LeftRight()}, ("student",))
+    for rank in (1, 0):
+        validator = build.build_validator(config, persons)
+        entry = only(validator)
+        loader = evaluation_loader(entry.dataset, 4, rank=rank, ranks=2)
+        validator.sets = {"val": replace(entry, loader=loader)}
+        validator.rank, validator.ranks = rank, 2
+        validator.gather = lambda part: parts.append(part) or parts[::-1]
+        found = validator.predict(only(validator), {"student": LeftRight()}, ("student",))
+    rows, people = found["student"]
+    assert rows.tolist() == list(range(PEOPLE))
+    assert validator.score(only(validator), rows, people).items() <= expected.items()
 
 
 def test_areas_for_suppression_are_those_of_the_crops(config):

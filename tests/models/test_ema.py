@@ -43,6 +43,20 @@ def test_three_updates_by_hand(decay, expected):
         assert "1.running_mean" in got
 
 
+def test_all_tensors_at_once_are_as_one_by_one_to_the_last_bit():
+    student = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5)).to(memory_format=torch.channels_last)
+    teacher, slow = EmaTeacher(student, 0.999), copy.deepcopy(student)
+    for step in range(4):
+        with torch.no_grad():
+            for tensor in student.state_dict().values():
+                tensor.copy_(torch.randn(tensor.shape) * 10)
+            for ours, theirs in zip(slow.state_dict().values(), student.state_dict().values()):
+                ours.lerp_(theirs, 1 - (step + 1) / (step + 10)) if ours.is_floating_point() else ours.copy_(theirs)
+        teacher.update(student)
+    pairs = zip(teacher.module.state_dict().values(), slow.state_dict().values(), strict=True)
+    assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
+
+
 def test_large_integer_counters_are_copied_exactly():
     student = student_of(1.0)
     teacher = EmaTeacher(student, 0.9)

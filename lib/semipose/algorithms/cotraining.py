@@ -47,7 +47,7 @@ class CoTraining(Algorithm):
             trust = trust_in(recipe, data, self.records[other], taught[other], taught.get(name))
             own = student_terms(recipe, self.students[name], data, taught[other], trust)
             terms |= {f"{key}_{name}": value for key, value in own.items()}
-        return StepOutput(total(terms), scalar_logs(terms))
+        return StepOutput(total(terms), scalar_logs(terms), tuple(data.said))
 
     def after_step(self, phase: str) -> None:
         if self.recipe.use_ema:

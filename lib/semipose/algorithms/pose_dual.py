@@ -30,7 +30,7 @@ class PoseDual(Algorithm):
             if "pose" in own:
                 own["pose"] = 0.5 * own["pose"]
             terms |= {f"{key}_{name}": value for key, value in own.items()}
-        return StepOutput(total(terms), scalar_logs(terms))
+        return StepOutput(total(terms), scalar_logs(terms), tuple(data.said))
 
     def predictors(self) -> dict[str, nn.Module]:
         return {"first": self.first.network, "second": self.second.network}

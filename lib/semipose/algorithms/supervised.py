@@ -21,8 +21,9 @@ class Supervised(Algorithm):
         return [self.student]
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        terms = student_terms(self.recipe, self.student, make_views(self.recipe, batch, step), taught=None)
-        return StepOutput(total(terms), scalar_logs(terms))
+        data = make_views(self.recipe, batch, step)
+        terms = student_terms(self.recipe, self.student, data, taught=None)
+        return StepOutput(total(terms), scalar_logs(terms), tuple(data.said))
 
     def predictors(self) -> dict[str, nn.Module]:
         return {"student": self.student.network}

@@ -1,7 +1,7 @@
 """The loss terms that the algorithms are put together from. One student is taught at a time."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from semipose.losses import reduce_keypoints
 from semipose.models.manifold_mix import mixed_inside
 from semipose.pseudo_labels import Prediction, TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
-from semipose.structures import PairBatch, StepOutput
+from semipose.structures import LabeledOutput, PairBatch, StepOutput
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class StepData:
     """The views of one step, shared by all students.
 
     `labeled` is None when no term takes labelled images; `easy` is None and `hard` empty while no unlabelled term is
-    active. `rows` are the places of the unlabelled images in their data set.
+    active. `rows` are the places of the unlabelled images in their data set. `said` is filled by `student_terms`: what
+    each student says of the labelled images.
     """
 
     step: int
@@ -37,6 +38,7 @@ class StepData:
     hard: tuple[View, ...]
     rows: Tensor | None
     ramp: float
+    said: list[LabeledOutput] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,12 @@ def make_views(recipe: Recipe, batch: PairBatch, step: int) -> StepData:
         view = draws.labeled(batch.labeled)
         to_view = view.from_base()
         target = recipe.codec.encode(to_view.points(batch.labeled.keypoints), to_view.swap(batch.labeled.weights))
-        labeled = StudentInput("pose", view.images, *target, weights.pose)
+        # the worst-case head does without: it needs unlabelled data, and labelled batches beside them are never short
+        factor = weights.pose * recipe.views.share(batch.labeled)
+        labeled = StudentInput("pose", view.images, *target, factor)
     if batch.unlabeled is not None and weights.unlabeled and ramp > 0:
         easy, rows = draws.easy(batch.unlabeled), batch.unlabeled.index
+        ramp *= recipe.views.share(batch.unlabeled)
         if weights.cons > 0 or weights.worst > 0:
             hard = tuple(draws.hard(batch.unlabeled, easy) for _ in recipe.views.policies.hard_views)
     return StepData(step, draws, labeled, easy, hard, rows, ramp)
@@ -152,6 +157,8 @@ def student_terms(
     for entry, found in zip(inputs, features, strict=True):
         if entry.factor > 0:
             output = student.heatmaps(found, pseudo=entry.term != "pose")
+            if entry.term == "pose":
+                data.said.append(LabeledOutput(output.detach(), entry.target, entry.weights))
             loss = entry.factor * keypoint_loss(recipe.codec, output, entry.target, entry.weights)
             terms[entry.term] = terms[entry.term] + loss if entry.term in terms else loss
     if recipe.weights.worst > 0:
@@ -166,7 +173,7 @@ def one_network_step(
     data = make_views(recipe, batch, step)
     taught = teach(recipe, teacher, record, data)
     terms = student_terms(recipe, student, data, taught, trust_in(recipe, data, record, taught))
-    return StepOutput(total(terms), scalar_logs(terms))
+    return StepOutput(total(terms), scalar_logs(terms), tuple(data.said))
 
 
 def hard_input(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from semipose.augment.boxes import Boxes, draw_half_sizes, keep_boxes, largest_half_size
 from semipose.augment.joint_cutout import take_joints
+from semipose.augment.row_draws import draw_rows
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def draw_joint_paste(
     batch, joints = keypoints.shape[:2]
     count = min(policy.joints, joints)
     donors, found = draw_donors(easy, batch, keypoints.device, generator)
-    keys = torch.rand(batch, joints, generator=generator).to(keypoints.device, non_blocking=True)
+    keys = draw_rows(torch.rand, (batch, joints), generator).to(keypoints.device, non_blocking=True)
     shared = (weights > 0) & (weights > 0).index_select(0, donors)
     allowed = shared | ~shared.any(1, keepdim=True)
     drawn = keys.masked_fill(~allowed, -1.0).topk(count, dim=1)
@@ -89,7 +90,7 @@ def draw_cut_occlude(
     batch, joints = keypoints.shape[:2]
     count = min(policy.joints, joints)
     donors, found = draw_donors(None, batch, keypoints.device, generator)
-    orders = torch.rand(2, batch, joints, generator=generator).topk(count).indices
+    orders = draw_rows(torch.rand, (2, batch, joints), generator, rows=1).topk(count).indices
     orders = orders.to(keypoints.device, non_blocking=True)
     return _patches(policy, keypoints, donors, orders, found.unsqueeze(1), size, generator)
 

@@ -1,10 +1,10 @@
 """From a configuration to the parts of a run. Nothing below this package reads the configuration."""
 
 from semipose.build.data import RunData, algorithm_type, build_data, build_dataset, read_validation
+from semipose.build.devices import build_backend, build_device, gpu_names
 from semipose.build.networks import (
     build_algorithm,
     build_codec,
-    build_device,
     build_network,
     build_policies,
     build_recipe,
@@ -13,7 +13,7 @@ from semipose.build.training import build_pair_loader, build_stepper, build_trai
 from semipose.build.validation import build_validator
 
 __all__ = [
-    "RunData", "algorithm_type", "build_algorithm", "build_codec", "build_data", "build_dataset", "build_device",
-    "build_network", "build_pair_loader", "build_policies", "build_recipe", "build_stepper", "build_trainer",
-    "build_validator", "read_validation",
+    "RunData", "algorithm_type", "build_algorithm", "build_backend", "build_codec", "build_data", "build_dataset",
+    "build_device", "build_network", "build_pair_loader", "build_policies", "build_recipe", "build_stepper",
+    "build_trainer", "build_validator", "gpu_names", "read_validation",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.report import DataReport, report_data
 from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
+from semipose.engine.distributed import local_ranks
 from semipose.errors import ConfigError, DataError
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
@@ -159,7 +160,8 @@ def build_crops(config: CfgNode, persons: Persons) -> ContextCrops:
 
 def build_dataset(config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False) -> PersonDataset:
     """Context crops of `persons` from the configured cache."""
-    source = make_crop_source(build_crops(config, persons), config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR))
+    cache, folder = config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR)
+    source = make_crop_source(build_crops(config, persons), cache, folder, local_ranks())
     weighted = labeled and config.LOSS.USE_KEYPOINT_WEIGHTS
     weights = get_skeleton(config.DATASET.SKELETON).keypoint_weights if weighted else [1.0] * persons.keypoints.shape[1]
     return PersonDataset(source, weights, on_fault)

@@ -18,32 +18,16 @@ from semipose.augment.occlusion import OcclusionPolicies
 from semipose.augment.photometric import ColorPolicy
 from semipose.augment.views import ViewPolicies, ViewSampler
 from semipose.build.data import algorithm_type
+from semipose.build.devices import build_device
 from semipose.codecs import HeatmapCodec
+from semipose.engine.distributed import rank, ranks
 from semipose.errors import ConfigError
+from semipose.models.freezing import freeze
 from semipose.models.pose_network import PoseNetwork, build_pose_network
+from semipose.models.sync_batch_norm import sync_batch_norm
 from semipose.pseudo_labels import Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.skeletons import get_skeleton
-
-
-def build_device(gpus: str) -> torch.device:
-    """The device for a GPUS value; raises ConfigError if it is not there."""
-    if gpus == "cpu" or (gpus == "" and not torch.cuda.is_available()):
-        return torch.device("cpu")
-    if "," in gpus:
-        raise ConfigError(f"GPUS is {gpus!r}; training on several GPUs is not there yet, name one")
-    if gpus and not gpus.isdigit():
-        raise ConfigError(f"GPUS is {gpus!r}; allowed: the number of a GPU, cpu, or nothing for the first GPU")
-    number = int(gpus or 0)
-    if number >= torch.cuda.device_count():
-        raise ConfigError(f"GPUS is {gpus!r}; this machine shows {torch.cuda.device_count()} CUDA devices to torch")
-    torch.cuda.set_device(number)  # else some calls would open a context on GPU 0
-    return torch.device("cuda", number)
-
-
-def pin_memory(config: CfgNode) -> bool:
-    """Whether batches go into page-locked memory: only for a GPU, as it would open a context on one."""
-    return build_device(config.GPUS).type == "cuda"
 
 
 def build_codec(config: CfgNode) -> HeatmapCodec:
@@ -58,6 +42,7 @@ def build_network(config: CfgNode, pretrained: bool = True) -> PoseNetwork:
     model = config.MODEL
     weights = model.PRETRAINED if pretrained else ""
     network = build_pose_network(model.BACKBONE, joints, weights, model.CHANNELS_LAST)
+    freeze(network, model.FREEZE)
     size = network.heatmap_size(tuple(model.IMAGE_SIZE))
     if size != tuple(model.HEATMAP_SIZE):
         raise ConfigError(
@@ -83,6 +68,8 @@ def build_algorithm(
     torch.manual_seed(config.SEED)
     students = [build_network(config, pretrained) for _ in range(kind.num_students)]
     algorithm = kind(students, build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview)).to(device)
+    if config.TRAIN.SYNC_BN and ranks() > 1:
+        sync_batch_norm(algorithm)
     for record in algorithm.records.values():
         record.to(device)
     return algorithm
@@ -95,7 +82,7 @@ def build_recipe(
     codec, ramp = build_codec(config), build_ramp(config, epoch_steps)
     views = ViewSampler(
         build_policies(config), get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
-        network.mean.flatten(), config.SEED,
+        network.mean.flatten(), config.SEED, rank(), ranks(),
     )  # fmt: skip
     labeler = PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
     return Recipe(

@@ -6,7 +6,8 @@ from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
 from semipose.build.data import RunData, algorithm_type, build_crops, build_dataset
-from semipose.build.networks import build_algorithm, build_codec, pin_memory
+from semipose.build.devices import build_device, pin_memory
+from semipose.build.networks import build_algorithm, build_codec
 from semipose.build.validation import best_metric, build_validator
 from semipose.config import to_yaml
 from semipose.data.faults import FaultLog
@@ -14,8 +15,11 @@ from semipose.data.loaders import PairLoader
 from semipose.data.report import training_key
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.collapse import CollapseAlarm
+from semipose.engine.distributed import rank, ranks, shared
 from semipose.engine.health import PseudoLabelHealth, hidden_annotations
 from semipose.engine.interrupts import Interrupts, worker_init
+from semipose.engine.parameter_groups import parse_rule
+from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.engine.tracking import Tracker
 from semipose.engine.trainer import Trainer, TrainerOptions
@@ -33,19 +37,29 @@ def build_pair_loader(config: CfgNode, data: RunData) -> PairLoader:
     sizes = (train.BATCH_SIZE, train.BATCH_SIZE_UNSUP)
     return PairLoader(
         labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init, pin_memory(config),
-        data.labeled_mix, data.unlabeled_mix,
+        data.labeled_mix, data.unlabeled_mix, rank(), ranks(),
     )  # fmt: skip
 
 
 def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Stepper:
-    """Optimisers for an algorithm whose phases have `pass_steps` steps in each epoch."""
-    train = config.TRAIN
+    """Optimisers for an algorithm whose phases have `pass_steps` steps in each epoch.
+
+    Raises:
+        ConfigError: unknown names, parameters that are not there, a precision that the device does not have, or a run
+            with too few steps for one update.
+    """
+    train, device = config.TRAIN, build_device(config.GPUS)
+    total = train.END_EPOCH * pass_steps // train.ACCUMULATE
+    if not total:
+        raise ConfigError(f"TRAIN.ACCUMULATE is {train.ACCUMULATE}; the run has {train.END_EPOCH * pass_steps} steps")
     settings = OptimizerSettings(
         train.OPTIMIZER, train.LR, train.WD, train.MOMENTUM, train.CLIP_NORM, train.SCHEDULE,
-        tuple(epoch * pass_steps for epoch in train.LR_STEP), train.LR_FACTOR, train.LR_END, train.WARMUP_STEPS,
+        tuple(epoch * pass_steps // train.ACCUMULATE for epoch in train.LR_STEP), train.LR_FACTOR, train.LR_END,
+        train.WARMUP_STEPS, groups=tuple(parse_rule(text) for text in train.GROUPS), no_decay_norm=train.NO_DECAY_NORM,
+        accumulate=train.ACCUMULATE, max_nonfinite=train.MAX_NONFINITE, fused=device.type == "cuda",
     )  # fmt: skip
     learners = {phase: algorithm.learners(phase) for phase in algorithm.phases}
-    return Stepper(learners, settings, train.END_EPOCH * pass_steps)
+    return Stepper(learners, settings, total, Precision(train.AMP, device, algorithm))
 
 
 def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
@@ -101,7 +115,7 @@ def build_trainer(
     epoch_steps = len(loader) * len(algorithm_type(config).phases)
     unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
     algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
-    faults = FaultLog(config.DATASET.MAX_BAD)
+    faults = shared(FaultLog(config.DATASET.MAX_BAD))
     validator = build_validator(config, data.validation, faults, interrupts.check)
     return Trainer(
         algorithm, loader, build_stepper(config, algorithm, len(loader)),
@@ -111,6 +125,7 @@ def build_trainer(
         options=TrainerOptions(
             config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ,
             config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE, best_metric(config, validator),
+            config.TRAIN.PATIENCE,
         ),
         config_yaml=to_yaml(config), data_key=training_key(data.labeled, data.unlabeled),
     )  # fmt: skip

@@ -8,10 +8,12 @@ import numpy as np
 from yacs.config import CfgNode
 
 from semipose.build.data import build_dataset, build_test_sources, source_entries
-from semipose.build.networks import build_codec, pin_memory
+from semipose.build.devices import pin_memory
+from semipose.build.networks import build_codec
 from semipose.data.loaders import evaluation_loader
 from semipose.data.readers import locate_coco, read_crowd_index
 from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, read_own
+from semipose.engine.distributed import by_first, gather, rank, ranks
 from semipose.engine.interrupts import worker_init
 from semipose.errors import ConfigError
 from semipose.evaluation import (
@@ -52,7 +54,7 @@ def build_validator(
     sets = {name: _build_set(config, sources[name], entries[name], persons[name], options) for name in persons}
     return Validator(
         sets, get_skeleton(config.DATASET.SKELETON), build_codec(config), tuple(config.MODEL.IMAGE_SIZE),
-        config.TEST.FLIP_TEST, options, on_faults, poll,
+        config.TEST.FLIP_TEST, options, on_faults, poll, rank(), ranks(), gather, by_first,
     )  # fmt: skip
 
 
@@ -94,7 +96,9 @@ def _build_set(
     config: CfgNode, source: Source, entry: dict, persons: Persons, options: MetricOptions
 ) -> ValidationSet:  # fmt: skip
     dataset = build_dataset(config, persons, on_fault="omit")
-    loader = evaluation_loader(dataset, config.TEST.BATCH_SIZE, config.WORKERS, worker_init, pin_memory(config))
+    loader = evaluation_loader(
+        dataset, config.TEST.BATCH_SIZE, config.WORKERS, worker_init, pin_memory(config), rank(), ranks()
+    )
     labels, outputs = _labels(source, entry, persons, get_skeleton(config.DATASET.SKELETON))
     metrics = _metrics(config, entry, labels, options)
     groups = "oks" in metrics and any(a["group_id"] >= 0 for a in labels.ground_truth.dataset["annotations"])

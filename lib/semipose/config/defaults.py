@@ -9,7 +9,9 @@ def default_config() -> Node:
     c.NAME = "run"  # run name, in the tracker and as folder (flag --name)
     c.OUTPUT_DIR = "output"  # runs are written to OUTPUT_DIR/NAME (flag --output-dir)
     c.SEED = 0  # of networks, samplers and views (flag --seed)
-    c.GPUS = ""  # "" = the first GPU if there is one; "cpu"; or the number of a GPU, "0" (flag --gpus)
+    # "" = the first GPU if there is one; "cpu"; the number of a GPU, "0"; or several, "0,1": a process on each, with
+    # BATCH_SIZE and WORKERS of its own (flag --gpus)
+    c.GPUS = ""
     c.WORKERS = 4  # loader processes of each side, labelled and unlabelled; 0 = no processes (flag --workers)
     # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts
     c.ALGORITHM = "supervised"
@@ -37,6 +39,9 @@ def default_config() -> Node:
     c.MODEL = Node()
     c.MODEL.BACKBONE = "resnet18"  # resnet18/34/50/101/152, light_unet, light_unet_deep
     c.MODEL.PRETRAINED = ""  # "" = from scratch, "imagenet" = torchvision's weights, or a local file
+    # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which stand
+    # for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
+    c.MODEL.FREEZE = []
     c.MODEL.IMAGE_SIZE = [192, 256]  # width, height
     c.MODEL.HEATMAP_SIZE = [48, 64]  # width, height
     c.MODEL.SIGMA = 2.0  # of the Gaussian, heatmap pixels
@@ -44,8 +49,8 @@ def default_config() -> Node:
     c.MODEL.CHANNELS_LAST = True  # memory format of networks and images; faster on CPU and tensor cores
 
     c.TRAIN = Node()
-    c.TRAIN.BATCH_SIZE = 32  # labelled images in a step
-    c.TRAIN.BATCH_SIZE_UNSUP = 32  # unlabelled images in a step
+    c.TRAIN.BATCH_SIZE = 32  # labelled images in a step, on each GPU
+    c.TRAIN.BATCH_SIZE_UNSUP = 32  # unlabelled images in a step, on each GPU
     c.TRAIN.END_EPOCH = 30  # an epoch is one pass over the unlabelled set (supervised: over the labelled one)
     # Sequential co-training makes one such pass for each network.
     c.TRAIN.STEPS_PER_EPOCH = 0  # 0 = one pass; else an epoch has this many steps
@@ -54,6 +59,14 @@ def default_config() -> Node:
     c.TRAIN.WD = 0.0  # weight decay
     c.TRAIN.MOMENTUM = 0.9  # for sgd
     c.TRAIN.CLIP_NORM = 0.0  # largest gradient norm; 0 = no clipping
+    # Updates count, not steps, in WARMUP_STEPS; what counts epochs or steps elsewhere stays as it is.
+    c.TRAIN.ACCUMULATE = 1  # steps whose mean gradient makes one update: a batch so many times as large
+    # Factors of LR and WD for parts of the networks, such as ["backbone lr=0.1", "*.bn* wd=0"]: a pattern as in
+    # MODEL.FREEZE (also worst_head, pseudo_head); the first that matches counts, for the rest the factors are 1.
+    c.TRAIN.GROUPS = []
+    c.TRAIN.NO_DECAY_NORM = False  # no weight decay for normalisation layers and biases
+    c.TRAIN.AMP = "off"  # bf16 (GPU or CPU) or fp16 (GPU): networks in 16 bits while training; evaluation in float32
+    c.TRAIN.MAX_NONFINITE = 3  # steps in a row that are skipped as loss or gradient is NaN or inf; then the run ends
     c.TRAIN.SCHEDULE = "step"  # step, cosine, constant
     c.TRAIN.LR_STEP = [20, 25]  # epochs after which the rate falls (step)
     c.TRAIN.LR_FACTOR = 0.1  # by this factor (step)
@@ -63,12 +76,16 @@ def default_config() -> Node:
     c.TRAIN.UNSUP_START = 0.0  # share of the other steps before the unlabelled losses start
     c.TRAIN.UNSUP_RAMP = 0.0  # share of those steps over which they rise to their full weight
     c.TRAIN.JOINT_FORWARD = True  # labelled and unlabelled images in one forward pass
+    c.TRAIN.SYNC_BN = False  # several GPUs: BatchNorm over the images of all of them; slower, for small batches
     c.TRAIN.ALTERNATE = "epoch"  # cotrain.py: the students take turns per epoch or per step
     c.TRAIN.EVAL_INTERVAL = 1  # epochs between evaluations; the last epoch is always evaluated
+    c.TRAIN.PATIENCE = 0  # epochs without a better TEST.BEST after which the run ends; 0 = it never ends early
+    c.TRAIN.DETERMINISTIC = False  # only operations that give the same bits each time, on a GPU too; slower
     c.TRAIN.PRINT_FREQ = 50  # steps between log lines
     c.TRAIN.STOP_ON_COLLAPSE = False  # end the run when the pseudo-labels collapse, instead of a warning
 
     c.CHECKPOINT = Node()
+    c.CHECKPOINT.KEEP = 2  # how many of the newest are kept: last.pth, last.previous.pth, last.previous_2.pth, ...
     c.CHECKPOINT.INTERVAL_STEPS = 1000  # steps between saves of last.pth within an epoch; 0 = at the end of epochs only
 
     c.WEIGHT = Node()

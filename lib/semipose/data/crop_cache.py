@@ -41,13 +41,13 @@ class CachedCrops:
         SemiposeError: the folder cannot be written.
     """
 
-    def __init__(self, crops: ContextCrops, folder: Path | None):
+    def __init__(self, crops: ContextCrops, folder: Path | None, processes: int = 1):
         self.crops = crops
         self._shape = (len(crops), 3, crops.size[1], crops.size[0])
         self._folder = None if folder is None else folder / _source_key(crops)
         needed = int(np.prod(self._shape))
         if self._folder is None:
-            _check_room("ram", needed, _free_memory())
+            _check_room("ram", needed * processes, _free_memory())
             self._pixels = torch.empty(self._shape, dtype=torch.uint8).share_memory_()
             self._state = torch.zeros(len(crops), dtype=torch.uint8).share_memory_()
         else:
@@ -85,13 +85,19 @@ class CachedCrops:
             self._open_files()
 
 
-def make_crop_source(crops: ContextCrops, cache: str, folder: Path) -> DirectCrops | CachedCrops:
-    """The source for a `DATASET.CACHE` value; raises ConfigError for an unknown one."""
+def make_crop_source(
+    crops: ContextCrops, cache: str, folder: Path, processes: int = 1
+) -> DirectCrops | CachedCrops:  # fmt: skip
+    """The source for a `DATASET.CACHE` value; raises ConfigError for an unknown one.
+
+    Args:
+        processes: of the run on this machine; in RAM each has a cache of its own, on disk they share one.
+    """
     if cache not in CACHES:
         raise ConfigError(f"DATASET.CACHE is {cache!r}; allowed: {', '.join(CACHES)}")
     if cache == "none":
         return DirectCrops(crops)
-    return CachedCrops(crops, folder if cache == "disk" else None)
+    return CachedCrops(crops, folder if cache == "disk" else None, processes)
 
 
 def _map_file(path: Path, shape: tuple[int, ...]) -> Tensor:

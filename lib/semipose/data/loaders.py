@@ -1,7 +1,9 @@
 """Loaders: labelled and unlabelled batches side by side, and batches in order for evaluation."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+import torch
 from torch.utils.data import DataLoader
 
 from semipose.data.mixing import SourceMix
@@ -24,6 +26,8 @@ def _make_loader(
         dataset, batch_sampler=sampler, collate_fn=_unchanged, num_workers=workers, worker_init_fn=worker_init,
         persistent_workers=workers > 0, pin_memory=pin_memory,
         timeout=WORKER_TIMEOUT_S if workers else 0,
+        # each pass draws one number that nothing here uses; from the global generator, a resumed run would draw more
+        generator=torch.Generator(),
     )  # fmt: skip
 
 
@@ -68,6 +72,14 @@ class PairLoader:
     def __len__(self) -> int:
         return len(self._samplers[-1])
 
+    def ids(self, batch: PairBatch) -> dict[str, list[int]]:
+        """Annotation ids of the persons of a batch, by side ("labeled", "unlabeled")."""
+        sides = zip(("labeled", "unlabeled"), self._loaders, (batch.labeled, batch.unlabeled))
+        return {
+            side: loader.dataset.persons.ids[part.index.cpu().numpy()].tolist()
+            for side, loader, part in sides if part is not None
+        }  # fmt: skip
+
     def batches(self, number: int, start: int = 0, unlabeled: bool = True) -> Iterator[PairBatch]:
         """The batches of pass `number`, from batch `start` on; without `unlabeled` no unlabelled image is read.
 
@@ -77,11 +89,19 @@ class PairLoader:
         for sampler in self._samplers:
             sampler.set_pass(number, start)
         if len(self._loaders) == 1 or not unlabeled:
-            for labeled in self._loaders[0]:
-                yield PairBatch(_filled(labeled))
+            for labeled in self._filled(0, start):
+                yield PairBatch(labeled)
             return
-        for labeled, pool in zip(*self._loaders, strict=True):
-            yield PairBatch(_filled(labeled), _filled(pool).without_labels())
+        for labeled, pool in zip(self._filled(0, start), self._filled(1, start), strict=True):
+            yield PairBatch(labeled, pool.without_labels())
+
+    def _filled(self, side: int, start: int) -> Iterator[PoseBatch]:
+        sampler = self._samplers[side]
+        for position, batch in enumerate(self._loaders[side], start):
+            # raised here, as an error from a worker comes with its whole traceback in the message
+            if not len(batch):
+                raise DataError(f"no image of the training set can be read; the last fault: {batch.faults[-1]}")
+            yield batch if sampler.ranks == 1 else replace(batch, joined=sampler.joined(position))
 
 
 def _mix_of(dataset: PersonDataset, mix: SourceMix | None) -> SourceMix:
@@ -91,20 +111,16 @@ def _mix_of(dataset: PersonDataset, mix: SourceMix | None) -> SourceMix:
     return mix
 
 
-def _filled(batch: PoseBatch) -> PoseBatch:
-    # raised here, as an error from a worker comes with its whole traceback in the message
-    if not len(batch):
-        raise DataError(f"no image of the training set can be read; the last fault: {batch.faults[-1]}")
-    return batch
-
-
 def evaluation_loader(
     dataset: PersonDataset,
     batch_size: int,
     workers: int = 0,
     worker_init: Callable[[int], None] | None = None,
     pin_memory: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> DataLoader:
-    """All persons once, in order."""
+    """All persons once, in order; rank r of R has the batches r, r + R, ..., the last of which may be empty."""
     batches = [list(range(i, min(i + batch_size, len(dataset)))) for i in range(0, len(dataset), batch_size)]
-    return _make_loader(dataset, batches, workers, worker_init, pin_memory)
+    batches += [[]] * (-len(batches) % ranks)  # every rank has as many
+    return _make_loader(dataset, batches[rank::ranks], workers, worker_init, pin_memory)

@@ -30,6 +30,10 @@ class _Passes:
         """Choose the pass, and the batch in it to start with."""
         self._number, self._start = number, start
 
+    def joined(self, position: int) -> int:
+        """Rows of batch `position` of a pass, over all ranks."""
+        return self.batch_size
+
     def _deal(self, batch: list[int]) -> list[int]:
         return batch[self.rank :: self.ranks] or [batch[self.rank % len(batch)]]
 
@@ -59,15 +63,22 @@ class PassSampler(_Passes):
     def __len__(self) -> int:
         return self.steps or -(-sum(self.mix.slots) // self.batch_size)
 
+    def joined(self, position: int) -> int:
+        left = sum(self.mix.slots) - position * self.batch_size
+        return min(left, self.batch_size) if self._is_one_shuffle else self.batch_size
+
     def __iter__(self) -> Iterator[list[int]]:
         streams = [(self._stream(sources, size), size) for sources, size in self._groups]
         for _ in range(self._start, len(self)):
             yield self._deal([row for stream, size in streams for row in islice(stream, size)])
 
+    @property
+    def _is_one_shuffle(self) -> bool:
+        return not self.steps and self.mix.shares is None
+
     def _stream(self, sources: range, size: int) -> Iterator[int]:
         """The rows of `sources` in this pass, from its first batch on, `size` for each batch."""
-        one_shuffle = not self.steps and self.mix.shares is None
-        slots = sum(self.mix.slots) if one_shuffle else len(self) * size
+        slots = sum(self.mix.slots) if self._is_one_shuffle else len(self) * size
         begin = self._start * size
         return islice(self._shuffles(sources, self._number * slots + begin), max(0, slots - begin))
 

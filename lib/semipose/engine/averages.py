@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from semipose.engine.distributed import mean
+
 
 class Averages:
     """Sums and counts by name; both go into a checkpoint, so a resumed run logs the same means."""
@@ -16,13 +18,13 @@ class Averages:
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call; starts anew."""
-        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        """The means since the last call, over all ranks; starts anew."""
+        means = {name: float(total) / self._counts[name] for name, total in mean(self._sums).items()}
         self._sums, self._counts = {}, {}
         return means
 
     def state_dict(self) -> dict:
-        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+        return {"sums": {name: total.cpu() for name, total in self._sums.items()}, "counts": dict(self._counts)}
 
     def load_state_dict(self, state: dict) -> None:
         self._sums, self._counts = dict(state["sums"]), dict(state["counts"])

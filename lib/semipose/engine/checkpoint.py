@@ -4,6 +4,7 @@ import io
 import logging
 import os
 import random
+import re
 import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -56,30 +57,54 @@ def load_checkpoint(path, device="cpu") -> dict:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run: `last.pth`, the one before it (`last.previous.pth`) and `best.pth`."""
+    """The checkpoints of one run.
 
-    def __init__(self, folder):
-        self.folder = Path(folder)
+    `last.pth` is the newest; the ones before it are `last.previous.pth`, `last.previous_2.pth` and so on. `best.pth` is
+    the best so far, and `best_<metric>_epoch_<n>.pth` is the same file under a name that says of what.
+
+    Args:
+        folder: must exist before the first save.
+        keep: how many of the newest are kept, `last.pth` included; at least 1.
+    """
+
+    def __init__(self, folder, keep: int = 2):
+        self.folder, self.keep = Path(folder), keep
         self.last = self.folder / "last.pth"
         self.previous = self.folder / "last.previous.pth"
         self.best = self.folder / "best.pth"
-        self._last_is_damaged = False
+        self._damaged: set[Path] = set()
 
     def save_last(self, state: dict) -> None:
-        """Write `last.pth`; the file it replaces becomes `last.previous.pth`. Raises as `save_atomic`.
+        """Write `last.pth`; the file it replaces becomes `last.previous.pth`, and so on. Raises as `save_atomic`.
 
-        The old pair stays in place until the new file is complete, so one of the two can be loaded at every moment.
+        The old files stay in place until the new one is complete, so one of them can be loaded at every moment.
         """
         temporary = _write_temporary(state, self.last)
-        older = None if self._last_is_damaged else self._set_aside()
+        older = self._set_aside() if self.keep > 1 else None
         _publish(temporary, self.last)
+        self._damaged.discard(self.last)
         if older:
+            self._make_room()
             _publish(older, self.previous)
-        self._last_is_damaged = False
+        for path in set(self._older()) - set(self._places()):
+            path.unlink(missing_ok=True)
 
-    def save_best(self, state: dict) -> None:
-        """Write `best.pth`. Raises as `save_atomic`."""
+    def save_best(self, state: dict, metric: str = "", epoch: int = 0) -> None:
+        """Write `best.pth`, and its second name if `metric` is given; that of the best before goes. As `save_atomic`.
+
+        Args:
+            metric: such as "AP" or "val/AP"; what a file name should not hold becomes "_".
+            epoch: that the state is of.
+        """
         save_atomic(state, self.best)
+        if not metric:
+            return
+        named = self.folder / f"best_{re.sub('[^A-Za-z0-9.@=+-]+', '_', metric)[:100]}_epoch_{epoch}.pth"
+        second = _second_name(self.best, self.folder / "best.pth.second")
+        _publish(second or _write_temporary(state, named), named)  # a copy where there are no hard links
+        for path in self.folder.glob("best_*_epoch_*.pth"):
+            if path != named:
+                path.unlink(missing_ok=True)
 
     def find_resume(self, resume) -> tuple[dict, Path] | None:
         """The state to resume from and the file it came from.
@@ -96,32 +121,45 @@ class CheckpointFolder:
         if resume != "auto":
             return load_checkpoint(resume), Path(resume)
         faults = []
-        for path in (self.last, self.previous):
-            if not path.exists():
-                continue
+        newest = [self.last] if self.last.exists() else []
+        for path in newest + self._older():
             try:
                 state = load_checkpoint(path)
             except ModelError as error:
                 logger.warning("%s; looking for an older one", error)
                 faults.append(str(error))
-                self._last_is_damaged |= path == self.last
+                self._damaged.add(path)
             else:
                 return state, path
         if faults:
             raise ModelError(f"{self.folder}: no checkpoint to resume from: {'; '.join(faults)}")
         return None
 
+    def _places(self) -> list[Path]:
+        """Where the ones before `last.pth` are kept, newest first."""
+        more = [self.folder / f"last.previous_{number}.pth" for number in range(2, self.keep)]
+        return [self.previous, *more][: self.keep - 1]
+
+    def _older(self) -> list[Path]:
+        """The ones before `last.pth` that are there, newest first; also those that a larger `keep` has left."""
+        return sorted(self.folder.glob("last.previous*.pth"), key=lambda path: (len(path.name), path.name))
+
+    def _make_room(self) -> None:
+        """Move the older ones one place on, up to the first place that is empty or damaged, or to the last place."""
+        places = self._places()
+        free = next((n for n, path in enumerate(places) if path in self._damaged or not path.exists()), len(places) - 1)
+        for number in range(free, 0, -1):
+            _publish(places[number - 1], places[number])
+        self._damaged.discard(places[free])
+
     def _set_aside(self) -> Path | None:
-        """A second name for the present `last.pth`; None where there is none."""
-        if not self.last.exists():
+        """A second name for the present `last.pth`; None where there is no good one."""
+        if not self.last.exists() or self.last in self._damaged:
             return None
-        older = self.last.with_name(self.last.name + ".older")
-        older.unlink(missing_ok=True)
-        try:
-            os.link(self.last, older)
-        except OSError:  # this file system has no hard links
+        older = _second_name(self.last, self.last.with_name(self.last.name + ".older"))
+        if older is None:  # this file system has no hard links
+            self._make_room()
             _publish(self.last, self.previous)
-            return None
         return older
 
 
@@ -180,6 +218,16 @@ def _publish(temporary: Path, path: Path) -> None:
         raise write_error(error, path) from error
 
 
+def _second_name(path: Path, name: Path) -> Path | None:
+    """`name`, made a hard link of `path`; None where the file system has no such links."""
+    name.unlink(missing_ok=True)
+    try:
+        os.link(path, name)
+    except OSError:
+        return None
+    return name
+
+
 def _check_plain(value, key: str) -> None:
     """Refuse what `weights_only=True` would refuse at the next start, numpy scalars among them."""
     if isinstance(value, Tensor) or type(value) in PLAIN_TYPES:
@@ -192,9 +240,14 @@ def _check_plain(value, key: str) -> None:
 
 
 def _check_sums(path) -> None:
-    """Refuse flipped bits: torch.load itself does not compare the checksums that torch.save wrote."""
+    """Refuse flipped bits: torch.load itself does not compare the checksums that torch.save wrote.
+
+    Refused before are archives that would unpack to more than they are; torch.save does not compress.
+    """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > os.path.getsize(path):
+                raise zipfile.BadZipFile("holds more than its size")
             damaged = archive.testzip()
         if damaged:
             raise zipfile.BadZipFile(f"bad checksum of {damaged}")

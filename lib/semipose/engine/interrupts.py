@@ -1,11 +1,17 @@
-"""End a run cleanly on Ctrl-C (SIGINT) or a scheduler's stop (SIGTERM): the signal sets a flag that the loops poll."""
+"""End a run cleanly on Ctrl-C (SIGINT) or a scheduler's stop (SIGTERM, SIGUSR1): a flag is set that the loops poll.
+
+Exit codes are those of a shell, 128 + number. SIGUSR1 (138) is what a cluster sends some time before the end of a job
+(Slurm: `--signal=USR1@120`), so that a job script can tell "submit me again" from a stop by hand.
+"""
 
 import os
 import signal
 import threading
 import time
 
-INTERRUPTED_EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
+from semipose.engine.distributed import highest
+
+INTERRUPTED_EXIT = {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
 WORKER_GRACE_SECONDS = 60
 ECHO_SECONDS = 2.0
 
@@ -19,7 +25,7 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """Context manager that turns the first SIGINT or SIGTERM into a flag; a second one ends the process at once.
+    """Context manager that turns the first SIGINT, SIGTERM or SIGUSR1 into a flag; a second one ends it at once.
 
     Outside the main thread, where python cannot handle signals, it does nothing.
 
@@ -44,9 +50,10 @@ class Interrupts:
         self._previous = {}
 
     def check(self) -> None:
-        """Raises Interrupted once a signal has come."""
-        if self.requested:
-            raise Interrupted(self.requested)
+        """Raises Interrupted once a signal has come; in all ranks at the same look, whichever of them got it."""
+        number = highest(self.requested)
+        if number:
+            raise Interrupted(number)
 
     def _handle(self, number: int, _frame) -> None:
         if not self.requested:
@@ -64,11 +71,12 @@ class Interrupts:
 def worker_init(_worker_id: int) -> None:
     """`worker_init_fn` for a DataLoader: workers outlive a stop signal long enough for the trainer to save.
 
-    SIGINT and SIGTERM reach the whole process group. A worker that dies of it breaks the loader before the trainer
-    sees its flag; so SIGINT is ignored here, and SIGTERM ends the worker only after a minute.
+    They reach the whole process group. A worker that dies of one breaks the loader before the trainer sees its flag;
+    so SIGINT and SIGUSR1 are ignored here, and SIGTERM ends the worker only after a minute.
     """
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(WORKER_GRACE_SECONDS))
     cv2.setNumThreads(0)

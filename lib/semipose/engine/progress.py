@@ -1,9 +1,12 @@
 """How far one epoch is: a bar on a terminal, and a plain log line every few steps."""
 
 import logging
+import resource
 import sys
 import time
 from datetime import timedelta
+
+import torch
 
 logger = logging.getLogger(__name__)
 
@@ -16,32 +19,38 @@ class Progress:
         initial: steps of this epoch that were made before a resume.
         epoch, epochs: number of this epoch (from 1) and of the last one; the ETA is that of the whole run.
         every: steps between two log lines.
+        device: where the networks are; its memory is shown.
         terminal: show a bar; by default where stderr is a terminal. The log lines are written in both cases.
     """
 
     def __init__(
-        self, total: int, initial: int = 0, epoch: int = 1, epochs: int = 1, every: int = 50, terminal=None
+        self, total: int, initial: int = 0, epoch: int = 1, epochs: int = 1, every: int = 50,
+        device: torch.device | None = None, terminal: bool | None = None,
     ):  # fmt: skip
         self.total, self.initial, self.epoch, self.epochs, self.every = total, initial, epoch, epochs, every
+        self.device = device or torch.device("cpu")
+        self._samples = 0
         self._started = time.monotonic()
         self._data_times, self._step_times = [], []
         self._bar = self._make_bar() if (sys.stderr.isatty() if terminal is None else terminal) else None
 
-    def update(self, step: int, values: dict, data_time: float, step_time: float) -> None:
+    def update(self, step: int, values: dict, data_time: float, step_time: float, samples: int = 0) -> None:
         """Report that step `step` (1 to total, in this epoch) is done.
 
         Args:
-            values: numbers or one-element tensors by name, such as "lr" and "loss".
+            values: numbers or one-element tensors by name, such as "lr" and "loss"; read only if they are shown.
             data_time, step_time: seconds this step waited for its batch, and took in all.
+            samples: images of this step.
         """
+        self._samples += samples
         self._data_times.append(data_time)
         self._step_times.append(step_time)
         # tqdm redraws a few times a second at most and says when; the text then shows at its next drawing.
         if self._bar is not None and self._bar.update(step - self._bar.n):
-            self._bar.set_postfix_str(self._text(values), refresh=False)
+            self._bar.set_postfix_str(f"{self._times()} {_numbers(values)}", refresh=False)
         if step % self.every == 0 or step == self.total:
-            logger.info("epoch %d [%d/%d] %s", self.epoch, step, self.total, self._text(values, self.eta(step)))
-            self._data_times, self._step_times = [], []
+            logger.info("Epoch: [%d][%d/%d] %s", self.epoch, step, self.total, self._line(step, values))
+            self._data_times, self._step_times, self._samples = [], [], 0
 
     def eta(self, step: int) -> float:
         """Seconds to the end of the run, at the mean rate of this epoch so far."""
@@ -61,13 +70,28 @@ class Progress:
             dynamic_ncols=True, file=sys.stderr,
         )  # fmt: skip
 
-    def _text(self, values: dict, eta: float | None = None) -> str:
-        """lr 0.002 eta 0:03:12 time 0.213 data 0.004 loss 0.00123; times are means since the last log line."""
-        parts = [f"lr {float(values['lr']):.4g}"] if "lr" in values else []
-        parts += [] if eta is None else [f"eta {timedelta(seconds=round(eta))}"]
-        parts += [f"time {_mean(self._step_times):.3f}", f"data {_mean(self._data_times):.3f}"]
-        parts += [f"{name} {float(value):.4g}" for name, value in values.items() if name != "lr"]
-        return " ".join(parts)
+    def _line(self, step: int, values: dict) -> str:
+        """eta 0:03:12 time 0.213 data 0.004 speed 300 samples/s memory 812 MB lr 0.002 loss_pose 0.0012 acc_pose 0.8"""
+        seconds = sum(self._step_times)
+        speed = self._samples / seconds if seconds > 0 else 0.0
+        machine = f"speed {speed:.1f} samples/s memory {peak_memory_mb(self.device):.0f} MB"
+        return f"eta {timedelta(seconds=round(self.eta(step)))} {self._times()} {machine} {_numbers(values)}".rstrip()
+
+    def _times(self) -> str:
+        """Means since the last log line, in seconds: of a whole step, and of waiting for its batch."""
+        return f"time {_mean(self._step_times):.3f} data {_mean(self._data_times):.3f}"
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """The most that was in use so far, in MB: tensors on a GPU, or what this process held in memory."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def _numbers(values: dict) -> str:
+    return " ".join(f"{name} {float(value):.4g}" for name, value in values.items())
 
 
 def _mean(values: list[float]) -> float:

@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -124,7 +124,8 @@ class JsonlSink(Sink):
         self._epochs_kept, self._splits_kept = set(), set()
 
     def start(self, config):
-        rows = [] if self.resume_step is None else list(_rows_until(self.path, self.resume_step))
+        kept = -1 if self.resume_step is None else self.resume_step
+        rows = [row for row in read_rows(self.path) if row.get("step", 0) <= kept]
         self._epochs_kept = {row["epoch"] for row in rows if "epoch" in row}
         self._splits_kept = {(row["split"]["epoch"], row["split"]["network"]) for row in rows if "split" in row}
         temporary = self.path.with_name(self.path.name + ".tmp")
@@ -204,8 +205,8 @@ class TensorBoardSink(Sink):
         self._writer.close()
 
 
-def _rows_until(path: Path, last_step: int):
-    """Rows of a metrics.jsonl up to `last_step`; a half line that a crash left is dropped."""
+def read_rows(path: Path) -> Iterator[dict]:
+    """Rows of a metrics.jsonl, none if it is not there; a half line that a crash left is dropped."""
     if not path.exists():
         return
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -213,7 +214,7 @@ def _rows_until(path: Path, last_step: int):
             row = json.loads(line)
         except json.JSONDecodeError:
             continue
-        if isinstance(row, dict) and row.get("step", 0) <= last_step:
+        if isinstance(row, dict):
             yield row
 
 

@@ -1,103 +1,149 @@
-"""Optimisers and learning-rate schedules, one of each for every phase of an algorithm."""
+"""From losses to updates: scale, backward, unscale, check, accumulate, clip, step; one optimiser for every phase."""
 
-import math
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
-from semipose.errors import ConfigError, DivergedError
+from semipose.engine.accumulation import GradientSums
+from semipose.engine.nonfinite import BufferSnapshot, all_finite
+from semipose.engine.optimizers import OptimizerSettings, load_optimizer, make_optimizer, rate_factor
+from semipose.engine.parameter_groups import make_groups
+from semipose.engine.precision import Precision
+from semipose.errors import DivergedError
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("step", "cosine", "constant")
+logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class OptimizerSettings:
-    """Attributes as in the TRAIN section; `milestones` are counted in steps of the phase."""
-
-    optimizer: str = "adam"
-    lr: float = 1e-3
-    weight_decay: float = 0.0
-    momentum: float = 0.9
-    clip_norm: float = 0.0
-    schedule: str = "step"
-    milestones: tuple[int, ...] = ()
-    factor: float = 0.1
-    end: float = 0.02
-    warmup: int = 0
-
-
-def rate_factor(settings: OptimizerSettings, step: int, total: int) -> float:
-    """The learning rate of `step` (from 0) as a share of `settings.lr`.
-
-    Linear warm-up, times step decay, half a cosine from 1 to `end`, or nothing.
-    """
-    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
-    if settings.schedule == "step":
-        return warm * settings.factor ** sum(step >= m for m in settings.milestones)
-    if settings.schedule == "cosine":
-        progress = min(1.0, step / max(1, total - 1))
-        return warm * (settings.end + (1 - settings.end) * (1 + math.cos(math.pi * progress)) / 2)
-    return warm
+# what became of a step
+UPDATED, ACCUMULATED, SKIPPED = "updated", "accumulated", "skipped"
 
 
 class Stepper:
     """Turns losses into updates.
 
+    A step whose loss or gradient is not finite is skipped: the networks, their BatchNorm statistics included, are then
+    what they were before it. Under torch.distributed it is skipped on all ranks if it is on one.
+
     Args:
         learners: networks that each phase moves.
-        total: steps of each phase in the whole run.
+        total: updates of each phase in the whole run.
+        precision: of the forward passes.
+
+    Attributes:
+        skipped: steps skipped so far.
 
     Raises:
-        ConfigError: unknown optimiser or schedule.
+        ConfigError: a rule for parameters that are not there, or nothing to learn.
     """
 
-    def __init__(self, learners: dict[str, list[nn.Module]], settings: OptimizerSettings, total: int):
-        if settings.schedule not in SCHEDULES:
-            raise ConfigError(f"TRAIN.SCHEDULE is {settings.schedule!r}; allowed: {', '.join(SCHEDULES)}")
-        self.settings = settings
-        self._parameters = {phase: [p for net in nets for p in net.parameters()] for phase, nets in learners.items()}
-        self._optimizers = {phase: _make_optimizer(settings, p) for phase, p in self._parameters.items()}
-        self._steps = dict.fromkeys(learners, 0)
+    def __init__(
+        self, learners: dict[str, list[nn.Module]], settings: OptimizerSettings, total: int,
+        precision: Precision | None = None,
+    ):  # fmt: skip
+        self.settings, self.precision = settings, precision or Precision()
+        self._phases = {phase: _Phase(modules, settings) for phase, modules in learners.items()}
         self._total = total
+        self.skipped, self._in_a_row = 0, 0
 
     def lr(self, phase: str) -> float:
-        """Learning rate of the next step of `phase`."""
-        return self.settings.lr * rate_factor(self.settings, self._steps[phase], self._total)
+        """Learning rate of the next update of `phase`, where its factor is 1."""
+        return self.settings.lr * rate_factor(self.settings, self._phases[phase].updates, self._total)
 
-    def step(self, phase: str, loss: Tensor, step: int) -> None:
-        """Backward, clip, update. Raises DivergedError, naming the step, if the loss is not finite."""
-        optimizer = self._optimizers[phase]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+    @contextmanager
+    def forward_pass(self, phase: str) -> Iterator[None]:
+        """To be put around the forward pass that belongs to `step`."""
+        self._phases[phase].buffers.take()
+        with self.precision.forward_pass():
+            yield
+
+    def step(self, phase: str, loss: Tensor, step: int) -> str:
+        """Learn from a loss.
+
+        Returns:
+            UPDATED, ACCUMULATED (the update comes in a later step), or SKIPPED.
+
+        Raises:
+            DivergedError: more than `settings.max_nonfinite` steps in a row were not finite; names the step.
+        """
+        part = self._phases[phase]
+        part.optimizer.zero_grad(set_to_none=True)
+        several = self.settings.accumulate > 1
+        self.precision.backward(loss / self.settings.accumulate if several else loss, part.optimizer)
+        norm = part.gradient_norm()
         # asked for only now, so that a GPU has the backward pass to do while the CPU waits
-        if not math.isfinite(loss.item()):
-            raise DivergedError(f"the loss is {loss.item()} at step {step} (phase {phase}); a lower TRAIN.LR may help")
-        if self.settings.clip_norm > 0:
-            torch.nn.utils.clip_grad_norm_(self._parameters[phase], self.settings.clip_norm)
-        for group in optimizer.param_groups:
-            group["lr"] = self.lr(phase)
-        optimizer.step()
-        self._steps[phase] += 1
+        if not all_finite(loss, norm):
+            self._skip(part, loss, step, phase)
+            return SKIPPED
+        part.buffers.drop()
+        self._in_a_row = 0
+        if several:
+            part.sums.add()
+            if part.sums.count < self.settings.accumulate:
+                return ACCUMULATED
+            part.sums.apply()
+        self._update(part, part.gradient_norm() if several else norm, self.lr(phase))
+        return UPDATED
+
+    def logs(self) -> dict[str, float]:
+        """What to log beside the losses: the number of skipped steps, once there are any."""
+        return {"skipped_steps": float(self.skipped)} if self.skipped else {}
 
     def state_dict(self) -> dict:
-        optimizers = {phase: optimizer.state_dict() for phase, optimizer in self._optimizers.items()}
-        return {"optimizers": optimizers, "steps": dict(self._steps)}
+        phases = self._phases.items()
+        return {
+            "optimizers": {phase: part.optimizer.state_dict() for phase, part in phases},
+            "updates": {phase: part.updates for phase, part in phases},
+            "sums": {phase: part.sums.state_dict() for phase, part in phases},
+            "scaler": self.precision.scaler.state_dict(), "skipped": self.skipped, "in_a_row": self._in_a_row,
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict) -> None:
-        for phase, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][phase])
-        self._steps = dict(state["steps"])
+        for phase, part in self._phases.items():
+            load_optimizer(part.optimizer, state["optimizers"][phase])
+            part.updates = state["updates"][phase]
+            part.sums.load_state_dict(state["sums"][phase])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        self.skipped, self._in_a_row = state["skipped"], state["in_a_row"]
+
+    def _update(self, part: "_Phase", norm: Tensor, lr: float) -> None:
+        if self.settings.clip_norm > 0:
+            clip_grads_with_norm_(part.parameters, self.settings.clip_norm, norm)
+        for group, factor in zip(part.optimizer.param_groups, part.factors, strict=True):
+            group["lr"] = lr * factor
+        part.optimizer.step()
+        part.updates += 1
+
+    def _skip(self, part: "_Phase", loss: Tensor, step: int, phase: str) -> None:
+        """Undo the step, and stop where that has happened too often."""
+        part.optimizer.zero_grad(set_to_none=True)
+        part.buffers.restore()
+        self.skipped += 1
+        finite = all_finite(loss, loss)
+        if finite and self.precision.can_scale_down():
+            logger.info("step %d (phase %s) is skipped, the loss scale is lowered", step, phase)
+            return
+        self._in_a_row += 1
+        what = "the gradient is not finite" if finite else f"the loss is {loss.item()}"
+        if self._in_a_row > self.settings.max_nonfinite:
+            raise DivergedError(
+                f"{what} at step {step} (phase {phase}), {self._in_a_row} in a row; a lower TRAIN.LR may help"
+            )
+        most = self.settings.max_nonfinite
+        logger.warning("%s at step %d (phase %s); skipped, %d of %d in a row", what, step, phase, self._in_a_row, most)
 
 
-def _make_optimizer(settings: OptimizerSettings, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    if settings.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
-    if settings.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=settings.lr, weight_decay=settings.weight_decay)
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay
-        )
-    raise ConfigError(f"TRAIN.OPTIMIZER is {settings.optimizer!r}; allowed: {', '.join(OPTIMIZERS)}")
+class _Phase:
+    """What one phase learns with."""
+
+    def __init__(self, modules: Sequence[nn.Module], settings: OptimizerSettings):
+        groups = make_groups(modules, settings.groups, settings.no_decay_norm)
+        self.optimizer = make_optimizer(settings, groups)
+        self.factors = [group.lr for group in groups]
+        self.parameters = [p for net in modules for p in net.parameters() if p.requires_grad]
+        self.buffers, self.sums, self.updates = BufferSnapshot(modules), GradientSums(self.parameters), 0
+
+    def gradient_norm(self) -> Tensor:
+        """Scalar, of all parameters together."""
+        return get_total_norm([p.grad for p in self.parameters if p.grad is not None])

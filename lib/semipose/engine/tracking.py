@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from semipose.engine.curve_sink import CurveSink, DrawCurve
 from semipose.engine.sinks import ConsoleSink, DrawSplit, JsonlSink, Sink, TensorBoardSink
 from semipose.engine.wandb_sink import WandbSink
 from semipose.errors import write_error
@@ -66,7 +67,7 @@ class Tracker:
 
 def make_tracker(
     folder, name: str, wandb_mode: str, tensorboard: bool, project: str, resume_step=None, wandb_run_id=None,
-    draw_split: DrawSplit | None = None,
+    draw_split: DrawSplit | None = None, draw_curve: DrawCurve | None = None,
 ) -> Tracker:  # fmt: skip
     """The tracker of the run `name` whose files go to `folder` (made if it is not there).
 
@@ -77,6 +78,7 @@ def make_tracker(
         resume_step: step of the checkpoint that the run continues; None for a new run, whose record starts empty.
         wandb_run_id: `Tracker.wandb_run_id` of the run that is continued.
         draw_split: draws the chart of the easy/hard split for TensorBoard and wandb; None leaves it out.
+        draw_curve: draws learning_curve.png; None leaves it out.
 
     Raises:
         ConfigError: unknown wandb mode.
@@ -88,6 +90,8 @@ def make_tracker(
     except OSError as error:
         raise write_error(error, folder) from error
     sinks = [ConsoleSink(folder / "run.log"), JsonlSink(folder / "metrics.jsonl", resume_step)]
+    if draw_curve:
+        sinks.append(CurveSink(folder / "learning_curve.png", folder / "metrics.jsonl", draw_curve))
     if tensorboard:
         sinks.append(TensorBoardSink(folder / "tensorboard", resume_step, draw_split))
     if wandb_mode != "off":

@@ -1,5 +1,6 @@
 """The training loop. One step is read here and in the algorithm's own file, nowhere else."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,22 +10,29 @@ import torch
 from semipose.algorithms import Algorithm
 from semipose.algorithms.algorithm import load_networks
 from semipose.data.loaders import PairLoader
+from semipose.engine.accuracy import PoseAccuracy
 from semipose.engine.averages import Averages
 from semipose.engine.checkpoint import CheckpointFolder, restore_rng_state, rng_state
 from semipose.engine.collapse import CollapseAlarm
+from semipose.engine.distributed import average_statistics, barrier, gather, is_first, over_ranks, rank, ranks
 from semipose.engine.health import PseudoLabelHealth
 from semipose.engine.interrupts import Interrupted, Interrupts
+from semipose.engine.nonfinite import keep_batch
 from semipose.engine.progress import Progress
-from semipose.engine.stepper import Stepper
+from semipose.engine.stepper import SKIPPED, UPDATED, Stepper
 from semipose.engine.tracking import Tracker
-from semipose.errors import ModelError
+from semipose.errors import DivergedError, ModelError
 from semipose.evaluation import LOWER_IS_BETTER
+from semipose.structures import PairBatch, StepOutput
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class TrainerOptions:
     """`epochs` to train; `eval_interval` in epochs; `print_freq` and `save_interval` in steps; `alternate` "epoch" or
-    "step"; `best` the metric of best.pth. A `save_interval` of 0 saves at the end of an epoch only."""
+    "step"; `best` the metric of best.pth. A `save_interval` of 0 saves at the end of an epoch only. Above 0, `patience`
+    is the number of epochs without a better `best` after which the run ends."""
 
     epochs: int
     eval_interval: int = 1
@@ -32,6 +40,7 @@ class TrainerOptions:
     save_interval: int = 0
     alternate: str = "epoch"
     best: str = "AP"
+    patience: int = 0
 
 
 class Trainer:
@@ -41,6 +50,7 @@ class Trainer:
         step: optimiser steps done, over all phases.
         epoch: epochs finished (trained and evaluated).
         best: the best value so far of the metric `options.best`; None before the first evaluation.
+        best_epoch: the epoch that `best` is of.
     """
 
     def __init__(
@@ -54,21 +64,25 @@ class Trainer:
         self.on_faults, self.health, self.alarm, self.options = on_faults, health, alarm, options
         self.config_yaml, self.data_key = config_yaml, data_key
         self.device = next(algorithm.parameters()).device
-        self.step, self.epoch, self.best = 0, 0, None
+        recipe = algorithm.recipe
+        self.forward = over_ranks(algorithm, find_unused=recipe.weights.worst > 0 and recipe.worst.pseudo_head)
+        self.step, self.epoch, self.best, self.best_epoch = 0, 0, None, 0
+        self._warm_epochs = 0
         self.epoch_steps = len(loader) * len(algorithm.phases)
         self.metrics: dict[str, float] = {}
         self._averages, self._epoch_averages = Averages(), Averages()
 
     def warm_up(self, epochs: int) -> None:
         """Train the first `epochs` epochs on labelled images only. Raises as `fit`."""
+        self._warm_epochs = epochs
         self._train_until(min(epochs, self.options.epochs), unlabeled=False)
 
     def fit(self) -> dict[str, float]:
-        """Train to the last epoch; returns the metrics of the last evaluation.
+        """Train to the last epoch, or as long as patience lasts; returns the metrics of the last evaluation.
 
         Raises:
             Interrupted: a signal came; `last.pth` holds everything.
-            DivergedError: the loss is not finite.
+            DivergedError: loss or gradient were not finite too often in a row; `last.pth` is of just before.
             CollapseError: the pseudo-labels have collapsed and the alarm is set to stop the run.
         """
         self._train_until(self.options.epochs, unlabeled=self.algorithm.recipe.weights.unlabeled)
@@ -77,17 +91,31 @@ class Trainer:
     def _train_until(self, epochs: int, unlabeled: bool) -> None:
         self.algorithm.train()
         try:
-            while self.epoch < epochs:
+            while self.epoch < epochs and not self._is_out_of_patience():
                 self._train_epoch(unlabeled)
                 self._finish_epoch()
         except Interrupted:
-            self.checkpoints.save_last(self.state_dict())
+            self._save()
             raise
+
+    def _is_out_of_patience(self) -> bool:
+        """After an evaluation: whether the best value is too old. Epochs on labels only do not count."""
+        options, since = self.options, max(self.best_epoch, self._warm_epochs)
+        if not options.patience or self.best is None or self.epoch % options.eval_interval:
+            return False
+        if self.epoch - since < options.patience:
+            return False
+        text = "stopped early after epoch %d: no better %s since epoch %d (TRAIN.PATIENCE %d)"
+        logger.info(text, self.epoch, options.best, self.best_epoch, options.patience)
+        return True
 
     def _train_epoch(self, unlabeled: bool) -> None:
         done = self.step - self.epoch * self.epoch_steps
         options = self.options
-        progress = Progress(self.epoch_steps, done, self.epoch + 1, options.epochs, options.print_freq)
+        progress = Progress(
+            self.epoch_steps, done, self.epoch + 1, options.epochs, options.print_freq, self.device,
+            terminal=None if is_first() else False,
+        )  # fmt: skip
         for number in range(len(self.algorithm.phases)):
             start = max(0, done - number * len(self.loader))
             if start < len(self.loader):
@@ -102,17 +130,35 @@ class Trainer:
             self.on_faults(batch.labeled.faults + (batch.unlabeled.faults if batch.unlabeled else ()))
             phase = self._phase(number, position)
             lr = self.stepper.lr(phase)
-            output = self.algorithm(batch.to(self.device), self.step, phase)
-            self.stepper.step(phase, output.loss, self.step)
-            self.algorithm.after_step(phase)
+            with self.stepper.forward_pass(phase):
+                output = self.forward(batch.to(self.device), self.step, phase)
+            logs = self._learn(phase, output, batch)
             self.step += 1
-            self._log_step(output.logs, lr)
+            shown = {"acc_pose": PoseAccuracy(output.labeled)} if output.labeled else {}
+            self._log_step(logs, shown | {"lr": lr} | self.stepper.logs())
             done = self.step - self.epoch * self.epoch_steps
-            progress.update(done, {"lr": lr} | output.logs, data_time, time.perf_counter() - clock)
+            step_time = time.perf_counter() - clock
+            progress.update(done, {"lr": lr} | output.logs | shown, data_time, step_time, len(batch) * ranks())
             self.interrupts.check()
             if self.options.save_interval and self.step % self.options.save_interval == 0:
-                self.checkpoints.save_last(self.state_dict())
+                self._save()
             clock = time.perf_counter()
+
+    def _learn(self, phase: str, output: StepOutput, batch: PairBatch) -> dict[str, torch.Tensor]:
+        """Update the networks; returns what counts in the means of the losses: nothing of a skipped step."""
+        try:
+            outcome = self.stepper.step(phase, output.loss, self.step)
+        except DivergedError as error:
+            self._save()
+            raise keep_batch(
+                self.checkpoints.folder, error, batch, self.loader.ids(batch), output.logs, self.step, phase,
+                self.algorithm.recipe.views.seed,
+            ) from error  # fmt: skip
+        if outcome != SKIPPED:
+            average_statistics(self.algorithm.learners(phase))
+        if outcome == UPDATED:
+            self.algorithm.after_step(phase)
+        return {} if outcome == SKIPPED else output.logs
 
     def _phase(self, number: int, position: int) -> str:
         """Phases take turns by pass, or by step; either way each gets as many steps."""
@@ -134,12 +180,13 @@ class Trainer:
             self.tracker.log_epoch(self.epoch + 1, self.step, (self.metrics if evaluated else {}) | health)
         self.epoch += 1
         if self._is_better(self.metrics.get(self.options.best)):
-            self.best = self.metrics[self.options.best]
-            self.checkpoints.save_best(self.result_state())
+            self.best, self.best_epoch = self.metrics[self.options.best], self.epoch
+            if is_first():
+                self.checkpoints.save_best(self.result_state(), self.options.best, self.epoch)
         try:
             self.alarm.check(self.epoch, self.algorithm.recipe.ramp(first_step), health, losses)
         finally:
-            self.checkpoints.save_last(self.state_dict())
+            self._save()
 
     def _is_better(self, value: float | None) -> bool:
         if value is None or value < 0:  # -1: nothing is labelled
@@ -152,11 +199,18 @@ class Trainer:
         banks = {name: record.bank for name, record in records.items()}
         return self.health.report(banks, {name: record.difficulty for name, record in records.items()}, first_step)
 
-    def _log_step(self, logs: dict[str, torch.Tensor], lr: float) -> None:
+    def _log_step(self, logs: dict[str, torch.Tensor], shown: dict) -> None:
         self._averages.add(logs)
         self._epoch_averages.add(logs)
         if self.step % self.options.print_freq == 0 or self.step % self.epoch_steps == 0:
-            self.tracker.log_step(self.step, self._averages.take() | {"lr": lr})
+            self.tracker.log_step(self.step, self._averages.take() | shown)
+
+    def _save(self) -> None:
+        """One rank writes what all know, and the others wait: none may end before it is written."""
+        state = self.state_dict()
+        if is_first():
+            self.checkpoints.save_last(state)
+        barrier()
 
     def summary(self) -> dict[str, float]:
         """The last metrics and the best value of the metric of best.pth; empty before the first evaluation."""
@@ -167,20 +221,33 @@ class Trainer:
         """What `valid.py` needs: networks, configuration, metrics."""
         return {
             "algorithm": self.algorithm.state_dict(), "config": self.config_yaml, "epoch": self.epoch,
-            "step": self.step, "best": self.best, "best_metric": self.options.best, "metrics": dict(self.metrics),
+            "step": self.step, "best": self.best, "best_metric": self.options.best, "best_epoch": self.best_epoch,
+            "metrics": dict(self.metrics),
         }  # fmt: skip
 
     def state_dict(self) -> dict:
-        """All that a run needs to go on as if it had never stopped."""
-        return self.result_state() | {
-            "stepper": self.stepper.state_dict(), "rng": rng_state(), "averages": self._averages.state_dict(),
-            "epoch_averages": self._epoch_averages.state_dict(), "alarm": self.alarm.state_dict(),
+        """All that a run needs to go on as if it had never stopped, the same on all ranks."""
+        for record in self.algorithm.records.values():
+            record.bank.gather()
+        own, *others = gather(self._own_state())
+        return self.result_state() | own | {
+            "other_ranks": others, "stepper": self.stepper.state_dict(), "alarm": self.alarm.state_dict(),
             "records": {name: record.state_dict() for name, record in self.algorithm.records.items()},
             "epoch_steps": self.epoch_steps, "data_key": self.data_key, "wandb_run_id": self.tracker.wandb_run_id,
         }  # fmt: skip
 
+    def _own_state(self) -> dict:
+        """The part that differs between ranks."""
+        return {
+            "rng": rng_state(), "averages": self._averages.state_dict(),
+            "epoch_averages": self._epoch_averages.state_dict(),
+        }  # fmt: skip
+
     def load_state_dict(self, state: dict, source: str) -> None:
         """Go on from a state of `state_dict`; raises ModelError, naming `source`, if it is of another model."""
+        before = len(state["other_ranks"]) + 1
+        if before != ranks():
+            raise ModelError(f"{source}: the run had {before} processes, now it has {ranks()}; start as many")
         if state["epoch_steps"] != self.epoch_steps:
             raise ModelError(
                 f"{source}: an epoch had {state['epoch_steps']} steps, now it has {self.epoch_steps}; "
@@ -190,12 +257,14 @@ class Trainer:
             raise ModelError(f"{source}: the training data have changed since this run began, start a new run")
         load_networks(self.algorithm, state, source)
         self.stepper.load_state_dict(state["stepper"])
-        restore_rng_state(state["rng"])
+        own = [state, *state["other_ranks"]][rank()]
+        restore_rng_state(own["rng"])
         self.step, self.epoch = state["step"], state["epoch"]
         self.best = state["best"] if state["best_metric"] == self.options.best else None
+        self.best_epoch = state["best_epoch"]
         self.metrics = dict(state["metrics"])
-        self._averages.load_state_dict(state["averages"])
-        self._epoch_averages.load_state_dict(state["epoch_averages"])
+        self._averages.load_state_dict(own["averages"])
+        self._epoch_averages.load_state_dict(own["epoch_averages"])
         self.alarm.load_state_dict(state["alarm"])
         for name, record in self.algorithm.records.items():
             record.load_state_dict(state["records"][name])

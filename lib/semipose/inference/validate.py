@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -58,6 +60,9 @@ class Validator:
         options: of the metrics.
         on_faults: called with the fault lines of each batch.
         poll: called before each batch; may raise to stop.
+        rank, ranks: which process this is, and of how many that each have a part of the batches; all have as many.
+        gather: from what one rank has to what each rank has.
+        by_first: does a job on the first rank only, and gives its result to all.
 
     Raises:
         ConfigError: a metric that a set cannot give.
@@ -67,12 +72,15 @@ class Validator:
         self, sets: dict[str, ValidationSet], skeleton: Skeleton, codec: HeatmapCodec, size: tuple[int, int],
         flip_test: bool = False, options: MetricOptions | None = None,
         on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
+        rank: int = 0, ranks: int = 1, gather: Callable[[list], list[list]] = lambda part: [part],
+        by_first: Callable[[Callable], object] = lambda job: job(),
     ):  # fmt: skip
         options = options or MetricOptions()
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
         self.sets, self.skeleton, self.codec, self.size = sets, skeleton, codec, size
         self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
+        self.rank, self.ranks, self.gather, self.by_first = rank, ranks, gather, by_first
         self.flip_order = torch.tensor(skeleton.flip_order)
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
@@ -84,7 +92,8 @@ class Validator:
         """
         metrics, results = {}, {}
         for name, entry in self.sets.items():
-            scores = {who: self.score(entry, *found) for who, found in self.predict(entry, predictors, main).items()}
+            found = self.predict(entry, predictors, main)
+            scores = self.by_first(partial(self.score_each, entry, found))
             results[name] = scores[list(scores)[-1]]
             if not metrics:
                 metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in EACH if key in each}
@@ -102,7 +111,7 @@ class Validator:
         order = [name for name in predictors if name != result] + [result]
         parts = {name: [] for name in order}
         device = next(next(iter(predictors.values())).parameters()).device
-        for batch in entry.loader:
+        for turn, batch in enumerate(entry.loader):
             self.poll()
             self.on_faults(batch.faults)
             if not len(batch):
@@ -114,8 +123,14 @@ class Validator:
                 maps[result] = torch.stack([maps[name] for name in main]).mean(0)
             for name in order:
                 points, scores = keypoints_in_image(maps[name], view, batch, self.codec)
-                parts[name].append((batch.index.cpu(), points.cpu(), scores.cpu()))
+                number = turn * self.ranks + self.rank
+                parts[name].append((number, batch.index.cpu(), points.cpu(), scores.cpu()))
+        parts = {name: sorted(sum(self.gather(pieces), []), key=itemgetter(0)) for name, pieces in parts.items()}
         return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
+
+    def score_each(self, entry: ValidationSet, found: Found) -> dict[str, dict[str, float]]:
+        """`score` of each predictor."""
+        return {who: self.score(entry, *predicted) for who, predicted in found.items()}
 
     def score(self, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions) -> dict[str, float]:
         """All metrics of a set, for what was predicted for the persons `rows`."""
@@ -139,7 +154,7 @@ class Validator:
 
     def _joined(self, dataset: PersonDataset, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
         columns = zip(*pieces) if pieces else self._nothing()
-        rows, points, scores = (torch.cat(list(column)).numpy() for column in columns)
+        rows, points, scores = (torch.cat(list(column)).numpy() for column in list(columns)[1:])
         persons = dataset.persons
         return rows, KeypointPredictions(
             image_ids=persons.image_ids[persons.image_index[rows]],
@@ -156,7 +171,7 @@ class Validator:
 
     def _nothing(self) -> list:
         joints = len(self.skeleton)
-        return [[torch.empty(0, dtype=torch.int64)], [torch.empty(0, joints, 2)], [torch.empty(0, joints)]]
+        return [[], [torch.empty(0, dtype=torch.int64)], [torch.empty(0, joints, 2)], [torch.empty(0, joints)]]
 
 
 def of_set(entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:

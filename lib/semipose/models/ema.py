@@ -33,10 +33,10 @@ class EmaTeacher(nn.Module):
         decay = min(self.decay, (self.updates + 1) / (self.updates + 10))
         pairs = list(zip(_tensors(self.module), _tensors(student), strict=True))
         averaged = [pair for pair in pairs if pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if not pair[0].is_floating_point()]
         torch._foreach_lerp_([ours for ours, _ in averaged], [theirs for _, theirs in averaged], 1 - decay)
-        for ours, theirs in pairs:
-            if not ours.is_floating_point():
-                ours.copy_(theirs)
+        if copied:
+            torch._foreach_copy_([ours for ours, _ in copied], [theirs for _, theirs in copied])
         self.updates += 1
 
     @torch.no_grad()

@@ -1,5 +1,7 @@
 """The pose network: normalisation, backbone, neck and head in one module."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
@@ -17,10 +19,17 @@ class PoseNetwork(nn.Module):
 
     mean and std are saved with the weights, so that a checkpoint is complete without its configuration.
 
+    With `autocast_dtype` backbone and neck compute in that type, and this is the one place where they do. Features,
+    heads, heatmaps and all that follows stay float32: a heatmap in bfloat16 has several highest pixels, and decoding
+    would lose up to a pixel.
+
     Attributes:
         stride: input pixels per heatmap pixel.
         feature_channels: C of `features`.
         report: what `build_pose_network` found in the pretrained file; None when trained from scratch.
+        frozen: names of modules that stay in eval mode, see `freezing.freeze`.
+        autocast_dtype: torch.bfloat16 or torch.float16; None for the type of the weights. Training sets it around a
+            step, so that evaluation is in float32.
     """
 
     def __init__(self, backbone: nn.Module, neck: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD):
@@ -31,6 +40,8 @@ class PoseNetwork(nn.Module):
         self.stride = backbone.stride // getattr(neck, "upscale", 1)
         self.feature_channels: int = head.in_channels
         self.report: MatchReport | None = None
+        self.frozen: tuple[str, ...] = ()
+        self.autocast_dtype: torch.dtype | None = None
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
@@ -41,10 +52,19 @@ class PoseNetwork(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Features (B, C, H/stride, W/stride), at heatmap size, of RGB images in [0, 1]: what a head takes."""
-        return self.neck(self.backbone((images - self.mean) / self.std))
+        with self._autocast(images.device.type):
+            features = self.neck(self.backbone((images - self.mean) / self.std))
+        return features.to(self.mean.dtype)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.head(self.features(images))
+
+    def train(self, mode: bool = True) -> "PoseNetwork":
+        """Frozen modules stay in eval mode."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
 
     def new_head(self) -> nn.Module:
         """Another head of the same kind, freshly initialised, for the same features. It is not part of the network."""
@@ -61,6 +81,9 @@ class PoseNetwork(nn.Module):
         if width % multiple or height % multiple:
             raise ConfigError(f"image size {width}x{height}: both must be multiples of {multiple} for this backbone")
         return width // self.stride, height // self.stride
+
+    def _autocast(self, device_type: str):
+        return torch.autocast(device_type, self.autocast_dtype) if self.autocast_dtype else nullcontext()
 
 
 def build_pose_network(

@@ -1,4 +1,4 @@
-"""Charts as inline SVG text, without a plotting library."""
+"""Line charts as inline SVG text, without a plotting library (as pictures: chart_pictures.py)."""
 
 import math
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ def line_chart_svg(
     box = (56, (36 if title else 14) + legend_height, width - 26, height - 48)
     xs = [x for c in curves.values() for x, _ in c]
     ys = [y for c in curves.values() for _, y in c]
-    x_low, x_high, x_ticks = _x_axis(xs)
-    y_low, y_high, y_ticks = _y_axis(ys)
+    x_low, x_high, x_ticks = x_axis(xs)
+    y_low, y_high, y_ticks = y_axis(ys)
 
     def place(x: float, y: float) -> tuple[float, float]:
         across, up = (x - x_low) / (x_high - x_low), (y - y_low) / (y_high - y_low)
@@ -69,7 +69,7 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def _x_axis(values: list[float]) -> tuple[float, float, list[float]]:
+def x_axis(values: list[float]) -> tuple[float, float, list[float]]:
     """Ends of the data and the ticks between them."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
     if low == high:
@@ -77,7 +77,7 @@ def _x_axis(values: list[float]) -> tuple[float, float, list[float]]:
     return low, high, [t for t in round_ticks(low, high, 8) if low <= t <= high]
 
 
-def _y_axis(values: list[float]) -> tuple[float, float, list[float]]:
+def y_axis(values: list[float]) -> tuple[float, float, list[float]]:
     """An axis that ends on ticks; it starts at 0 when no value is below."""
     low, high = (min(0.0, min(values)), max(0.0, max(values))) if values else (0.0, 1.0)
     ticks = round_ticks(low, high if high > low else low + 1, 7)
@@ -100,16 +100,16 @@ def _grid(box: tuple, across: list[tuple[float, float]], up: list[tuple[float, f
     """Grid lines and tick labels; `across` and `up` pair a position in the drawing with the number shown there."""
     left, top, right, bottom = box
     parts = []
-    for (y, _), label in zip(up, _labels([v for _, v in up])):
+    for (y, _), label in zip(up, tick_labels([v for _, v in up])):
         parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#e4e4e4"/>')
         parts.append(_text(left - 8, y + 4.5, label, 'text-anchor="end" fill="#555"'))
-    for (x, _), label in zip(across, _labels([v for _, v in across])):
+    for (x, _), label in zip(across, tick_labels([v for _, v in across])):
         parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 5}" stroke="#777"/>')
         parts.append(_text(x, bottom + 20, label, 'text-anchor="middle" fill="#555"'))
     return [*parts, f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="#777"/>']
 
 
-def _labels(values: list[float]) -> list[str]:
+def tick_labels(values: list[float]) -> list[str]:
     """All with as many decimals as the one that needs most."""
     decimals = max((len(f"{v:.10f}".rstrip("0").split(".")[1]) for v in values), default=0)
     return [f"{v:,.{decimals}f}" for v in values]

@@ -1,0 +1,42 @@
+"""The learning curve of one run: its losses, and the main metric of its networks."""
+
+import numpy as np
+
+from semipose.evaluation import METRICS
+from semipose.visualize.chart_pictures import draw_line_chart
+
+MAIN = {metric.main for metric in METRICS.values()}
+KEYS = {key for metric in METRICS.values() for key in metric.keys}
+
+
+def draw_learning_curve(rows: list[dict]) -> np.ndarray:
+    """Two charts side by side.
+
+    Args:
+        rows: of the run's metrics.jsonl.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+    """
+    losses = _curves([row for row in rows if "epoch" not in row], "step", lambda name: name.startswith("loss_"))
+    epochs = [row for row in rows if "epoch" in row]
+    metric = next((name for row in epochs for name in row if name in MAIN), "")
+    scores = _curves(epochs, "epoch", lambda name: _is_of(name, metric))
+    charts = [draw_line_chart(losses, "training losses", "step"), draw_line_chart(scores, metric, "epoch")]
+    return np.concatenate(charts, axis=1)
+
+
+def _curves(rows: list[dict], x: str, wanted) -> dict[str, list[tuple[float, float]]]:
+    """The wanted values that are numbers; -1 stands for "not defined"."""
+    names = list(dict.fromkeys(name for row in rows for name in row if wanted(name)))
+    return {
+        name: [(row[x], row[name]) for row in rows if row.get(name) is not None and row[name] != -1] for name in names
+    }
+
+
+def _is_of(name: str, metric: str) -> bool:
+    """Whether it is the metric, of the result or of one network, on the first set or on another."""
+    own = name.rpartition("/")[2]
+    if not metric or own in KEYS or own.startswith(f"{metric}_group_"):
+        return bool(metric) and own == metric
+    return own.startswith(f"{metric}_")
