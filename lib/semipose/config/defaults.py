@@ -39,8 +39,8 @@ def default_config() -> Node:
     c.MODEL = Node()
     c.MODEL.BACKBONE = "resnet18"  # resnet18/34/50/101/152, light_unet, light_unet_deep
     c.MODEL.PRETRAINED = ""  # "" = from scratch, "imagenet" = torchvision's weights, or a local file
-    # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which stand
-    # for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
+    # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which
+    # stand for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
     c.MODEL.FREEZE = []
     c.MODEL.IMAGE_SIZE = [192, 256]  # width, height
     c.MODEL.HEATMAP_SIZE = [48, 64]  # width, height
