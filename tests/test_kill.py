@@ -17,9 +17,10 @@ from semipose.engine.checkpoint import load_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4
-TRAIN.PRINT_FREQ 10 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
-SHORT = "TRAIN.STEPS_PER_EPOCH 30 TRAIN.END_EPOCH 4".split()
-LONG = "TRAIN.STEPS_PER_EPOCH 100 TRAIN.END_EPOCH 6 CHECKPOINT.INTERVAL_STEPS 10 REWEIGHT true".split()
+PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
+SHORT = "TRAIN.STEPS_PER_EPOCH 30 TRAIN.END_EPOCH 4 TRAIN.PRINT_FREQ 10".split()
+LONG = """TRAIN.STEPS_PER_EPOCH 160 TRAIN.END_EPOCH 5 TRAIN.PRINT_FREQ 1 CHECKPOINT.INTERVAL_STEPS 10
+REWEIGHT true""".split()
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_resume_after_a_signal(data_root, tmp_path, undisturbed, number, code, w
     assert rows(tmp_path) == undisturbed
 
 
-KILLS = 20
+KILLS, KILLED_STEPS = 20, 500  # of the 800 steps of the run
 
 
 def same_state(a, b) -> bool:
@@ -113,22 +114,19 @@ def wait_until_it_trains(process, out, before: str) -> None:
 @pytest.mark.promise("kills", trials=KILLS)
 def test_killed_at_random_moments_a_run_ends_with_the_same_bits(data_root, tmp_path):
     """A quarter of the kills comes while the run starts, the others while it trains, evaluates or saves."""
-    clock = time.monotonic()
-    process = start(data_root, tmp_path / "whole", length=LONG)
-    wait_until_it_trains(process, tmp_path / "whole", "")
-    startup, clock = time.monotonic() - clock, time.monotonic()
-    assert process.wait(timeout=600) == 0
-    training = time.monotonic() - clock
-
-    out, draw = tmp_path / "killed", random.Random(0)
+    assert start(data_root, tmp_path / "whole", length=LONG).wait(timeout=900) == 0
+    out, draw, startup = tmp_path / "killed", random.Random(0), 10.0
     for kill in range(KILLS):
-        before, resume = log_of(out), ("--resume", "auto")
-        process = start(data_root, out, *resume, length=LONG)
+        before, clock = log_of(out), time.monotonic()
+        process = start(data_root, out, "--resume", "auto", length=LONG)
         if kill % 4 == 1:
             time.sleep(draw.uniform(0, startup))
         else:
             wait_until_it_trains(process, out, before)
-            time.sleep(draw.uniform(0, training / KILLS))
+            startup = min(startup, time.monotonic() - clock)
+            step = rows(out)[-1]["step"]
+            wait_for_step(process, out, step + int(draw.uniform(0, max(0, KILLED_STEPS - step) / (KILLS - kill))))
+            time.sleep(draw.uniform(0, 0.1))
         assert process.poll() is None, f"ended by itself before kill {kill + 1}: {process.stderr.read()}"
         process.kill()
         _, err = process.communicate()

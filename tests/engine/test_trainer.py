@@ -114,7 +114,8 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(data_root, tmp_path, algori
     resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, None, ["WORKERS", workers], state)
     resumed.load_state_dict(state, str(path))
     assert finish(resumed) == expected
-    assert same_state(whole.state_dict(), resumed.state_dict())
+    states = [trainer.state_dict() | {"config": None} for trainer in (whole, resumed)]  # WORKERS differs
+    assert same_state(*states)
     assert rows(tmp_path / "stopped") == rows(tmp_path / "whole")
 
 

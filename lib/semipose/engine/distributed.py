@@ -4,6 +4,7 @@ With one process every function here answers at once, without torch.distributed.
 by all ranks at the same place. Tensors of a GPU go through NCCL, all else through gloo, which waits for no GPU.
 """
 
+import gc
 import logging
 import os
 import time
@@ -83,6 +84,7 @@ def session(backend: str) -> Iterator[None]:
         with _quiet(number > 0):
             yield
         barrier()
+        gc.collect()  # DDP is in circles of references and would keep the group and its threads to the very end
         dist.destroy_process_group()
     except RuntimeError as error:
         if not isinstance(error, LOST) and "gloo" not in str(error):
