@@ -217,7 +217,10 @@ def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple
 
     if state is None:
         return build.build_recipe(config, build.build_network(config, pretrained=False), 0), {}
-    algorithm = build.build_algorithm(config, unlabeled_size=size, pretrained=False)
+    # the labels say how the two places of a keypoint that is seen twice are related
+    seen_twice = any(config.PSEUDO.MULTIVIEW_PAIRS)
+    multiview = build.build_multiview(config, build.build_data(config)) if seen_twice else None
+    algorithm = build.build_algorithm(config, unlabeled_size=size, pretrained=False, multiview=multiview)
     load_networks(algorithm, state, checkpoint)
     if not algorithm.records:
         raise ModelError(f"{checkpoint}: ALGORITHM is {config.ALGORITHM!r}, which has no teachers")

@@ -1,7 +1,9 @@
 """YAML of plain text, lists and mappings: nothing in it can run, grow or mean something else than it shows."""
 
+import difflib
 import reprlib
 from collections import Counter
+from collections.abc import Collection, Iterable
 
 import yaml
 
@@ -41,3 +43,12 @@ def parse_yaml(text: str | bytes, where: str) -> object:
         return yaml.load(text, Loader=_PlainLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:  # ValueError: not UTF-8
         raise ConfigError(f"{where}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def check_keys(keys: Iterable, known: Collection[str], where: str) -> None:
+    """Raises ConfigError for the first key that is not known, with `where` and the nearest or all known ones."""
+    for key in keys:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+            raise ConfigError(f"{where}: unknown key {reprlib.repr(key)}; {hint}")

@@ -197,6 +197,7 @@ def _make_trainer(
     trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     _report_networks(trainer.algorithm)
     labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
+    labeled["sources"] = list(zip(data.labeled_mix.names, data.labeled_mix.lengths))  # whose they are, in this order
     if is_first():
         _write(checkpoints.folder / "config.yaml", to_yaml(config))
         _write(checkpoints.folder / "labeled.json", json.dumps(labeled))

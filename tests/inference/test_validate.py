@@ -11,7 +11,7 @@ from torch import nn
 
 from semipose import build
 from semipose.augment.views import centred_view
-from semipose.build.validation import best_metric
+from semipose.build.validation import best_metric, build_metric_options
 from semipose.config import load_config
 from semipose.config.sources import convert_sources
 from semipose.data.drawn_people import write_demo_data
@@ -317,3 +317,14 @@ def test_empty_sets_are_refused(config):
     (root / "annotations/crowds.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match="validation set 'crowds' has no person"):
         metrics_of(on_sets(config, "{name: crowds, annotation: annotations/crowds.json, images: images/val}"))
+
+
+def test_a_norm_may_be_two_keypoints(config):
+    """All predictions are perfect, so only that the norm is taken shows: with one that nobody has, nothing counts."""
+    by_name = {"METRICS": ["nme", "pck"], "NME_NORM": "left_shoulder right_hip", "PCK_NORM": "left_shoulder right_hip"}
+    options = build_metric_options(on_sets(config, "val", **by_name))
+    assert options.nme_norm == options.pck_norm == ("left_shoulder", "right_hip")
+    metrics = metrics_of(on_sets(config, "val", **by_name))
+    assert metrics["PCK"] == pytest.approx(1.0) and 0 <= metrics["NME"] < 0.05
+    with pytest.raises(ConfigError, match="NME_NORM is 'left_shoulder foot'; allowed: box, torso, head, head_size, or"):
+        metrics_of(on_sets(config, "val", METRICS=["nme"], NME_NORM="left_shoulder foot"))

@@ -9,11 +9,11 @@ from semipose.build.networks import (
     build_policies,
     build_recipe,
 )
-from semipose.build.training import build_pair_loader, build_stepper, build_trainer
+from semipose.build.training import build_multiview, build_pair_loader, build_stepper, build_trainer
 from semipose.build.validation import build_validator
 
 __all__ = [
     "RunData", "algorithm_type", "build_algorithm", "build_backend", "build_codec", "build_data", "build_dataset",
-    "build_device", "build_network", "build_pair_loader", "build_policies", "build_recipe", "build_stepper",
-    "build_trainer", "build_validator", "gpu_names", "read_validation",
+    "build_device", "build_multiview", "build_network", "build_pair_loader", "build_policies", "build_recipe",
+    "build_stepper", "build_trainer", "build_validator", "gpu_names", "read_validation",
 ]  # fmt: skip

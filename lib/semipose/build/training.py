@@ -8,7 +8,7 @@ from semipose.algorithms import Algorithm
 from semipose.build.data import RunData, algorithm_type, build_crops, build_dataset
 from semipose.build.devices import build_device, pin_memory
 from semipose.build.networks import build_algorithm, build_codec
-from semipose.build.validation import best_metric, build_validator
+from semipose.build.validation import best_metric, build_metric_options, build_validator
 from semipose.config import to_yaml
 from semipose.data.faults import FaultLog
 from semipose.data.loaders import PairLoader
@@ -98,10 +98,11 @@ def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
     """The norm of the PCK of pseudo-labels: TEST.PCK_NORM, or the box where the skeleton has no such norm."""
+    skeleton = get_skeleton(config.DATASET.SKELETON)
     try:
-        return person_norm(data.unlabeled, get_skeleton(config.DATASET.SKELETON), config.TEST.PCK_NORM)
+        return person_norm(data.unlabeled, skeleton, build_metric_options(config).pck_norm)
     except ConfigError:
-        return person_norm(data.unlabeled, get_skeleton(config.DATASET.SKELETON), "box")
+        return person_norm(data.unlabeled, skeleton, "box")
 
 
 def build_trainer(

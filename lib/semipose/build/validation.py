@@ -61,13 +61,22 @@ def build_validator(
 def build_metric_options(config: CfgNode) -> MetricOptions:
     """The part of TEST that metrics depend on; raises ConfigError for an unknown norm."""
     test = config.TEST
-    for key in ("PCK_NORM", "NME_NORM"):
-        if test[key] not in NORMS:
-            raise ConfigError(f"TEST.{key} is {test[key]!r}; allowed: {', '.join(NORMS)}")
     return MetricOptions(
-        nms=test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD, pck_threshold=test.PCK_THRESHOLD, pck_norm=test.PCK_NORM,
-        pixels=test.PIXELS, nme_norm=test.NME_NORM,
+        nms=test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD, pck_threshold=test.PCK_THRESHOLD,
+        pck_norm=_norm(config, "PCK_NORM"), pixels=test.PIXELS, nme_norm=_norm(config, "NME_NORM"),
     )  # fmt: skip
+
+
+def _norm(config: CfgNode, key: str) -> str | tuple[str, str]:
+    """A name of `NORMS`, or two keypoints of the networks."""
+    value, skeleton = config.TEST[key], get_skeleton(config.DATASET.SKELETON)
+    names = tuple(value.split())
+    if value in NORMS:
+        return value
+    if len(names) == 2 and set(names) <= set(skeleton.keypoints):
+        return names
+    known = f"{', '.join(NORMS)}, or two keypoints of skeleton {skeleton.name!r}, such as 'left_eye right_eye'"
+    raise ConfigError(f"TEST.{key} is {value!r}; allowed: {known}")
 
 
 def best_metric(config: CfgNode, validator: Validator) -> str:

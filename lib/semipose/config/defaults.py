@@ -169,7 +169,7 @@ def default_config() -> Node:
     c.TEST.BEST = ""  # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
     c.TEST.PCK_THRESHOLD = 0.1
     c.TEST.PIXELS = 0.0  # above 0: also the mean error (EPE) and the share within so many image pixels (PCK_px)
-    c.TEST.PCK_NORM = "box"  # box (longer side), torso, head, head_size (as in PCKh)
+    c.TEST.PCK_NORM = "box"  # box (longer side), torso, head, head_size (as in PCKh), or two keypoints: "nose left_eye"
     c.TEST.NME_NORM = "box"  # of the metric nme: as PCK_NORM
 
     c.TRACKING = Node()

@@ -1,10 +1,8 @@
 """Data sources in a configuration: a set name, a path, or a mapping of the keys below; one of them or a list."""
 
-import difflib
-
 from semipose.config.convert import check_limits, convert, parse
 from semipose.errors import ConfigError
-from semipose.plain_yaml import parse_yaml
+from semipose.plain_yaml import check_keys, parse_yaml
 
 SOURCE_KEYS = ("DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET")
 
@@ -63,11 +61,7 @@ def _entry(entry: object, full: str, where: str) -> str | dict:
         return entry
     if not isinstance(entry, dict):
         raise ConfigError(f"{where}: {full}: {entry!r} is not allowed; text or a mapping expected, such as a set name")
-    for key in entry:
-        if key not in SOURCE:
-            close = difflib.get_close_matches(str(key), SOURCE, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(SOURCE)}"
-            raise ConfigError(f"{where}: {full}: unknown key {key!r}; {hint}")
+    check_keys(entry, SOURCE, f"{where}: {full}")
     if not entry.get("annotation"):
         raise ConfigError(f"{where}: {full}: {entry!r} has no 'annotation': a set name, file, folder or video")
     return {key: _value(key, value, f"{full}.{key}", where) for key, value in entry.items()}

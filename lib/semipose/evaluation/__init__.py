@@ -30,7 +30,7 @@ from semipose.evaluation.metrics import LOWER_IS_BETTER, METRICS, check_metrics,
 from semipose.evaluation.oks import oks_matrix, oks_nms, person_scores, soft_oks_nms
 from semipose.evaluation.pck import PCKResult, auc, box_norm, pair_norm, pck, segment_norm
 from semipose.evaluation.pckh import PCKH_METRICS, PCKhResult, pckh
-from semipose.evaluation.table import format_groups, format_rows, format_table
+from semipose.evaluation.table import format_groups, format_rows
 
 __all__ = [
     "CROWDPOSE_METRICS",
@@ -57,7 +57,6 @@ __all__ = [
     "evaluate_selected",
     "format_groups",
     "format_rows",
-    "format_table",
     "ground_truth_from_persons",
     "jhmdb_pck",
     "load_ground_truth",

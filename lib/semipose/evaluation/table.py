@@ -6,11 +6,6 @@ from math import isnan
 from semipose.evaluation.ground_truth import NO_GROUP
 
 
-def format_table(title: str, metrics: Mapping[str, float]) -> str:
-    """Title, names and values of one result, in three lines; see `format_rows`."""
-    return format_rows(title, {"": metrics})
-
-
 def format_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     """A title, a line of metric names, and a line of values for each row (a predictor, a group, a set).
 

@@ -17,14 +17,13 @@ Name the file where a skeleton is asked for (`DATASET.SKELETON: heron.yaml`). Ke
 too should have its names, then data sets can be mixed without further words.
 """
 
-import difflib
 import reprlib
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 from semipose.errors import ConfigError
-from semipose.plain_yaml import parse_yaml
+from semipose.plain_yaml import check_keys, parse_yaml
 from semipose.skeletons.metainfo import read_metainfo
 from semipose.skeletons.skeleton import MAX_KEYPOINTS, Skeleton
 
@@ -64,11 +63,7 @@ def _skeleton(content: object, where: str, stem: str) -> Skeleton:
     """The skeleton of plain text and lists; each field in its type, `Skeleton` then checks them against each other."""
     if not isinstance(content, dict):
         raise ConfigError(f"{where}: KEY: value lines expected, found {reprlib.repr(content)}")
-    for key in content:
-        if key not in KEYS:
-            close = difflib.get_close_matches(str(key), KEYS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(KEYS)}"
-            raise ConfigError(f"{where}: unknown key {reprlib.repr(key)}; {hint}")
+    check_keys(content, KEYS, where)
     for key in ("keypoints", "sigmas"):
         if key not in content:
             raise ConfigError(f"{where}: {key}: is missing")
