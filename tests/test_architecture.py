@@ -10,7 +10,7 @@ import semipose
 
 ROOT = Path(semipose.__file__).parent
 LAYERS = (
-    ("errors", "plain_yaml", "structures", "skeletons", "config"),
+    ("errors", "plain_yaml", "structures", "timing", "skeletons", "config"),
     ("geometry", "codecs", "losses"),
     ("data", "augment", "models", "pseudo_labels", "evaluation"),
     ("algorithms",),

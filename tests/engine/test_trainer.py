@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 
 import pytest
@@ -292,3 +293,20 @@ def test_accuracy_of_the_labelled_batch_is_logged_where_a_line_is(data_root, tmp
     shown = [row["acc_pose"] for row in rows(tmp_path) if "epoch" not in row and "split" not in row]
     assert shown == [0.25] * lines
     assert " acc_pose 0.25" in (tmp_path / "run.log").read_text()
+
+
+PARTS = """loading, views, teachers, pseudo-labels, students, backward, optimiser, EMA, logging, evaluation, GMM,
+checkpoint, other""".replace("\n", " ").split(", ")
+
+
+def test_profile_says_where_the_seconds_of_each_epoch_went_and_changes_nothing(data_root, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "semipose")
+    plain, profiled = (make_trainer(data_root, tmp_path / on, pairs=["TRAIN.PROFILE", on]) for on in ("false", "true"))
+    assert finish(plain) == finish(profiled)
+    lines = [record.getMessage() for record in caplog.records if "time of epoch" in record.getMessage()]
+    assert [line.partition(",")[0] for line in lines] == ["time of epoch 1", "time of epoch 2"]
+    whole, _, shares = lines[1].partition(", ")[2].partition(" s: ")
+    seconds = dict(re.findall(r"([\w-]+) ([\d.]+) s", shares))
+    assert sorted(seconds) == sorted(PARTS)
+    assert sum(map(float, seconds.values())) == pytest.approx(float(whole), abs=0.01 * len(PARTS))
+    assert all(float(seconds[name]) > 0 for name in ("students", "backward"))

@@ -20,6 +20,7 @@ from semipose.models.manifold_mix import mixed_inside
 from semipose.pseudo_labels import Prediction, TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
 from semipose.structures import LabeledOutput, PairBatch, StepOutput
+from semipose.timing import timed
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class TeacherOutput:
     easy: Tensor | None
 
 
+@timed("views")
 def make_views(recipe: Recipe, batch: PairBatch, step: int) -> StepData:
     """Draw and make the views that the active loss terms need."""
     weights, draws, ramp = recipe.weights, recipe.views.at_step(step), recipe.ramp(step)
@@ -92,6 +94,7 @@ def make_views(recipe: Recipe, batch: PairBatch, step: int) -> StepData:
 
 
 @torch.no_grad()
+@timed("teachers")
 def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepData) -> TeacherOutput | None:
     """What a teacher says about the easy view, kept in its record; None while no unlabelled term is active.
 
@@ -101,12 +104,14 @@ def teach(recipe: Recipe, teacher: nn.Module, record: TeacherRecord, data: StepD
         return None
     training, view = teacher.training, data.easy
     teacher.eval()
-    prediction = recipe.labeler.read(teacher(view.images), view)
+    heatmaps = teacher(view.images)
     teacher.train(training)
-    keypoints = swap_rows(affine.apply(view.to_base, prediction.keypoints), view.flip_order, view.flipped)
-    peaks = swap_rows(prediction.scores, view.flip_order, view.flipped)
-    record.bank.fill(data.rows, keypoints, peaks, data.step)
-    return TeacherOutput(prediction, keypoints, peaks, record.easy(peaks))
+    with timed("pseudo-labels"):
+        prediction = recipe.labeler.read(heatmaps, view)
+        keypoints = swap_rows(affine.apply(view.to_base, prediction.keypoints), view.flip_order, view.flipped)
+        peaks = swap_rows(prediction.scores, view.flip_order, view.flipped)
+        record.bank.fill(data.rows, keypoints, peaks, data.step)
+        return TeacherOutput(prediction, keypoints, peaks, record.easy(peaks))
 
 
 def trust_in(
@@ -131,6 +136,7 @@ def trust_in(
     return data.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
 
 
+@timed("students")
 def student_terms(
     recipe: Recipe, student: Student, data: StepData, taught: TeacherOutput | None, trust: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -179,9 +185,11 @@ def one_network_step(
 def hard_input(
     recipe: Recipe, data: StepData, view: View, operations: tuple[str, ...], taught: TeacherOutput, trust: Tensor | None
 ) -> StudentInput:
-    pseudo = recipe.labeler(taught.prediction, data.easy.map_to(view), trust)
-    joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, taught.easy)
-    images = data.draws.occlude(view.images, operations, joints)
+    with timed("pseudo-labels"):
+        pseudo = recipe.labeler(taught.prediction, data.easy.map_to(view), trust)
+    with timed("views"):
+        joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, taught.easy)
+        images = data.draws.occlude(view.images, operations, joints)
     factor = recipe.weights.cons * data.ramp
     return StudentInput("cons", images, pseudo.target, pseudo.weights, factor, pseudo.keypoints)
 

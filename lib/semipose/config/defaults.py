@@ -79,6 +79,7 @@ def default_config() -> Node:
     c.TRAIN.SYNC_BN = False  # several GPUs: BatchNorm over the images of all of them; slower, for small batches
     c.TRAIN.ALTERNATE = "epoch"  # cotrain.py: the students take turns per epoch or per step
     c.TRAIN.EVAL_INTERVAL = 1  # epochs between evaluations; the last epoch is always evaluated
+    c.TRAIN.PROFILE = False  # log after each epoch where its seconds went; on a GPU that slows the run down
     c.TRAIN.PATIENCE = 0  # epochs without a better TEST.BEST after which the run ends; 0 = it never ends early
     c.TRAIN.DETERMINISTIC = False  # only operations that give the same bits each time, on a GPU too; slower
     c.TRAIN.PRINT_FREQ = 50  # steps between log lines

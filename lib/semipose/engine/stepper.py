@@ -13,6 +13,7 @@ from semipose.engine.optimizers import OptimizerSettings, load_optimizer, make_o
 from semipose.engine.parameter_groups import make_groups
 from semipose.engine.precision import Precision
 from semipose.errors import DivergedError
+from semipose.timing import timed
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Stepper:
         with self.precision.forward_pass():
             yield
 
+    @timed("optimiser")
     def step(self, phase: str, loss: Tensor, step: int) -> str:
         """Learn from a loss.
 
@@ -70,7 +72,8 @@ class Stepper:
         part = self._phases[phase]
         part.optimizer.zero_grad(set_to_none=True)
         several = self.settings.accumulate > 1
-        self.precision.backward(loss / self.settings.accumulate if several else loss, part.optimizer)
+        with timed("backward"):
+            self.precision.backward(loss / self.settings.accumulate if several else loss, part.optimizer)
         norm = part.gradient_norm()
         # asked for only now, so that a GPU has the backward pass to do while the CPU waits
         if not all_finite(loss, norm):

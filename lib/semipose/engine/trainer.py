@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,7 @@ from semipose.engine.tracking import Tracker
 from semipose.errors import DivergedError, ModelError
 from semipose.evaluation import LOWER_IS_BETTER
 from semipose.structures import PairBatch, StepOutput
+from semipose.timing import TimeAccount, each, format_seconds, timed, waiter
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ logger = logging.getLogger(__name__)
 class TrainerOptions:
     """`epochs` to train; `eval_interval` in epochs; `print_freq` and `save_interval` in steps; `alternate` "epoch" or
     "step"; `best` the metric of best.pth. A `save_interval` of 0 saves at the end of an epoch only. Above 0, `patience`
-    is the number of epochs without a better `best` after which the run ends."""
+    is the number of epochs without a better `best` after which the run ends. With `profile`, the log says after each
+    epoch where its seconds went."""
 
     epochs: int
     eval_interval: int = 1
@@ -41,6 +44,7 @@ class TrainerOptions:
     alternate: str = "epoch"
     best: str = "AP"
     patience: int = 0
+    profile: bool = False
 
 
 class Trainer:
@@ -71,6 +75,7 @@ class Trainer:
         self.epoch_steps = len(loader) * len(algorithm.phases)
         self.metrics: dict[str, float] = {}
         self._averages, self._epoch_averages = Averages(), Averages()
+        self._account = TimeAccount(waiter(self.device)) if options.profile else None
 
     def warm_up(self, epochs: int) -> None:
         """Train the first `epochs` epochs on labelled images only. Raises as `fit`."""
@@ -91,9 +96,12 @@ class Trainer:
     def _train_until(self, epochs: int, unlabeled: bool) -> None:
         self.algorithm.train()
         try:
-            while self.epoch < epochs and not self._is_out_of_patience():
-                self._train_epoch(unlabeled)
-                self._finish_epoch()
+            with self._account or nullcontext():
+                while self.epoch < epochs and not self._is_out_of_patience():
+                    self._train_epoch(unlabeled)
+                    self._finish_epoch()
+                    if self._account:
+                        logger.info("time of epoch %d, %s", self.epoch, format_seconds(self._account.take()))
         except Interrupted:
             self._save()
             raise
@@ -125,20 +133,23 @@ class Trainer:
     def _train_pass(self, number: int, start: int, unlabeled: bool, progress: Progress) -> None:
         clock = time.perf_counter()
         batches = self.loader.batches(self.epoch * len(self.algorithm.phases) + number, start, unlabeled)
-        for position, batch in enumerate(batches, start):
+        for position, batch in enumerate(each("loading", batches), start):
             data_time = time.perf_counter() - clock
             self.on_faults(batch.labeled.faults + (batch.unlabeled.faults if batch.unlabeled else ()))
             phase = self._phase(number, position)
             lr = self.stepper.lr(phase)
+            with timed("loading"):
+                there = batch.to(self.device)
             with self.stepper.forward_pass(phase):
-                output = self.forward(batch.to(self.device), self.step, phase)
+                output = self.forward(there, self.step, phase)
             logs = self._learn(phase, output, batch)
             self.step += 1
-            shown = {"acc_pose": PoseAccuracy(output.labeled)} if output.labeled else {}
-            self._log_step(logs, shown | {"lr": lr} | self.stepper.logs())
-            done = self.step - self.epoch * self.epoch_steps
-            step_time = time.perf_counter() - clock
-            progress.update(done, {"lr": lr} | output.logs | shown, data_time, step_time, len(batch) * ranks())
+            with timed("logging"):
+                shown = {"acc_pose": PoseAccuracy(output.labeled)} if output.labeled else {}
+                self._log_step(logs, shown | {"lr": lr} | self.stepper.logs())
+                done = self.step - self.epoch * self.epoch_steps
+                step_time = time.perf_counter() - clock
+                progress.update(done, {"lr": lr} | output.logs | shown, data_time, step_time, len(batch) * ranks())
             self.interrupts.check()
             if self.options.save_interval and self.step % self.options.save_interval == 0:
                 self._save()
@@ -157,7 +168,8 @@ class Trainer:
         if outcome != SKIPPED:
             average_statistics(self.algorithm.learners(phase))
         if outcome == UPDATED:
-            self.algorithm.after_step(phase)
+            with timed("EMA"):
+                self.algorithm.after_step(phase)
         return {} if outcome == SKIPPED else output.logs
 
     def _phase(self, number: int, position: int) -> str:
@@ -170,19 +182,19 @@ class Trainer:
         last = self.epoch + 1 == self.options.epochs
         evaluated = last or (self.epoch + 1) % self.options.eval_interval == 0
         if evaluated:
-            self.metrics = self.validate(self.algorithm.predictors(), self.algorithm.main_predictors())
-        splits, losses = self.algorithm.after_epoch(), self._epoch_averages.take()
+            with timed("evaluation"):
+                self.metrics = self.validate(self.algorithm.predictors(), self.algorithm.main_predictors())
+        with timed("GMM"):
+            splits = self.algorithm.after_epoch()
+        losses = self._epoch_averages.take()
         first_step = self.step - self.epoch_steps
-        health = self._health(first_step)
-        for name, split in splits.items():
-            self.tracker.log_split(self.epoch + 1, self.step, name, split)
-        if evaluated or health:
-            self.tracker.log_epoch(self.epoch + 1, self.step, (self.metrics if evaluated else {}) | health)
+        health = self._log_epoch(splits, first_step, self.metrics if evaluated else {})
         self.epoch += 1
         if self._is_better(self.metrics.get(self.options.best)):
             self.best, self.best_epoch = self.metrics[self.options.best], self.epoch
             if is_first():
-                self.checkpoints.save_best(self.result_state(), self.options.best, self.epoch)
+                with timed("checkpoint"):
+                    self.checkpoints.save_best(self.result_state(), self.options.best, self.epoch)
         try:
             self.alarm.check(self.epoch, self.algorithm.recipe.ramp(first_step), health, losses)
         finally:
@@ -193,6 +205,16 @@ class Trainer:
             return False
         lower = self.options.best.rpartition("/")[2] in LOWER_IS_BETTER
         return self.best is None or (value < self.best if lower else value > self.best)
+
+    @timed("logging")
+    def _log_epoch(self, splits: dict, first_step: int, metrics: dict[str, float]) -> dict[str, float]:
+        """Returns what is known of the pseudo-labels."""
+        for name, split in splits.items():
+            self.tracker.log_split(self.epoch + 1, self.step, name, split)
+        health = self._health(first_step)
+        if metrics or health:
+            self.tracker.log_epoch(self.epoch + 1, self.step, metrics | health)
+        return health
 
     def _health(self, first_step: int) -> dict[str, float]:
         records = self.algorithm.records
@@ -205,6 +227,7 @@ class Trainer:
         if self.step % self.options.print_freq == 0 or self.step % self.epoch_steps == 0:
             self.tracker.log_step(self.step, self._averages.take() | shown)
 
+    @timed("checkpoint")
     def _save(self) -> None:
         """One rank writes what all know, and the others wait: none may end before it is written."""
         state = self.state_dict()
