@@ -109,6 +109,23 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
     assert report["broken"] and [finding["ids"] for finding in report["findings"] if finding["ids"]] == [[4], [101]]
 
 
+def test_images_in_archives(tool, root, capsys):
+    (root / "images/train/004.jpg").write_bytes((root / "images/train/004.jpg").read_bytes()[:700])
+    (root / "pool/1.png").write_text("nothing")
+    for folder in ("images/train", "pool"):
+        shutil.make_archive(str(root / folder), "zip", root / folder)
+        shutil.rmtree(root / folder)
+    (root / "images/val/101.png").unlink()
+    shutil.make_archive(str(root / "images/val"), "zip", root / "images", "val")
+    shutil.rmtree(root / "images/val")
+    code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["pool.zip"])
+    assert (code, findings) == (2, [
+        f"BROKEN labelled train: {root}/images/train.zip@004.jpg: is truncated or damaged (image id 4, persons: 2)",
+        f"BROKEN unlabelled pool: {root}/pool.zip@1.png: is not an image",
+        f"BROKEN validation val: {root}/images/val.zip@101.png: is not in the archive (image id 101, persons: 2)",
+    ])  # fmt: skip
+
+
 def test_headers_only_do_not_tell_truncation(tool, root, capsys):
     (root / "images/train/004.jpg").write_bytes((root / "images/train/004.jpg").read_bytes()[:700])
     (root / "images/train/003.jpg").write_bytes(b"")

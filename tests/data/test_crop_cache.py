@@ -88,6 +88,28 @@ def test_a_half_filled_cache_is_gone_on_with(people, folder, count_reads):
     assert sorted(count_reads) == sorted(people.image_paths)
 
 
+def test_a_crop_that_a_power_cut_has_lost_is_cut_again(people, folder, count_reads):
+    first = fetch_all(CachedCrops(make_crops(people), folder))
+    count_reads.clear()
+    (pixels,) = folder.glob("*/pixels")
+    size = first[0].numel()
+    with open(pixels, "r+b") as file:
+        file.seek(2 * size + 5)
+        file.write(bytes(100))
+    again = CachedCrops(make_crops(people), folder)
+    assert torch.equal(fetch_all(again), first)
+    assert count_reads == [people.path(2)]
+    pixels.write_bytes(b"")
+    assert torch.equal(fetch_all(CachedCrops(make_crops(people), folder)), first)
+
+
+def test_machines_that_share_the_folder_have_a_cache_each(people, folder, monkeypatch):
+    CachedCrops(make_crops(people), folder)
+    monkeypatch.setattr("platform.node", lambda: "another")
+    CachedCrops(make_crops(people), folder)
+    assert len(keys(folder)) == 2
+
+
 @pytest.mark.parametrize(
     "change",
     ["box", "size", "margin", "padding", "order", "fewer", "bytes", "time", "missing"],
@@ -243,7 +265,7 @@ def test_sending_a_ram_cache_to_another_process_shares_it(people):
     source = CachedCrops(make_crops(people), None)
     copy = pickle.loads(ForkingPickler.dumps(source))
     expected = fetch_all(source)
-    assert torch.equal(copy._pixels, expected) and (copy._state == crop_cache.FILLED).all()
+    assert torch.equal(copy._pixels, expected) and copy._sound.all()
 
 
 SPAWNED = """

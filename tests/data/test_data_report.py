@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,18 @@ def test_all_validation_sets_count_and_none_may_be_trained_on(persons_on):
     assert (found.validation, found.validation_images) == (3, 2)
     with pytest.raises(DataError, match="1 validation images are also in the labelled set"):
         report.report_data(train, None, [*sets, train])
+
+
+def test_a_validation_image_in_an_archive_that_is_trained_on(persons_on, tmp_path):
+    train, val = persons_on("train", "a.png", "b.png"), persons_on("val", "c.png")
+    shutil.copy(train.path(1), tmp_path / "val/b.png")
+    shutil.make_archive(str(tmp_path / "val"), "zip", tmp_path / "val")
+    zipped = [replace(val, image_paths=np.array([f"{tmp_path}/val.zip@{name}.png"])) for name in "bc"]
+    with pytest.raises(DataError, match=r"1 validation images are also in the labelled set: .*val.zip@b.png"):
+        report_data(train, None, zipped[0])
+    with pytest.raises(DataError, match=r"also in the labelled set: .*val.zip@c.png"):
+        report_data(zipped[1], None, zipped[1])
+    assert report_data(train, None, zipped[1]).validation == 1
 
 
 def test_only_images_with_persons_count(persons_on):

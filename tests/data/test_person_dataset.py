@@ -1,5 +1,6 @@
 """Batches of persons: the right crop with the right keypoints, and what happens to broken images."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
-from semipose.data.person_dataset import PersonDataset
+from semipose.data.person_dataset import CachedRows, PersonDataset
 from semipose.geometry import affine
 
 WEIGHTS = [1.0, 0.5, 2.0]
@@ -52,8 +53,9 @@ def test_one_person_is_a_batch_of_one(people):
     assert len(one) == 1 and torch.equal(one.images[0], many.images[0]) and one.index.tolist() == [5]
 
 
-def test_batches_do_not_share_memory(people):
-    dataset = make_dataset(people)
+@pytest.mark.parametrize("cache", ["none", "ram", "disk"])
+def test_batches_do_not_share_memory(people, tmp_path, cache):
+    dataset = make_dataset(people, "replace", cache, tmp_path / "cache")
     first = dataset.__getitems__([0, 1])
     first.images.zero_(), first.keypoints.zero_(), first.weights.zero_(), first.to_image.zero_()
     again = dataset.__getitems__([0, 1])
@@ -95,6 +97,42 @@ def test_the_fault_line_of_an_image_is_the_same_for_all_its_persons(people):
     spoil(people, 1)
     faults = make_dataset(people, "omit").__getitems__([1, 3, 7]).faults
     assert len(faults) == 3 and len(set(faults)) == 1
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_a_cached_batch_is_copied_at_once(people, tmp_path, cache, monkeypatch):
+    dataset = make_dataset(people, "replace", cache, tmp_path / "cache")
+    rows = [8, 0, 0, 5]
+    first = dataset.__getitems__(rows)
+    monkeypatch.setattr(dataset.source, "fill", lambda row: pytest.fail("one by one"))
+    again = dataset.__getitems__(rows)
+    expected = make_dataset(people).__getitems__(rows)
+    for name in ("images", "keypoints", "weights", "to_image", "index"):
+        assert torch.equal(getattr(first, name), getattr(expected, name))
+        assert torch.equal(getattr(again, name), getattr(expected, name))
+    with pytest.raises(pytest.fail.Exception):
+        dataset.__getitems__([0, 2])  # 2 is on another image
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_a_loader_process_fills_the_cache_and_sends_no_pixels(people, tmp_path, cache, count_reads):
+    dataset = make_dataset(people, "replace", cache, tmp_path / "cache")
+    spoiled = spoil(people, 7, 8)
+    found = CachedRows(dataset).__getitems__([7, 2, 3, 1])
+    assert len(pickle.dumps(found)) < 1000 and len(CachedRows(dataset)) == 9
+    assert found.rows.tolist() == [0, 2, 5, 2] and {line.partition(": ")[0] for line in found.faults} == spoiled
+    count_reads.clear()
+    batch = dataset.batch(found)
+    assert count_reads == [] and batch.faults == found.faults and batch.index.tolist() == [0, 2, 5, 2]
+    assert torch.equal(batch.images, make_dataset(people).__getitems__([0, 2, 5, 2]).images)
+
+
+@pytest.mark.gpu
+def test_a_cached_batch_can_be_page_locked(people):
+    dataset = make_dataset(people, "replace", "ram")
+    batch = dataset.batch(dataset.find([3, 4]), pin_memory=True)
+    assert all(getattr(batch, name).is_pinned() for name in ("images", "keypoints", "weights", "to_image", "index"))
+    assert torch.equal(batch.images, dataset.__getitems__([3, 4]).images)
 
 
 @pytest.mark.parametrize("on_fault", ["replace", "omit"])

@@ -11,8 +11,8 @@ SOURCE = {
     "name": "",  # how results are keyed; "" = name of the annotation file or folder
     # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, images, video; "" = seen from the path
     "format": "",
-    "annotation": "",  # set name, annotation file, folder or video
-    "images": "",  # folder that file names refer to; "" = looked for in the usual places
+    "annotation": "",  # set name, annotation file, folder, zip archive of images or video
+    "images": "",  # folder or zip archive that file names refer to; "" = looked for in the usual places
     "skeleton": "",  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
     # [[source, target], [[a, b], target], ...] by name or number, [a, b] = mean of two; [] = equal names
     "keypoint_pairs": [],

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semipose.data.archives import real_path, stored_size
 from semipose.data.check import Finding
-from semipose.data.images import image_size, read_image
+from semipose.data.images import image_size, open_image, read_image
 from semipose.data.readers.folder import image_files
 from semipose.errors import DataError
 from semipose.structures import Persons
@@ -73,15 +74,15 @@ def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
 
 def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
     """Files of the first and of the second kind that are the same file or hold the same bytes, under any name."""
-    by_file = {os.path.realpath(path): path for path in second}
+    by_file = {real_path(path): path for path in second}
     pairs, others = [], []
     for path in sorted(set(first)):
-        twin = by_file.get(os.path.realpath(path))
+        twin = by_file.get(real_path(path))
         pairs, others = (pairs + [(path, twin)], others) if twin else (pairs, others + [path])
-    sizes = {size for size in map(_bytes, others) if size}
-    by_content = {_digest(path): path for path in by_file.values() if _bytes(path) in sizes}
-    sizes = {_bytes(path) for path in by_content.values()}
-    copies = [(path, by_content.get(_digest(path))) for path in others if _bytes(path) in sizes]
+    sizes = {size for size in map(stored_size, others) if size}
+    by_content = {_digest(path): path for path in by_file.values() if stored_size(path) in sizes}
+    sizes = {stored_size(path) for path in by_content.values()}
+    copies = [(path, by_content.get(_digest(path))) for path in others if stored_size(path) in sizes]
     return sorted(pairs + [pair for pair in copies if pair[1]])
 
 
@@ -126,19 +127,15 @@ def _orientation(path: str) -> int:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with open_image(path) as file, Image.open(file) as image:
             return image.getexif().get(_ORIENTATION_TAG, 1)
-    except (OSError, ValueError, SyntaxError):
+    except (DataError, OSError, ValueError, SyntaxError):
         return 1
-
-
-def _bytes(path: str) -> int:
-    return os.path.getsize(path) if os.path.isfile(path) else 0
 
 
 def _digest(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        with open_image(path) as file:
             return hashlib.sha256(file.read()).digest()
-    except OSError:
+    except (DataError, OSError):
         return os.urandom(32)  # like no other file

@@ -1,21 +1,24 @@
 """Where context crops come from: decoded each time, or kept in RAM or in a file that all workers share."""
 
 import hashlib
+import mmap
 import os
+import platform
 import shutil
+import zlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from semipose.data.archives import image_facts
 from semipose.data.context_crops import ContextCrops
 from semipose.errors import ConfigError, write_error
 
 CACHES = ("none", "ram", "disk")
-EMPTY, FILLED = 0, 1
 SHARED_MEMORY = "/dev/shm"  # where Linux keeps it
-FORMAT = 1  # of the stored crops; raise it when their pixels change
+FORMAT = 2  # of the stored crops; raise it when their pixels change
 
 
 class DirectCrops:
@@ -34,7 +37,9 @@ class CachedCrops:
 
     An image is decoded when its first person is asked for, and then all its persons are cropped. Several workers may
     fill the cache at once: they write the same bytes, and a row counts as filled only after it was written. An image
-    that cannot be read is tried again each time.
+    that cannot be read is tried again each time. On disk each crop has a checksum, which each process compares once: a
+    power cut may have kept it and lost the crop. Machines that share the folder have a cache each, since the pages that
+    one of them writes may hold crops that another one has written.
 
     Raises:
         ConfigError: the crops do not fit into memory or on the disk.
@@ -44,13 +49,14 @@ class CachedCrops:
     def __init__(self, crops: ContextCrops, folder: Path | None, processes: int = 1):
         self.crops = crops
         self._shape = (len(crops), 3, crops.size[1], crops.size[0])
-        self._folder = None if folder is None else folder / _source_key(crops)
+        self._folder = None if folder is None else folder / f"{platform.node()}-{_source_key(crops)}"
         needed = int(np.prod(self._shape))
         if self._folder is None:
             _check_room("ram", needed * processes, _free_memory())
             self._pixels = torch.empty(self._shape, dtype=torch.uint8).share_memory_()
-            self._state = torch.zeros(len(crops), dtype=torch.uint8).share_memory_()
+            self._sound = torch.zeros(len(crops), dtype=torch.bool).share_memory_()
         else:
+            self._sound = torch.zeros(len(crops), dtype=torch.bool)  # as far as this process knows
             try:
                 self._folder.mkdir(parents=True, exist_ok=True)
                 if not (self._folder / "pixels").exists():
@@ -61,22 +67,42 @@ class CachedCrops:
 
     def fetch(self, row: int, out: Tensor) -> None:
         """Write the crop of person `row` into `out` (3, H, W) uint8. Raises DataError if its image is broken."""
-        if self._state[row] == EMPTY:
-            self._fill(row)
+        self.fill(row)
         out.copy_(self._pixels[row])
 
-    def _fill(self, row: int) -> None:
+    def fill(self, row: int) -> None:
+        """Cut the crop of person `row` if it is not there yet. Raises DataError if its image is broken."""
+        if self._sound[row] or (self._folder and self._sums[row] == _checksum(self._pixels[row])):
+            self._sound[row] = True
+            return
         rows = self.crops.on_same_image(row)
         self._pixels[rows] = torch.from_numpy(self.crops.cut(rows))
-        self._state[rows] = FILLED
+        if self._folder:
+            self._sums[rows] = torch.tensor([_checksum(self._pixels[each]) for each in rows])
+        self._sound[rows] = True
+
+    def has(self, rows: Tensor) -> bool:
+        """Whether the crops of all `rows`, (B,) int64, are there."""
+        return bool(self._sound[rows].all())
+
+    def load(self, rows: Tensor) -> None:
+        """Read the crops of `rows` from the disk into memory, where any process then finds them."""
+        if self._folder is not None:
+            size = self._pixels[0].numel()
+            one_of_each_page = torch.tensor([*range(0, size, mmap.PAGESIZE), size - 1])
+            self._pixels.view(-1, size)[rows[:, None], one_of_each_page]
+
+    def copy(self, rows: Tensor, out: Tensor) -> None:
+        """Write the crops of `rows`, (B,) int64, which are all there, into `out` (B, 3, H, W) uint8."""
+        torch.index_select(self._pixels, 0, rows, out=out)
 
     def _open_files(self) -> None:
-        self._pixels = _map_file(self._folder / "pixels", self._shape)
-        self._state = _map_file(self._folder / "state", self._shape[:1])
+        self._pixels = _map_file(self._folder / "pixels", self._shape, np.uint8)
+        self._sums = _map_file(self._folder / "checksums", self._shape[:1], np.int64)
 
     def __getstate__(self) -> dict:
         # a started (not forked) worker opens the files itself; NumPy would send it a copy of them
-        drop = ("_pixels", "_state") if self._folder else ()
+        drop = ("_pixels", "_sums") if self._folder else ()
         return {key: value for key, value in self.__dict__.items() if key not in drop}
 
     def __setstate__(self, state: dict) -> None:
@@ -100,23 +126,24 @@ def make_crop_source(
     return CachedCrops(crops, folder if cache == "disk" else None, processes)
 
 
-def _map_file(path: Path, shape: tuple[int, ...]) -> Tensor:
-    size = int(np.prod(shape))
+def _checksum(crop: Tensor) -> int:
+    """Never 0, which stands for a crop that is not there."""
+    return zlib.crc32(crop.numpy()) + 1
+
+
+def _map_file(path: Path, shape: tuple[int, ...], dtype: type) -> Tensor:
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     with open(path, "ab") as file:
         if file.tell() < size:
-            file.truncate(size)  # a sparse file of zeros: EMPTY everywhere
-    return torch.from_numpy(np.memmap(path, dtype=np.uint8, mode="r+", shape=shape))
+            file.truncate(size)  # a sparse file of zeros
+    return torch.from_numpy(np.memmap(path, dtype=dtype, mode="r+", shape=shape))
 
 
 def _source_key(crops: ContextCrops) -> str:
-    """Changes with any image file (name, size, time) and with the geometry of any crop."""
+    """Changes with any image (name, size, time; in an archive also checksum) and with the geometry of any crop."""
     digest = hashlib.sha256(repr((FORMAT, crops.size)).encode())
     for path in crops.persons.image_paths:
-        try:
-            facts = os.stat(path)
-            digest.update(os.fsencode(f"{path}|{facts.st_size}|{facts.st_mtime_ns}\n"))
-        except OSError:
-            digest.update(os.fsencode(f"{path}|missing\n"))
+        digest.update(os.fsencode(f"{path}|{image_facts(str(path))}\n"))
     digest.update(np.ascontiguousarray(crops.persons.image_index).tobytes())
     digest.update(crops.to_image.tobytes())
     return digest.hexdigest()[:16]

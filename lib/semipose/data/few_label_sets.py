@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semipose.data.archives import is_archive
 from semipose.data.images import read_image
 from semipose.data.json_file import write_json
 from semipose.data.readers.lightning_pose import read_lightning_pose
@@ -71,6 +72,8 @@ def convert_lightning_pose(
         DataError: a file is missing or wrong, there are too few frames for the split, or `out` holds another one.
         SemiposeError: a file cannot be written; NoSpaceError where the disk or quota is full.
     """
+    if is_archive(image_root):
+        raise DataError(f"{image_root}: the images to copy must be in a folder, not in a zip archive")
     persons = read_lightning_pose(csv_file, image_root, skeleton)
     _check_stems(videos)
     held_out, pool, pictures = _hold_out(csv_file, persons, options)

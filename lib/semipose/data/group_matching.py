@@ -123,7 +123,7 @@ def _same_images(drawn: list[str], annotated: list[str]) -> list[list[int]]:
 
 def _tails(path: str) -> list[tuple]:
     """The last folders and the file name without its ending, as many as there are at most, then fewer."""
-    parts = tuple(os.path.splitext(path)[0].replace("\\", "/").split("/")[-_DEPTH:])
+    parts = tuple(os.path.splitext(path)[0].replace("\\", "/").replace(".zip@", ".zip/").split("/")[-_DEPTH:])
     return [parts[start:] for start in range(len(parts))]
 
 

@@ -1,4 +1,4 @@
-"""Image files to arrays. Every fault is one DataError line that names the file."""
+"""Image files and members of zip archives to arrays. Every fault is one DataError line that names the file."""
 
 import io
 import os
@@ -6,7 +6,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from semipose.errors import DataError, SemiposeError
+from semipose.data.archives import image_fault, read_member, split_member
+from semipose.errors import SemiposeError
 
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; a small compressed file can ask for far more
 
@@ -19,6 +20,7 @@ except ImportError as error:
     raise SemiposeError(f"OpenCV cannot be loaded ({error}); run: pip install opencv-python-headless") from error
 
 _JPEG_START = b"\xff\xd8\xff"
+_HEAD = 2**16  # bytes of a member that mostly have the header of its image
 _DECODE = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -31,7 +33,7 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
     """The stored pixels of an image file; EXIF orientation is ignored, since COCO labels refer to the stored pixels.
 
     Args:
-        path: image file.
+        path: image file, or `ARCHIVE.zip@MEMBER`.
         reduce: 1, 2, 4 or 8; scale by exactly 1/reduce, width and height rounded up. Faster than full size for JPEG.
 
     Returns:
@@ -41,7 +43,7 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
         DataError: the file is missing, empty, truncated, damaged, too large or not an image.
     """
     if reduce not in _DECODE:
-        raise _fault(path, f"reduce is {reduce!r}; allowed: 1, 2, 4, 8")
+        raise image_fault(path, f"reduce is {reduce!r}; allowed: 1, 2, 4, 8")
     data = _read_bytes(path)
     decoder_reduces = data.startswith(_JPEG_START)
     flags = _DECODE[reduce if decoder_reduces else 1] | cv2.IMREAD_IGNORE_ORIENTATION
@@ -49,21 +51,33 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise _fault(path, _refusal(error)) from error
+        raise image_fault(path, _refusal(error)) from error
     if image is None:
         fault = "is not an image" if _header_size(io.BytesIO(data)) is None else "is truncated or damaged"
-        raise _fault(path, fault)
+        raise image_fault(path, fault)
     image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return image if decoder_reduces or reduce == 1 else shrink(image, reduce)
 
 
 def image_size(path: str) -> tuple[int, int]:
     """(width, height) of the stored pixels, from the file's header alone; raises DataError if there is none."""
-    with _open(path) as file:
-        size = _header_size(file)
+    with _open_head(path) as head:
+        size = _header_size(head)
+    if size is None and split_member(path):
+        size = _header_size(io.BytesIO(read_member(path)))
     if size is None:
-        raise _fault(path, "is not an image")
+        raise image_fault(path, "is not an image")
     return size
+
+
+def open_image(path: str) -> BinaryIO:
+    """The bytes of an image file or member; raises DataError if it cannot be opened, and a member if it is damaged."""
+    if split_member(path):
+        return io.BytesIO(read_member(path))
+    try:
+        return open(path, "rb")
+    except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
+        raise image_fault(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_png(path: str, image: np.ndarray) -> None:
@@ -82,26 +96,18 @@ def shrink(image: np.ndarray, reduce: int) -> np.ndarray:
     return cv2.resize(image, (image.shape[1] // reduce, image.shape[0] // reduce), interpolation=cv2.INTER_AREA)
 
 
-def _fault(path: str, reason: str) -> DataError:
-    # a name that is not valid UTF-8 must not break the printing of the message
-    return DataError(f"{path.encode('utf-8', 'backslashreplace').decode()}: {reason}")
-
-
-def _open(path: str) -> BinaryIO:
-    try:
-        return open(path, "rb")
-    except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
-        raise _fault(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+def _open_head(path: str) -> BinaryIO:
+    return io.BytesIO(read_member(path, _HEAD)) if split_member(path) else open_image(path)
 
 
 def _read_bytes(path: str) -> bytes:
-    with _open(path) as file:
+    with open_image(path) as file:
         try:
             data = file.read()
         except OSError as error:
-            raise _fault(path, f"cannot be read: {error.strerror}") from error
+            raise image_fault(path, f"cannot be read: {error.strerror}") from error
     if not data:
-        raise _fault(path, "is empty")
+        raise image_fault(path, "is empty")
     return data
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 import torch
 from torch.utils.data import DataLoader
 
+from semipose.data.crop_cache import CachedCrops
 from semipose.data.mixing import SourceMix
-from semipose.data.person_dataset import PersonDataset
+from semipose.data.person_dataset import CachedRows, FoundRows, PersonDataset
 from semipose.data.samplers import PassSampler, ReplacementSampler
 from semipose.errors import DataError
 from semipose.structures import PairBatch, PoseBatch
@@ -19,12 +20,22 @@ def _unchanged(batch: PoseBatch) -> PoseBatch:
     return batch
 
 
+class _Loader(DataLoader):
+    """Completes the batches of which the workers only say who is in them."""
+
+    def __iter__(self) -> Iterator[PoseBatch]:
+        pin_memory = self.pin_memory and torch.cuda.is_available()
+        for found in super().__iter__():
+            yield self.dataset.dataset.batch(found, pin_memory) if isinstance(found, FoundRows) else found
+
+
 def _make_loader(
     dataset: PersonDataset, sampler, workers: int, worker_init: Callable[[int], None] | None, pin_memory: bool
 ) -> DataLoader:
-    return DataLoader(
-        dataset, batch_sampler=sampler, collate_fn=_unchanged, num_workers=workers, worker_init_fn=worker_init,
-        persistent_workers=workers > 0, pin_memory=pin_memory,
+    shared = workers > 0 and isinstance(dataset.source, CachedCrops)
+    return _Loader(
+        CachedRows(dataset) if shared else dataset, batch_sampler=sampler, collate_fn=_unchanged,
+        num_workers=workers, worker_init_fn=worker_init, persistent_workers=workers > 0, pin_memory=pin_memory,
         timeout=WORKER_TIMEOUT_S if workers else 0,
         # each pass draws one number that nothing here uses; from the global generator, a resumed run would draw more
         generator=torch.Generator(),

@@ -1,12 +1,24 @@
 """Persons as batches of context crops."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from semipose.data.crop_cache import CachedCrops, DirectCrops
 from semipose.errors import DataError
 from semipose.geometry import affine
 from semipose.structures import PoseBatch
+
+
+@dataclass(frozen=True)
+class FoundRows:
+    """The persons of a batch: (B,) int64 rows of the data set, and a line for each image that could not be read."""
+
+    rows: np.ndarray
+    faults: tuple[str, ...]
 
 
 class PersonDataset:
@@ -38,27 +50,72 @@ class PersonDataset:
 
     def __getitems__(self, rows: list[int]) -> PoseBatch:
         """The persons of `rows`; with "replace" as many, or none if no image of the source can be read."""
+        if isinstance(self.source, CachedCrops):
+            return self.batch(self.find(rows))
+        images = self._empty(len(rows))
+        found = self._search(rows, lambda row, position: self.source.fetch(row, images[position]))
+        return self._batch(found, images[: len(found.rows)])
+
+    def find(self, rows: list[int]) -> FoundRows:
+        """Who will be in the batch of `rows`; the crops are in the cache then."""
+        rows = list(rows)
+        if self.source.has(torch.tensor(rows, dtype=torch.int64)):
+            return FoundRows(np.array(rows, np.int64), ())
+        return self._search(rows, lambda row, _: self.source.fill(row))
+
+    def batch(self, found: FoundRows, pin_memory: bool = False) -> PoseBatch:
+        """The batch of persons whose crops are in the cache."""
+        images = self._empty(len(found.rows), pin_memory)
+        self.source.copy(torch.from_numpy(found.rows), images)
+        batch = self._batch(found, images)
+        return batch.pin_memory() if pin_memory else batch
+
+    def _empty(self, count: int, pin_memory: bool = False) -> Tensor:
         width, height = self.source.crops.size
-        images = torch.empty((len(rows), 3, height, width), dtype=torch.uint8)
+        return torch.empty((count, 3, height, width), dtype=torch.uint8, pin_memory=pin_memory)
+
+    def _batch(self, found: FoundRows, images: Tensor) -> PoseBatch:
+        index = torch.from_numpy(found.rows)
+        return PoseBatch(
+            images, self._keypoints[index], self._weights[index], self._to_image[index], index, found.faults
+        )
+
+    def _search(self, rows: list[int], read: Callable[[int, int], None]) -> FoundRows:
+        """`read(row, position in the batch)` raises DataError where an image is broken."""
         kept, faults = [], []
+        attempts = len(self) if self.on_fault == "replace" else 1
         for row in rows:
-            found = self._fetch(row, images[len(kept)], faults)
+            candidates = ((row + attempt) % len(self) for attempt in range(attempts))
+            found = next((c for c in candidates if _succeeds(read, c, len(kept), faults)), None)
             if found is not None:
                 kept.append(found)
             elif self.on_fault == "replace":
                 break
-        index = torch.tensor(kept, dtype=torch.int64)
-        return PoseBatch(
-            images[: len(kept)], self._keypoints[index], self._weights[index], self._to_image[index], index,
-            tuple(faults),
-        )  # fmt: skip
+        return FoundRows(np.array(kept, np.int64), tuple(faults))
 
-    def _fetch(self, row: int, out: torch.Tensor, faults: list[str]) -> int | None:
-        attempts = len(self) if self.on_fault == "replace" else 1
-        for candidate in ((row + attempt) % len(self) for attempt in range(attempts)):
-            try:
-                self.source.fetch(candidate, out)
-                return candidate
-            except DataError as error:
-                faults.append(str(error))
-        return None
+
+class CachedRows:
+    """What loader processes have in place of a data set with a cache: they fill it, and say who is in the batch.
+
+    All processes share the cache, so the crops need not go from one to another: the one that trains copies them.
+    """
+
+    def __init__(self, dataset: PersonDataset):
+        self.dataset, self.persons = dataset, dataset.persons
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, rows: list[int]) -> FoundRows:
+        found = self.dataset.find(rows)
+        self.dataset.source.load(torch.from_numpy(found.rows))
+        return found
+
+
+def _succeeds(read: Callable[[int, int], None], row: int, position: int, faults: list[str]) -> bool:
+    try:
+        read(row, position)
+    except DataError as error:
+        faults.append(str(error))
+        return False
+    return True

@@ -1,11 +1,12 @@
 """What a run trains and validates on, checked before the first step."""
 
 import hashlib
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
+from semipose.data.archives import image_name, real_path, stored_size
+from semipose.data.images import open_image
 from semipose.errors import DataError
 from semipose.structures import Persons
 
@@ -68,7 +69,7 @@ def training_key(labeled: Persons, unlabeled: Persons | None) -> str:
 
 def _files(persons: Persons) -> dict[int, str]:
     """The file of each image that has a person, by the image's row; links are followed."""
-    return {row: os.path.realpath(persons.image_paths[row]) for row in np.unique(persons.image_index).tolist()}
+    return {row: real_path(str(persons.image_paths[row])) for row in np.unique(persons.image_index).tolist()}
 
 
 def _keys(persons: Persons, files: dict[int, str]) -> set:
@@ -86,24 +87,23 @@ def _refuse_leak(name: str, training: set[str], held_out: set[str]) -> None:
 
 def _copies(training: set[str], held_out: set[str]) -> list[str]:
     """Validation files that lie in a training folder as a copy: same name, same size, same content."""
-    names = {os.path.basename(path) for path in training} & {os.path.basename(path) for path in held_out}
+    names = {image_name(path) for path in training} & {image_name(path) for path in held_out}
     by_name_and_size = {}
     for path in training:
-        if os.path.basename(path) in names:
-            by_name_and_size.setdefault((os.path.basename(path), _size(path)), []).append(path)
+        if image_name(path) in names:
+            by_name_and_size.setdefault((image_name(path), stored_size(path)), []).append(path)
     return sorted(path for path in held_out if _has_copy(path, by_name_and_size))
 
 
 def _has_copy(path: str, by_name_and_size: dict[tuple, list[str]]) -> bool:
-    size = _size(path)
-    twins = by_name_and_size.get((os.path.basename(path), size), ())
+    size = stored_size(path)
+    twins = by_name_and_size.get((image_name(path), size), ())
     return size is not None and any(_digest(path) == _digest(twin) for twin in twins)
 
 
-def _size(path: str) -> int | None:
-    return os.path.getsize(path) if os.path.isfile(path) else None
-
-
 def _digest(path: str) -> str:
-    with open(path, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
+    try:
+        with open_image(path) as file:
+            return hashlib.sha256(file.read()).hexdigest()
+    except DataError:
+        return path  # a damaged member of an archive is told of when it is read

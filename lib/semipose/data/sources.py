@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from semipose.data.archives import image_root
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.readers import (
     has_annotation,
@@ -72,6 +73,8 @@ class Source:
 def guess_format(root: str, annotation: str, pool: bool) -> str:
     """The format that a path or set name shows; a folder without annotation is `images` or, to be learned, `labelme`.
 
+    A zip archive is `images`.
+
     Args:
         pool: whether the source is for the unlabelled side.
     """
@@ -82,6 +85,8 @@ def guess_format(root: str, annotation: str, pool: bool) -> str:
         return "lightning_pose"
     if ending == ".mat":
         return "lsp" if os.path.basename(annotation) == "joints.mat" else "mpii"
+    if ending == ".zip" and not os.path.isdir(os.path.join(root, annotation)):
+        return "images"
     if os.path.isdir(os.path.join(root, annotation)) and not has_annotation(root, annotation):
         return "images" if pool else "labelme"
     return "coco"
@@ -149,7 +154,7 @@ def convert_persons(persons: Persons, mapping: KeypointConverter) -> Persons:
 
 
 def places(source: Source) -> tuple[str, str]:
-    """The annotation file and the image folder; raises DataError if they are not there (COCO's formats)."""
+    """The annotation file and the image folder or archive; raises DataError if they are not there (COCO's formats)."""
     return _located(source) if source.format in COCO_FILES else _files(source)
 
 
@@ -182,15 +187,16 @@ def _located(source: Source) -> tuple[str, str]:
 
 
 def _files(source: Source) -> tuple[str, str]:
-    """The annotation file and the image folder, for formats that are not COCO's."""
+    """The annotation file and the image folder or archive, for formats that are not COCO's."""
     annotation = source.path(source.annotation)
     if source.images:
-        if not os.path.isdir(source.path(source.images)):
+        if not image_root(source.path(source.images)):
             raise DataError(f"{source.path(source.images)}: image folder of source {source.name!r} does not exist")
-        return annotation, source.path(source.images)
+        return annotation, image_root(source.path(source.images))
     beside = os.path.dirname(annotation)
     places = [os.path.join(beside, "images"), os.path.join(os.path.dirname(beside), "images"), source.path("images")]
-    return annotation, next(filter(os.path.isdir, places), beside)
+    found = next(filter(os.path.isdir, places), "") or next(filter(None, map(image_root, places)), beside)
+    return annotation, found
 
 
 def _read_mpii(source: Source) -> Persons:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semipose.data.archives import image_name
 from semipose.data.images import read_image, write_png
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
@@ -51,7 +52,7 @@ def write_pictures(
         panels = (
             [draw_all(picture, truth[..., :2], labels[1], visible=truth[..., 2] > 0)] if truth[..., 2].any() else []
         )
-        stem = os.path.splitext(os.path.basename(path))[0]
+        stem = os.path.splitext(image_name(path))[0]
         write_png(str(folder / f"{persons.image_ids[image]}_{stem}.png"), tile([*panels, predicted], 2))
         written += 1
     return written

@@ -1,10 +1,11 @@
-"""A folder of images without annotation, as material for the unlabelled side."""
+"""A folder or zip archive of images without annotation, as material for the unlabelled side."""
 
 import logging
 import os
 
 import numpy as np
 
+from semipose.data.archives import is_archive, member_names
 from semipose.data.images import image_size
 from semipose.data.readers.image_list import whole_frames
 from semipose.errors import DataError
@@ -16,19 +17,19 @@ _NAMED = 5  # unreadable files that are named one by one
 
 
 def read_folder(folder: str, num_keypoints: int) -> Persons:
-    """One person for each image below a folder, the whole frame as its box.
+    """One person for each image below a folder or in a zip archive, the whole frame as its box.
 
     Files are sorted by path; hidden files and folders and links to folders are left out. Only headers are read. A file
     without an image header is left out and logged.
 
     Args:
-        folder: folder to search, with all folders below it.
+        folder: folder to search, with all folders below it, or zip archive.
         num_keypoints: K of the (N, K, 3) keypoints, which are zero.
 
     Raises:
-        DataError: the folder does not exist or has no readable image.
+        DataError: the folder does not exist or has no readable image; the archive is broken.
     """
-    if not os.path.isdir(folder):
+    if not os.path.isdir(folder) and not is_archive(folder):
         raise DataError(f"{folder}: image folder does not exist")
     paths, sizes, faults = [], [], []
     for path in image_files(folder):
@@ -44,7 +45,9 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
 
 
 def image_files(folder: str) -> list[str]:
-    """Image files in a folder and below it by their ending, sorted; hidden ones are left out."""
+    """Image files in a folder and below it, or in a zip archive, by their ending, sorted; no hidden ones."""
+    if is_archive(folder):
+        return [f"{folder}@{name}" for name in member_names(folder) if name.lower().endswith(_ENDINGS)]
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from semipose.data.archives import is_archive, join_images, name_fault, split_member
 from semipose.data.readers.table import Table
 from semipose.structures import Persons
 
@@ -12,7 +13,7 @@ class ImageList:
     """The `images` of a COCO document.
 
     Attributes:
-        paths: (I,) str, image folder and file name joined.
+        paths: (I,) str, image folder (or zip archive) and file name joined.
         ids: (I,) int64, unique.
         sizes: (I, 2) float64, width and height in pixels.
 
@@ -54,17 +55,18 @@ def checked_paths(table: Table, field: str, names: list[str], image_dir: str) ->
         table: whose rows the names belong to, for messages.
         field: of those rows, for messages.
         names: file name of each row; rows may share one.
-        image_dir: folder that must hold all of them.
+        image_dir: folder or zip archive that must hold all of them.
 
     Raises:
-        DataError: a name is absolute, leaves the folder, or is a link that does.
+        DataError: a name is absolute, leaves the folder, or is a link that does; the archive is broken.
     """
     for row, name in enumerate(names):
-        reason = _name_fault(name)
+        reason = name_fault(name)
         if reason:
             raise table.fault(row, field, f"{name!a} {reason}")
-    _check_links(table, field, names, image_dir)
-    return [os.path.join(image_dir, name) for name in names]
+    if not is_archive(image_dir):  # a link in an archive is never followed
+        _check_links(table, field, names, image_dir)
+    return join_images(image_dir, names)
 
 
 def by_first_appearance(names: list[str]) -> tuple[list[str], np.ndarray]:
@@ -101,22 +103,12 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
     )
 
 
-def _name_fault(name: str) -> str:
-    if "\0" in name:
-        return "holds a NUL character"
-    if "\\" in name:
-        return "holds a backslash; folders are separated by /"
-    if name.startswith("/") or name[1:2] == ":":
-        return "is an absolute path; it must be relative to the image folder"
-    return "leaves the image folder" if ".." in name.split("/") else ""
-
-
 def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
     """Refuses links that lead out of the image folder; the folder itself may be a link."""
     root = os.path.realpath(image_dir)
     by_folder: dict[str, dict[str, int]] = {}
     for row, name in enumerate(names):
-        folder, base = os.path.split(name)
+        folder, base = os.path.split((split_member(name) or [name])[0])
         by_folder.setdefault(folder, {})[base] = row
     for folder, rows in by_folder.items():
         path = os.path.join(image_dir, folder)

@@ -11,6 +11,7 @@ from collections import Counter
 
 import numpy as np
 
+from semipose.data.archives import is_archive
 from semipose.data.readers.image_list import ImageList, box_areas
 from semipose.data.readers.labelme_image import LabeledImage, find_image
 from semipose.data.readers.labelme_shapes import NO_GROUP, people_of
@@ -69,6 +70,8 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
 
     Its file names are relative to the image root. An annotation has a `group_id` if its shapes have one.
     """
+    if is_archive(image_root or folder):
+        raise DataError(f"{image_root or folder}: images of labelme files must be in a folder, not in a zip archive")
     images, annotations, counts = [], [], Counter()
     for file in _files(folder):
         document = load_json(file)

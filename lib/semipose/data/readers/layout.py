@@ -6,6 +6,7 @@ import os
 import re
 from itertools import islice
 
+from semipose.data.archives import image_exists, image_root, join_images
 from semipose.data.readers.table import load_json
 from semipose.errors import DataError
 
@@ -21,12 +22,13 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     `annotations/image_info_train2017.json`, which has images only; a name that ends in `.json` is a file, relative to
     the root or absolute, and its NAME is the file name without these prefixes and `.json`. Images are looked for in
     `images/NAME`, `NAME` and `images` of the root and of the folder above that of the annotation file, then beside the
-    file and in the root: the first folder that has one of the file's first images.
+    file and in the root: the first folder that has one of the file's first images. If none has, the zip archives beside
+    these folders are looked into (`images/NAME.zip`).
 
     Args:
         root: root of the data set.
         name: set name or annotation file.
-        images: image folder, relative to the root or absolute; empty = look for it.
+        images: image folder or zip archive, relative to the root or absolute; empty = look for it.
 
     Raises:
         DataError: naming the root, file or folders that do not exist.
@@ -36,9 +38,9 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     annotation = _annotation_file(root, name)
     if images:
         folder = os.path.join(root, images)
-        if not os.path.isdir(folder):
+        if not image_root(folder):
             raise DataError(f"{folder}: image folder of set {name!r} does not exist")
-        return annotation, folder
+        return annotation, image_root(folder)
     stem = _stem(name)
     bases = dict.fromkeys([root, os.path.dirname(os.path.dirname(annotation))])
     places = [os.path.join(base, place) for base in bases for place in (f"images/{stem}", stem, "images")]
@@ -79,9 +81,16 @@ def _folder_with_images(annotation: str, places: list[str]) -> str:
     if not names:
         load_json(annotation)  # names the fault if it is not JSON at all
         raise DataError(f"{annotation}: lists no image with a file_name")
+    places = [*places, *(f"{place}.zip" for place in places if os.path.isfile(f"{place}.zip"))]
+    broken = None
     for place in places:
-        if any(os.path.isfile(os.path.join(place, name)) for name in names):
-            return place
+        try:
+            if any(map(image_exists, join_images(place, names))):
+                return place
+        except DataError as error:  # an archive; another place may have the images
+            broken = broken or error
+    if broken:
+        raise broken
     tried = ", ".join(dict.fromkeys(places))
     raise DataError(f"{annotation}: image {names[0]!a} is in none of the folders tried: {tried}")
 

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 
+from semipose.data.archives import is_archive, join_images, member_names
 from semipose.data.images import image_size
 from semipose.data.json_file import write_json
 from semipose.data.readers.mat_file import load_mat
@@ -52,7 +53,7 @@ def read_lsp(mat_file: str, image_dir: str, skeleton: Skeleton, padding: float =
 
     Args:
         mat_file: `joints.mat` of either set.
-        image_dir: folder with im00001.jpg ...; image n belongs to row n of the joints.
+        image_dir: folder or zip archive with im00001.jpg ...; image n belongs to row n of the joints.
         skeleton: must have the 14 keypoints of LSP in their order.
         padding: margin of the box around the labelled joints, in parts of its longer side.
 
@@ -69,7 +70,7 @@ def read_lsp(mat_file: str, image_dir: str, skeleton: Skeleton, padding: float =
     keypoints = np.array([person["keypoints"] for person in people], np.float32).reshape(len(ids), -1, 3)
     keypoints[:, :, 2] = np.minimum(keypoints[:, :, 2], 1)
     return Persons(
-        image_paths=np.array([os.path.join(image_dir, image["file_name"]) for image, _ in entries], str),
+        image_paths=np.array(join_images(image_dir, [image["file_name"] for image, _ in entries]), str),
         image_ids=ids,
         image_index=np.arange(len(ids), dtype=np.int32),
         ids=ids,
@@ -124,10 +125,11 @@ def convert_lsp(
 def _entries(image_dir: str, joints: np.ndarray, padding: float) -> tuple[list[tuple[dict, dict]], int]:
     """COCO's image and annotation of each person, and how many persons had too few joints."""
     entries, dropped = [], 0
-    for number, name in _numbered_images(image_dir):
+    numbered = _numbered_images(image_dir)
+    for (number, name), path in zip(numbered, join_images(image_dir, [name for _, name in numbered])):
         if not 1 <= number <= len(joints):
             raise DataError(f"{image_dir}/{name}: there are joints for images 1 to {len(joints)} only")
-        width, height = image_size(os.path.join(image_dir, name))
+        width, height = image_size(path)
         person = _annotation(number, joints[number - 1], (width, height), padding)
         if person is None:
             dropped += 1
@@ -137,9 +139,10 @@ def _entries(image_dir: str, joints: np.ndarray, padding: float) -> tuple[list[t
 
 
 def _numbered_images(image_dir: str) -> list[tuple[int, str]]:
-    if not os.path.isdir(image_dir):
+    if not os.path.isdir(image_dir) and not is_archive(image_dir):
         raise DataError(f"{image_dir}: image folder does not exist")
-    matches = [match for match in map(_IMAGE_NAME.fullmatch, os.listdir(image_dir)) if match]
+    names = member_names(image_dir, below_top=True) if is_archive(image_dir) else os.listdir(image_dir)
+    matches = [match for match in map(_IMAGE_NAME.fullmatch, names) if match]
     if not matches:
         raise DataError(f"{image_dir}: has no image named like im00001.jpg")
     return sorted((int(match.group(1)), match.group()) for match in matches)
