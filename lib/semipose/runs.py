@@ -17,9 +17,11 @@ from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.determinism import make_deterministic
-from semipose.engine.distributed import is_first, session, shared, world_size
+from semipose.engine.distributed import by_first, is_first, session, shared, world_size
+from semipose.engine.freed_memory import keep_freed_memory
 from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
 from semipose.engine.launch import launch
+from semipose.engine.resume import content, find_for_all_ranks, refuse_different
 from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.trainer import Trainer
 from semipose.engine.worker_faults import explained_worker_faults
@@ -40,6 +42,8 @@ FREE_ON_RESUME = (
     "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
     "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
 )  # fmt: skip
+# what may differ between the processes of a run, as they may be on several machines
+OF_A_MACHINE = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
 # what last.pth holds, and best.pth does not
 TO_RESUME = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
@@ -112,6 +116,7 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
     if out and not Path(out).name:
         raise ConfigError(f"--out: {out!r} is not the name of a file")
     _log_plainly()
+    refuse_different({"the checkpoint": content(state, source)})
     algorithm = build.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, source)
     validator = build.build_validator(config, build.read_validation(config), shared(FaultLog(config.DATASET.MAX_BAD)))
@@ -165,7 +170,11 @@ def network_keys(state: dict, source: str) -> dict:
 def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if config.TRAIN.DETERMINISTIC:
         make_deterministic()
+    if build.build_device(config.GPUS).type == "cpu":
+        keep_freed_memory()
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
+    common = {"--resume": repr(resume)} | _keys_without(OF_A_MACHINE, config)
+    refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
         _refuse_changes(_saved_config(state, source), config, source)
@@ -178,6 +187,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     trainer, code = None, 1
     try:
         trainer = _make_trainer(config, checkpoints, tracker, interrupts, pretrained=state is None)
+        refuse_different({"the training data": trainer.data_key})
         if state:
             trainer.load_state_dict(state, source)
             log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
@@ -220,9 +230,9 @@ def _report_networks(algorithm: Algorithm) -> None:
 def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[dict | None, str]:
     """The state to go on from and the file it was in; (None, "") for a new run."""
     other = resume is None or (resume != "auto" and Path(resume).resolve().parent != checkpoints.folder.resolve())
-    if other and checkpoints.last.exists():
+    if by_first(lambda: other and checkpoints.last.exists()):
         raise ConfigError(f"{checkpoints.folder} holds a run; go on with it: --resume auto, or choose another --name")
-    found = None if resume is None else checkpoints.find_resume(resume)
+    found = None if resume is None else find_for_all_ranks(checkpoints, resume)
     if found is None:
         return None, ""
     state, path = found
@@ -236,13 +246,16 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
 
 def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
     """A run can only go on as what it was; raises ConfigError for the first key that has changed."""
-    now = flat_keys(to_plain(config))
-    for key in sorted(now):
-        if not key.startswith(FREE_ON_RESUME) and before.get(key) != now[key]:
+    for key, value in _keys_without(FREE_ON_RESUME, config).items():
+        if before.get(key) != value:
             raise ConfigError(
-                f"{key} is {now[key]!r}, but the run in {source} has {before.get(key)!r}; "
+                f"{key} is {value!r}, but the run in {source} has {before.get(key)!r}; "
                 "go on with the same value, or start a new run with another --name"
             )
+
+
+def _keys_without(starts: tuple[str, ...], config: CfgNode) -> dict:
+    return {key: value for key, value in sorted(flat_keys(to_plain(config)).items()) if not key.startswith(starts)}
 
 
 def _saved_config(state: dict, source: str) -> dict:

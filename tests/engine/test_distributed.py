@@ -1,29 +1,25 @@
 """Several processes train what one process trains with the joined batch."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import re
 from pathlib import Path
 
 import pytest
 import ranks_script
 import torch
+from forked_ranks import forked_ranks
 
 from semipose import build
 from semipose.config import load_config
 from semipose.data.drawn_people import write_demo_data
-from semipose.engine.checkpoint import load_checkpoint
+from semipose.engine.checkpoint import CheckpointFolder, load_checkpoint
 from semipose.engine.distributed import by_first, gather, highest, mean, shared
 from semipose.engine.launch import _exit_code
+from semipose.engine.resume import find_for_all_ranks, refuse_different
 from semipose.errors import ModelError
 from semipose.models.sync_batch_norm import sync_batch_norm
 
-ROOT = Path(__file__).resolve().parents[2]
 PERSONS = 23  # unlabelled: batches of 6, the last of which has 3 rows for one rank and 2 for the other
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}
 
 
 def sizes(ranks: int) -> list[str]:
@@ -34,13 +30,22 @@ def epochs(count: int) -> list[str]:
     return ["TRAIN.END_EPOCH", str(count)]
 
 
-# 6, 8, 20 and 16 steps; of the 7 labelled persons the last batch of `supervised` has 3, 2 of them on one rank
-EQUAL = {"supervised": epochs(3), "pose_dual": epochs(2), "cotrain1": epochs(5), "cotrain": epochs(2)}
+# 6 steps, and 8 of the others; of the 7 labelled persons the last batch of `supervised` has 3, 2 of them on one rank
+EQUAL = {"supervised": epochs(3), "pose_dual": epochs(2), "cotrain1": epochs(2), "cotrain": epochs(1)}
+# the optimiser and targets of the demo, in which rounding grows quickly, and all that sums over a batch
+DEMO = """TRAIN.OPTIMIZER adamw TRAIN.LR 0.002 TRAIN.SCHEDULE cosine TRAIN.WARMUP_STEPS 5
+TRAIN.CLIP_NORM 0.1 TRAIN.ACCUMULATE 2 PSEUDO.TARGET redrawn REWEIGHT true PSEUDO.REWEIGHT_BY gmm WEIGHT.LOSS_WORST 0.5
+WORST.PSEUDO_HEAD true AUGMENT.HARD_VIEWS [[joint_cutout],[cutout]]""".split()
 # every loss term, EMA teachers, BatchNorms of their own, and pseudo-labels that depend on the split
 ALL_TERMS = """TRAIN.END_EPOCH 2 TRAIN.SYNC_BN false WEIGHT.LOSS_MIX 0.5 WEIGHT.LOSS_WORST 0.5 WORST.PSEUDO_HEAD true
 REWEIGHT true AUGMENT.HARD_VIEWS [[by_difficulty],[cutmix]] MIX.WHERE manifold AUGMENT.HARD.COLOR 0.3""".split()
 # looks: 8 steps, then 2 rounds of evaluation batches
 STOPPED = {"in step 2": 2, "in evaluation": 10}
+OF_THREE = [*epochs(2), "TRAIN.BATCH_SIZE", "2", "TRAIN.BATCH_SIZE_UNSUP", "2"]
+
+
+def job(algorithm: str, *pairs: str, **more) -> dict:
+    return {"algorithm": algorithm, "pairs": list(pairs), **more}
 
 
 @pytest.fixture(scope="module")
@@ -50,42 +55,37 @@ def data_root(tmp_path_factory):
     return root
 
 
-def start_torchrun(*command, count: int = 2, **options) -> subprocess.Popen:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-    return subprocess.Popen(
-        [*launcher, *map(str, command)], env=ENVIRONMENT, cwd=ROOT, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
-def two_ranks(data_root, tmp_path_factory):
-    out = tmp_path_factory.mktemp("two")
-    jobs = {name: [name, [*pairs, *sizes(2)]] for name, pairs in EQUAL.items()}
-    jobs["all terms"] = ["cotrain1", [*ALL_TERMS, *sizes(2)]]
-    jobs |= {name: ["cotrain1", [*ALL_TERMS, *sizes(2)], looks] for name, looks in STOPPED.items()}
-    process = start_torchrun(ROOT / "tests/engine/ranks_script.py", data_root, out, json.dumps(jobs))
-    printed, errors = finish(process)
-    assert process.returncode == 0, errors
-    assert "a line of 0" in printed and "a line of 1" not in printed
+def forked():
+    with forked_ranks() as runs:
+        yield runs
+
+
+def run_jobs(forked, data_root, out: Path, ranks: int, jobs: dict) -> Path:
+    code, errors = forked.run(out / "log", ranks, "jobs", [str(data_root), str(out), json.dumps(jobs)])
+    assert code == 0, errors
     return out
 
 
-def finish(process, seconds: float = 300) -> tuple[str, str]:
-    """Standard output and error of a process that ends in time, or is ended with its children."""
-    try:
-        return process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.terminate()  # torchrun ends its children
-        raise
+@pytest.fixture(scope="module")
+def two_ranks(forked, data_root, tmp_path_factory):
+    jobs = {name: job(name, *pairs, *sizes(2)) for name, pairs in EQUAL.items()}
+    jobs["demo"] = job("cotrain1", *DEMO, *epochs(2), *sizes(2), double=True)
+    jobs["all terms"] = job("cotrain1", *ALL_TERMS, *sizes(2))
+    jobs |= {name: job("cotrain1", *ALL_TERMS, *sizes(2), looks=looks) for name, looks in STOPPED.items()}
+    return run_jobs(forked, data_root, tmp_path_factory.mktemp("two"), 2, jobs)
 
 
 def states(folder: Path) -> list[dict]:
-    return [torch.load(folder / f"rank{rank}.pth", weights_only=True) for rank in (0, 1)]
+    return [torch.load(path, weights_only=True) for path in sorted(folder.glob("rank*.pth"))]
 
 
 def rows(folder: Path) -> list[dict]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def said(folder: Path, what: str) -> list:
+    return [json.loads(path.read_text())[what] for path in sorted(folder.glob("said*.json"))]
 
 
 def equal(a, b) -> bool:
@@ -103,44 +103,85 @@ def numbers(row: dict) -> dict:
     return {key: value for key, value in row.items() if isinstance(value, (int, float)) and key != "acc_pose"}
 
 
+def compare(folder: Path, one: dict, alone: Path, tolerance: float) -> None:
+    """Weights, score banks and numbers of two ranks with those of one process."""
+    two, other = states(folder)
+    assert one["step"] == two["step"] >= 6
+    for name, value in one["algorithm"].items():
+        if not name.endswith("_extra_state"):
+            torch.testing.assert_close(two["algorithm"][name], value, rtol=tolerance, atol=tolerance)
+    for name, record in one["records"].items():
+        assert torch.equal(record["bank.stamp"], two["records"][name]["bank.stamp"])
+        torch.testing.assert_close(two["records"][name]["bank.peaks"], record["bank.peaks"], rtol=0, atol=tolerance)
+    for line, expected in zip(rows(folder), rows(alone), strict=True):
+        assert numbers(line) == pytest.approx(numbers(expected), rel=1e-3, abs=1e-5)
+
+
 @pytest.mark.parametrize("algorithm", EQUAL)
 @pytest.mark.promise("R7")
 def test_two_ranks_are_one_process_with_the_joined_batch(data_root, two_ranks, tmp_path, algorithm):
     one = ranks_script.train(data_root, tmp_path, algorithm, [*EQUAL[algorithm], *sizes(1)])
-    two, other = states(two_ranks / algorithm)
-    assert one["step"] == two["step"] >= 6
-    for name, value in one["algorithm"].items():
-        if name.endswith("_extra_state"):
-            continue
-        torch.testing.assert_close(two["algorithm"][name], value, rtol=1e-5, atol=1e-5)
-    for name, record in one["records"].items():
-        assert torch.equal(record["bank.stamp"], two["records"][name]["bank.stamp"])
-        torch.testing.assert_close(two["records"][name]["bank.peaks"], record["bank.peaks"], rtol=0, atol=1e-5)
-    for line, expected in zip(rows(two_ranks / algorithm), rows(tmp_path), strict=True):
-        assert numbers(line) == pytest.approx(numbers(expected), rel=1e-3, abs=1e-5)
+    compare(two_ranks / algorithm, one, tmp_path, 1e-5)
 
 
-@pytest.mark.parametrize("job", [*EQUAL, "all terms", *STOPPED])
-def test_ranks_end_with_the_same_networks_and_numbers(two_ranks, job):
-    first, second = states(two_ranks / job)
+@pytest.mark.promise("R7")
+def test_nothing_but_rounding_is_between_two_ranks_and_one_process(data_root, two_ranks, tmp_path):
+    """In float64; the float32 weights of such a recipe are 0.1 apart after 20 steps."""
+    one = ranks_script.train(data_root, tmp_path, "cotrain1", [*DEMO, *epochs(2), *sizes(1)], double=True)
+    compare(two_ranks / "demo", one, tmp_path, 1e-10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["0", "1", "2"])
+@pytest.mark.parametrize(("pairs", "double", "tolerance"), [([], False, 1e-5), (DEMO, True, 1e-10)])
+@pytest.mark.promise("R7")
+def test_twenty_steps_of_two_ranks_are_those_of_one_process(
+    forked, data_root, tmp_path, pairs, double, tolerance, seed
+):  # fmt: skip
+    pairs = [*pairs, *epochs(5), "SEED", seed]
+    jobs = {"two": job("cotrain1", *pairs, *sizes(2), double=double)}
+    out = run_jobs(forked, data_root, tmp_path, 2, jobs)
+    one = ranks_script.train(data_root, tmp_path / "one", "cotrain1", [*pairs, *sizes(1)], double=double)
+    assert one["step"] == 20
+    compare(out / "two", one, tmp_path / "one", tolerance)
+
+
+@pytest.mark.parametrize("name", [*EQUAL, "demo", "all terms", *STOPPED])
+def test_ranks_end_with_the_same_networks_and_numbers(two_ranks, name):
+    first, second = states(two_ranks / name)
     assert equal(first | {"wandb_run_id": None}, second | {"wandb_run_id": None})
 
 
-def test_the_weights_have_moved(data_root, two_ranks, tmp_path):
+@pytest.mark.parametrize("name", ["pose_dual", "demo"])
+def test_the_weights_have_moved(data_root, two_ranks, tmp_path, name):
     """Else the comparisons above say nothing."""
-    start = ranks_script.make_trainer(data_root, tmp_path, "pose_dual", [*epochs(1), *sizes(1)])
-    moved = states(two_ranks / "pose_dual")[0]["algorithm"]
-    name = "first.network.head.final.weight"
-    assert (start.algorithm.state_dict()[name] - moved[name]).abs().max() > 1e-3
+    moved = states(two_ranks / name)[0]["algorithm"]
+    algorithm, key = ("cotrain1", "students.first") if name == "demo" else ("pose_dual", "first")
+    with ranks_script.precision(name == "demo"):
+        start = ranks_script.make_trainer(data_root, tmp_path, algorithm, [*epochs(1), *sizes(1)])
+    key += ".network.head.final.weight"
+    assert (start.algorithm.state_dict()[key] - moved[key]).abs().max() > 1e-3
     start.tracker.finish({})
 
 
 @pytest.mark.parametrize("stop", STOPPED)
 @pytest.mark.promise("R5")
 def test_a_signal_to_one_rank_stops_both_and_the_run_goes_on_as_if_it_had_not(two_ranks, stop):
-    whole, stopped = (states(two_ranks / job)[0] for job in ("all terms", stop))
+    whole, stopped = (states(two_ranks / name)[0] for name in ("all terms", stop))
     assert equal(whole, stopped)
     assert rows(two_ranks / stop) == rows(two_ranks / "all terms")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [3, 4])
+@pytest.mark.promise("R3")
+def test_more_ranks_go_on_to_the_last_bit(forked, data_root, tmp_path, ranks):
+    """From three ranks on, the place of a gradient in DDP's buckets decides how its sum is rounded."""
+    jobs = {name: job("cotrain1", *OF_THREE, looks=looks) for name, looks in {"whole": 0, "stopped": 2}.items()}
+    out = run_jobs(forked, data_root, tmp_path, ranks, jobs)
+    whole, stopped = states(out / "whole"), states(out / "stopped")
+    assert len(whole) == ranks and equal(whole[0], stopped[0]) and equal(stopped[1:], [stopped[1]] * (ranks - 1))
+    assert said(out, "rows") == [list(range(7))] * ranks  # in 4 batches: of 3 ranks, two have an empty one
 
 
 def test_banks_are_complete(two_ranks):
@@ -163,11 +204,43 @@ def test_validation_equals_that_of_one_process(data_root, two_ranks):
     torch.set_num_threads(threads)
 
 
-def test_faults_and_results_of_the_first_rank_are_known_to_all(two_ranks):
-    (faults, first), other = (json.loads((two_ranks / f"said{rank}.json").read_text()) for rank in (0, 1))
-    assert [faults, first] == other and first == 0
-    lines = ["image 0", "image 1"]
-    assert faults[0] == faults[1] == [lines, ["", "image 1; that is unreadable image 2, DATASET.MAX_BAD is 1", ""]]
+def test_each_person_is_evaluated_once(two_ranks):
+    assert said(two_ranks, "rows") == [list(range(7))] * 2
+
+
+def test_only_the_first_rank_prints(two_ranks):
+    printed = (two_ranks / "log.out").read_text()
+    assert "a line of 0" in printed and "a line of 1" not in printed
+
+
+def test_faults_results_and_errors_of_the_first_rank_are_known_to_all(two_ranks):
+    assert said(two_ranks, "first") == [0, 0]
+    assert said(two_ranks, "failed") == ["DataError: rank 0 has failed"] * 2
+    lines, end = ["image 0", "image 1"], "image 1; that is unreadable image 2, DATASET.MAX_BAD is 1"
+    assert said(two_ranks, "faults") == [[[lines, ["", end, ""]]] * 2] * 2
+
+
+ANOTHER = "run/last.pth (all machines must share OUTPUT_DIR) is not the same for all processes: rank "
+RESUMED = {
+    "the same": "run/last.pth of step 5", "nothing": "none", "only the second": "none",
+    "other steps": f"ModelError: {ANOTHER}0: step 5, checksum ########; rank 1: step 6, checksum ########",
+    "only the first": f"ModelError: {ANOTHER}0: step 5, checksum ########; rank 1: run/last.pth: no such checkpoint",
+    "damaged on the first": "run/last.previous.pth of step 4",
+    "damaged on the second": f"ModelError: {ANOTHER}0: step 5, checksum ########; rank 1: run/last.pth: not a loadable",
+    "all damaged": "ModelError: run: no checkpoint to resume from: run/last.pth: not a loadable checkpoint",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RESUMED)
+def test_ranks_resume_from_one_checkpoint_or_are_refused(two_ranks, case):
+    first, second = (re.sub("(?<=checksum )[0-9a-f]{8}", "#" * 8, found[case]) for found in said(two_ranks, "resume"))
+    assert first == second and first.startswith(RESUMED[case])
+
+
+def test_ranks_with_another_configuration_are_refused(two_ranks):
+    assert said(two_ranks, "equal") == [None, None]
+    text = "ModelError: TRAIN.LR is not the same for all processes: rank 0: 0; rank 1: 1"
+    assert said(two_ranks, "other") == [text, text]
 
 
 def test_another_number_of_processes_is_refused(data_root, two_ranks, tmp_path):
@@ -177,10 +250,15 @@ def test_another_number_of_processes_is_refused(data_root, two_ranks, tmp_path):
     trainer.tracker.finish({})
 
 
-def test_one_process_needs_nobody():
+def test_one_process_needs_nobody(tmp_path):
     values = {"loss": torch.ones(())}
     assert mean(values) is values and gather(values) == [values] and highest(3) == 3 and by_first(lambda: 4) == 4
     assert shared(numbers) is numbers
+    refuse_different({"SEED": "0"})
+    checkpoints = CheckpointFolder(tmp_path)
+    assert find_for_all_ranks(checkpoints, "auto") is None
+    checkpoints.save_last({"step": 3})
+    assert find_for_all_ranks(checkpoints, "auto") == ({"step": 3}, checkpoints.last)
 
 
 def test_synced_norms_keep_their_tensors():
@@ -203,97 +281,3 @@ def test_synced_norms_keep_their_tensors():
 def test_the_exit_code_is_that_of_the_process_that_ended_by_itself(codes, code, text, capsys):
     assert _exit_code(codes) == code
     assert capsys.readouterr().err.strip() == text
-
-
-SMALL_RUN = """MODEL.IMAGE_SIZE [32,48] MODEL.HEATMAP_SIZE [8,12] TRAIN.STEPS_PER_EPOCH 15 TRAIN.END_EPOCH 4
-TRAIN.PRINT_FREQ 5 PSEUDO.MIN_SCORE 0 TEST.BATCH_SIZE 2 TRACKING.TENSORBOARD false""".split()
-
-
-def arguments(script: str, data_root, *more: str) -> list[str]:
-    cfg = ["--cfg", str(ROOT / "experiments/demo/cotrain.yaml")]
-    return [str(ROOT / "pose_estimation" / script), *cfg, *more, "DATASET.ROOT", str(data_root), *SMALL_RUN, *sizes(2)]
-
-
-def start(data_root, out, *more: str) -> subprocess.Popen:
-    where = ["--output-dir", str(out), "--name", "run", "--gpus", "cpu,cpu"]
-    command = [sys.executable, *arguments("cotrain1.py", data_root, *where, *more)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
-
-
-def wait_for_step(process, out: Path, step: int) -> None:
-    path, limit = out / "run/metrics.jsonl", time.monotonic() + 120
-    while not (path.exists() and f'"step": {step},' in path.read_text()):
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < limit, "the run does not come on"
-        time.sleep(0.02)
-
-
-def child(process, rank: int) -> int:
-    """Process id of a rank."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(next(pid for pid in children if f"\0RANK={rank}\0" in Path(f"/proc/{pid}/environ").read_text()))
-
-
-@pytest.fixture(scope="module")
-def undisturbed(data_root, tmp_path_factory):
-    out = tmp_path_factory.mktemp("undisturbed")
-    process = start(data_root, out)
-    _, errors = finish(process)
-    assert process.returncode == 0, errors
-    return out
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("to", ["launcher", 0, 1])
-@pytest.mark.promise("R5")
-def test_a_stopped_run_is_saved_and_goes_on(data_root, undisturbed, tmp_path, to):
-    process = start(data_root, tmp_path)
-    wait_for_step(process, tmp_path, 20)
-    os.kill(process.pid if to == "launcher" else child(process, to), signal.SIGTERM)
-    _, errors = finish(process, 60)
-    assert process.returncode == 143, errors
-    assert "Traceback" not in errors and errors.count("interrupted and saved") == 1
-    resumed = start(data_root, tmp_path, "--resume", "auto")
-    _, errors = finish(resumed)
-    assert resumed.returncode == 0, errors
-    assert rows(tmp_path / "run") == rows(undisturbed / "run")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.promise("R6")
-def test_a_rank_that_dies_ends_the_run_with_its_name(data_root, tmp_path, rank):
-    process = start(data_root, tmp_path)
-    wait_for_step(process, tmp_path, 10)
-    os.kill(child(process, rank), signal.SIGKILL)
-    _, errors = finish(process, 60)
-    assert process.returncode == 137, errors
-    assert f"error: rank {rank} was ended by SIGKILL" in errors and "Traceback" not in errors
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
-@pytest.mark.promise("R6")
-def test_torchrun_restarts_after_a_crash(data_root, undisturbed, tmp_path, rank):
-    where = ["--output-dir", str(tmp_path), "--name", "run", "--gpus", "cpu", "--resume", "auto"]
-    process = start_torchrun("--max-restarts", 1, *arguments("cotrain1.py", data_root, *where))
-    wait_for_step(process, tmp_path, 20)
-    os.kill(child(process, rank), signal.SIGKILL)
-    _, errors = finish(process)
-    assert process.returncode == 0, errors
-    assert rows(tmp_path / "run") == rows(undisturbed / "run")
-
-
-@pytest.mark.slow
-def test_valid_gives_the_numbers_of_one_process(data_root, undisturbed, tmp_path):
-    found = {}
-    for gpus in ("cpu", "cpu,cpu"):
-        out, checkpoint = tmp_path / f"{gpus}.json", undisturbed / "run/last.pth"
-        more = ["--checkpoint", str(checkpoint), "--out", str(out), "--gpus", gpus]
-        command = [sys.executable, *arguments("valid.py", data_root, *more)]
-        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        results = json.loads(out.with_suffix(".results.json").read_text())
-        found[gpus] = json.loads(out.read_text()), results, done.stdout.replace(out.stem, "")
-        assert done.stdout.count("ensemble") == 1
-    assert found["cpu"] == found["cpu,cpu"]

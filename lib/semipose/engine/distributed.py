@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from semipose.errors import LostRankError
+from semipose.errors import LostRankError, SemiposeError
 from semipose.models.sync_batch_norm import SYNCED
 from semipose.structures import PairBatch, StepOutput
 
@@ -130,12 +130,20 @@ def gather(part: Any) -> list:
 
 
 def by_first(job: Callable[[], Any]) -> Any:
-    """The result of `job`, which only the first rank does."""
+    """The result of `job`, which only the first rank does; a SemiposeError of it is raised on all ranks."""
     if ranks() == 1:
         return job()
-    result = [job() if is_first() else None]
-    dist.broadcast_object_list(result)
-    return result[0]
+    result, error = None, None
+    if is_first():
+        try:
+            result = job()
+        except SemiposeError as caught:
+            error = caught
+    both = [result, error]
+    dist.broadcast_object_list(both)
+    if both[1] is not None:
+        raise both[1]
+    return both[0]
 
 
 def mean(values: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -174,8 +182,16 @@ class PhaseForward(nn.Module):
         self.learners = nn.ModuleList(algorithm.learners(phase))
         self._algorithm = (algorithm,)  # not a submodule
 
-    def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        return self._algorithm[0](batch, step, phase)
+    def forward(self, batch: PairBatch | None, step: int, phase: str) -> StepOutput | Tensor:
+        return self._algorithm[0](batch, step, phase) if batch is not None else self._rehearsal()
+
+    def _rehearsal(self) -> Tensor:
+        """0, whose backward pass reaches the parameters from the last to the first, one after another."""
+        total = torch.zeros((), device=next(self.parameters()).device)
+        for parameter in self.parameters():
+            if parameter.requires_grad:
+                total = total + 0 * parameter.sum()
+        return total
 
 
 def over_ranks(algorithm: nn.Module, find_unused: bool) -> Callable[[PairBatch, int, str], StepOutput]:
@@ -193,7 +209,21 @@ def over_ranks(algorithm: nn.Module, find_unused: bool) -> Callable[[PairBatch, 
         )
         for phase in algorithm.phases
     }
+    for network in phases.values():
+        _order_gradients(network)
     return lambda batch, step, phase: phases[phase](batch, step, phase)
+
+
+def _order_gradients(network: DistributedDataParallel) -> None:
+    """Let DDP choose the order in which it sums gradients now, and not in the first step.
+
+    It puts the gradients into buckets anew after its first backward pass, in the order in which they came. From three
+    ranks on, the rounding of a sum over ranks depends on its place in a bucket: the first step after a resume would
+    differ in the last bit from the same step of a run that has not been stopped.
+    """
+    network(None, 0, "").backward()
+    for parameter in network.parameters():
+        parameter.grad = None
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import signal
 import sys
 import uuid
+from collections.abc import Callable
 
 from semipose.errors import LostRankError
 
@@ -14,17 +15,26 @@ def launch(count: int) -> int:
 
     A process that ends by itself ends the others, and its number is printed.
     """
+    return run_ranks(count, sys.executable, sys.argv)
+
+
+def run_ranks(count: int, entry: str | Callable, arguments: list, **settings) -> int:
+    """Run `entry`, a program or a function, in `count` processes of this machine; exit code as for `launch`.
+
+    Args:
+        settings: of torch's LaunchConfig.
+    """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     newer = {"signals_to_handle": SIGNALS} if "signals_to_handle" in LaunchConfig.__dataclass_fields__ else {}
-    settings = LaunchConfig(
-        min_nodes=1, max_nodes=1, nproc_per_node=count, run_id=uuid.uuid4().hex, rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0", max_restarts=0, local_addr="localhost", **newer,
-    )  # fmt: skip
+    local = {
+        "min_nodes": 1, "max_nodes": 1, "nproc_per_node": count, "run_id": uuid.uuid4().hex, "rdzv_backend": "c10d",
+        "rdzv_endpoint": "localhost:0", "max_restarts": 0, "local_addr": "localhost",
+    }  # fmt: skip
     try:
-        elastic_launch(settings, sys.executable)(*sys.argv)
+        elastic_launch(LaunchConfig(**local | newer | settings), entry)(*arguments)
     except SignalException as stop:
         return 128 + stop.sigval
     except ChildFailedError as error:
