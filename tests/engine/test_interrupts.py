@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
+from semipose.engine.interrupts import INTERRUPTED_EXIT, WORKER_GRACE_SECONDS, Interrupted, Interrupts
 
 STOPS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
 
@@ -162,3 +162,18 @@ def test_outside_the_main_thread_it_does_nothing():
     thread.start()
     thread.join()
     assert seen == [(0, before)]
+
+
+ENDS_WITH_A_LOADER = """
+import torch
+from torch.utils.data import DataLoader
+from semipose.engine.interrupts import worker_init
+loader = DataLoader([1, 2, 3], num_workers=1, persistent_workers=True, worker_init_fn=worker_init)
+next(iter(loader))
+held = [loader]
+held.append(held)  # a circle of references, that nobody takes apart before the end
+"""
+
+
+def test_a_loader_that_is_still_there_does_not_hold_up_the_end():
+    subprocess.run([sys.executable, "-c", ENDS_WITH_A_LOADER], check=True, timeout=WORKER_GRACE_SECONDS / 2)

@@ -19,11 +19,11 @@ RUN = """
 import os, signal, sys, time
 from semipose import cli
 from semipose.data import loaders
-from semipose.data.person_dataset import PersonDataset
+from semipose.data import person_dataset
 
-fault, sys.argv[1:] = sys.argv[1], sys.argv[2:]
+fault, reader, sys.argv[1:] = sys.argv[1], getattr(person_dataset, sys.argv[2]), sys.argv[3:]
 loaders.WORKER_TIMEOUT_S = 4
-main, original = os.getpid(), PersonDataset.__getitems__
+main, original = os.getpid(), reader.__getitems__
 faults = {
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "exits": lambda: os._exit(7),
@@ -37,7 +37,7 @@ def read(dataset, rows):
     return original(dataset, rows)
 
 read.batches = 0
-PersonDataset.__getitems__ = read
+reader.__getitems__ = read
 cli.train()
 """
 
@@ -50,6 +50,7 @@ def data_root(tmp_path_factory):
 
 
 @pytest.mark.promise("R15")
+@pytest.mark.parametrize(("cache", "reader"), [("ram", "CachedRows"), ("none", "PersonDataset")])
 @pytest.mark.parametrize(
     ("fault", "told", "remedy"),
     [
@@ -58,9 +59,12 @@ def data_root(tmp_path_factory):
         ("hangs", "no batch has come for 4 s", "--workers 0"),
     ],
 )
-def test_a_run_with_a_broken_loader_process_ends_with_the_remedy(data_root, tmp_path, fault, told, remedy):
+def test_a_run_with_a_broken_loader_process_ends_with_the_remedy(
+    data_root, tmp_path, fault, told, remedy, cache, reader
+):
     arguments = ["--cfg", str(ROOT / "experiments/demo/supervised.yaml"), "--output-dir", str(tmp_path)]
-    command = [sys.executable, "-c", RUN, fault, *arguments, *SMALL, "DATASET.ROOT", str(data_root)]
+    pairs = [*SMALL, "DATASET.ROOT", str(data_root), "DATASET.CACHE", cache]
+    command = [sys.executable, "-c", RUN, fault, reader, *arguments, *pairs]
     # a worker that outlives the run keeps the pipe open, and this waits for ever
     done = subprocess.run(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, timeout=100,

@@ -4,12 +4,15 @@ Exit codes are those of a shell, 128 + number. SIGUSR1 (138) is what a cluster s
 (Slurm: `--signal=USR1@120`), so that a job script can tell "submit me again" from a stop by hand.
 """
 
+import atexit
+import multiprocessing
 import os
 import signal
 import threading
 import time
 
 from semipose.engine.distributed import highest
+from semipose.engine.freed_memory import keep_freed_memory
 
 INTERRUPTED_EXIT = {number: 128 + number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
 WORKER_GRACE_SECONDS = 60
@@ -68,6 +71,13 @@ class Interrupts:
         return "TORCHELASTIC_RUN_ID" in os.environ and time.monotonic() - self._first_at < ECHO_SECONDS
 
 
+@atexit.register
+def _end_loader_processes() -> None:
+    """Python asks them to end by SIGTERM and waits: for a minute, with `worker_init`."""
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
 def worker_init(_worker_id: int) -> None:
     """`worker_init_fn` for a DataLoader: workers outlive a stop signal long enough for the trainer to save.
 
@@ -80,3 +90,4 @@ def worker_init(_worker_id: int) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(WORKER_GRACE_SECONDS))
     cv2.setNumThreads(0)
+    keep_freed_memory(False)  # one huge picture must not stay for the rest of the run
