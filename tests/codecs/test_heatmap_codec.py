@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from semipose.codecs import CODECS, HeatmapCodec
+from semipose.codecs.heatmap import _blurred_window
 from semipose.errors import ConfigError
 from semipose.geometry import affine
 from semipose.geometry.view import ViewMap
@@ -353,3 +354,20 @@ def test_unknown_kind_lists_the_known_ones():
 def test_sizes_that_are_no_whole_fraction_are_named(heatmap):
     with pytest.raises(ConfigError, match=rf"\({heatmap[0]}, {heatmap[1]}\).*\(96, 128\)"):
         HeatmapCodec(SIZE, heatmap, 2.0)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 2.0, 3.0])
+def test_blurring_only_the_window_equals_blurring_the_whole_map(sigma):
+    """Also where the window reaches over the border, which decoding leaves at the highest pixel."""
+    maps = torch.randn(2, 17, *HEATMAP[::-1], generator=torch.Generator().manual_seed(0))
+    reach = max(1, round(1.5 * sigma))
+    kernel = torch.exp(-torch.arange(-reach, reach + 1.0).square() / (2 * (0.5 * sigma) ** 2))
+    kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
+    padded = torch.nn.functional.pad(maps.flatten(0, 1).unsqueeze(1), (reach,) * 4, mode="replicate")
+    along_x = torch.nn.functional.conv2d(padded, kernel.mT)
+    blurred = torch.nn.functional.conv2d(along_x, kernel).view(maps.shape)
+    peak = torch.randint(2, 22, (2, 17, 2), generator=torch.Generator().manual_seed(1))
+    found = _blurred_window(maps, peak, sigma)
+    for b, k in [(0, 0), (0, 16), (1, 5), (1, 9)]:
+        x, y = peak[b, k].tolist()
+        torch.testing.assert_close(found[b, k], blurred[b, k, y - 2 : y + 3, x - 2 : x + 3])

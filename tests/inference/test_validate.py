@@ -1,6 +1,8 @@
 """Validation: perfect heatmaps score 1, in image pixels, for any shape, with the flip test and for several networks."""
 
 import json
+import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,10 @@ from semipose.data.loaders import evaluation_loader
 from semipose.errors import ConfigError, DataError
 from semipose.evaluation import KeypointPredictions
 from semipose.geometry import affine
-from semipose.inference.predictor import predict_heatmaps
+from semipose.inference.predictor import keypoints_in_image, predict_heatmaps
+from semipose.models.heads import LinearHead
+from semipose.models.light_unet import LightUNet
+from semipose.models.pose_network import PoseNetwork
 from semipose.skeletons import get_skeleton
 from semipose.structures import PoseBatch
 
@@ -127,6 +132,98 @@ def test_flip_test_averages_with_the_mirrored_image_turned_back(config):
     turned = LeftRight()(view.images.flip(-1)).flip(-1)[:, validator.flip_order]
     torch.testing.assert_close(flipped, (plain + turned) / 2)
     assert not torch.allclose(flipped, plain)
+
+
+def one_after_another(validator, predictors, main) -> dict:
+    """Metrics of one set, fetched batch by batch and scored network by network."""
+    entry, codec, scores, rows = only(validator), validator.codec, {}, []
+    found = {name: [] for name in (*predictors, "ensemble")}
+    for batch in entry.loader:
+        view = centred_view(batch, validator.size, validator.flip_order)
+        maps = {n: predict_heatmaps(net, view, codec, validator.flip_test).cpu() for n, net in predictors.items()}
+        maps["ensemble"] = torch.stack([maps[name] for name in main]).mean(0)
+        rows += batch.index.tolist()
+        for name, pieces in found.items():
+            pieces.append([tensor.cpu() for tensor in keypoints_in_image(maps[name], view, batch, codec)])
+    for name, pieces in found.items():
+        points, peaks = (torch.cat(column).double().numpy() for column in zip(*pieces))
+        persons = entry.dataset.persons.take(rows)
+        areas = np.abs(np.linalg.det(entry.dataset.source.crops.to_image[rows, :, :2].astype(float)))
+        people = KeypointPredictions(
+            persons.image_ids[persons.image_index], points, peaks, persons.scores.astype(float), areas * 64 * 96
+        )
+        scores[name] = validator.score(entry, np.array(rows), people)
+    return {f"{key}_{who}": each[key] for who, each in scores.items() for key in ("AP", "PCK")} | scores["ensemble"]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_metrics_are_those_of_batches_fetched_one_after_another(config, workers):
+    config = on_sets(config, "val", FLIP_TEST=True)
+    config.WORKERS = workers
+    validator = build.build_validator(config, build.read_validation(config))
+    torch.manual_seed(0)
+    main = ("first", "second")
+    predictors = {name: PoseNetwork(LightUNet(), nn.Identity(), LinearHead(32, 17)) for name in main}
+    for network in predictors.values():
+        network.head.final.weight.data.normal_()
+    expected = one_after_another(validator, predictors, main)
+    assert validator(predictors, main) == expected
+    assert expected["PCK_first"] != expected["PCK_second"]
+
+
+def test_nothing_is_fetched_before_the_last_batch_is_predicted(config, monkeypatch):
+    events, fetch = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: events.append("fetch") or fetch(tensor))
+    validator = build.build_validator(config, build.read_validation(config), poll=lambda: events.append("batch"))
+    validator.predict(only(validator), {"student": LeftRight()}, ("student",))
+    assert events == 3 * ["batch"] + 6 * ["fetch"]
+
+
+def test_no_open_file_of_a_worker_is_kept(config):
+    """A set of many batches would run out of them."""
+    config, kept = config.clone(), []
+    config.defrost()
+    config.WORKERS = 1
+    validator = build.build_validator(config, build.read_validation(config))
+    validator.gather = lambda pieces: kept.extend(pieces) or [pieces]
+    validator.predict(only(validator), {"student": LeftRight()}, ("student",))
+    assert len(kept) == 3 and not any(value.is_shared() for _, *values in kept for value in values)
+
+
+def test_an_interrupt_leaves_nothing_behind(config):
+    """No thread, and a validator that gives the same as before."""
+
+    class Stop(Exception):
+        pass
+
+    def stop_at_the_second():
+        looks.append(1)
+        if len(looks) == 2:
+            raise Stop
+
+    looks, threads = [], threading.active_count()
+    validator = build.build_validator(config, build.read_validation(config), poll=stop_at_the_second)
+    with pytest.raises(Stop):
+        validator({"student": LeftRight()}, ("student",))
+    assert threading.active_count() == threads and len(looks) == 2
+    whole = build.build_validator(config, build.read_validation(config))
+    assert validator({"student": LeftRight()}, ("student",)) == whole({"student": LeftRight()}, ("student",))
+
+
+def test_faults_are_reported_batch_by_batch_and_their_persons_left_out(config, tmp_path):
+    shutil.copytree(config.DATASET.ROOT, tmp_path / "people")
+    config = config.clone()
+    config.defrost()
+    config.DATASET.ROOT = str(tmp_path / "people")
+    persons, reports = build.read_validation(config), []
+    broken = persons["val"].path(5)
+    Path(broken).write_bytes(b"no picture")
+    validator = build.build_validator(config, persons, on_faults=reports.append)
+    rows, people = validator.predict(only(validator), {"student": LeftRight()}, ("student",))["student"]
+    missing = [row for row in range(PEOPLE) if persons["val"].path(row) == broken]
+    assert rows.tolist() == [row for row in range(PEOPLE) if row not in missing] and 5 in missing
+    assert len(people) == len(rows) and validator.score(only(validator), rows, people)["PCK"] >= 0
+    assert [len(lines) for lines in reports] == [len([r for r in missing if r // 4 == turn]) for turn in range(3)]
 
 
 def test_interrupts_are_polled_between_batches(config):

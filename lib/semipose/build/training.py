@@ -26,6 +26,7 @@ from semipose.engine.trainer import Trainer, TrainerOptions
 from semipose.errors import ConfigError
 from semipose.evaluation import person_norm
 from semipose.geometry import affine
+from semipose.models.compiling import check_compiler, compile_networks
 from semipose.pseudo_labels import Multiview, fit_multiview
 from semipose.skeletons import get_skeleton
 
@@ -60,6 +61,20 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
     )  # fmt: skip
     learners = {phase: algorithm.learners(phase) for phase in algorithm.phases}
     return Stepper(learners, settings, total, Precision(train.AMP, device, algorithm))
+
+
+def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
+    """torch.compile for its networks, where TRAIN.COMPILE asks for it; they must be complete, with all teachers.
+
+    Raises:
+        ConfigError: it does not work here, or not with the rest of the configuration.
+    """
+    if not config.TRAIN.COMPILE:
+        return
+    if config.TRAIN.SYNC_BN and ranks() > 1:
+        raise ConfigError("TRAIN.COMPILE and TRAIN.SYNC_BN are both True; the BatchNorm over all GPUs is not compiled")
+    check_compiler(build_device(config.GPUS))
+    compile_networks(algorithm)
 
 
 def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
@@ -116,6 +131,7 @@ def build_trainer(
     epoch_steps = len(loader) * len(algorithm_type(config).phases)
     unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
     algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
+    compile_algorithm(config, algorithm)
     faults = shared(FaultLog(config.DATASET.MAX_BAD))
     validator = build_validator(config, data.validation, faults, interrupts.check)
     return Trainer(

@@ -129,7 +129,7 @@ def _quarter_step(heatmaps: Tensor, peak: Tensor) -> Tensor:
 
 def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
     """The step from the highest pixel to the maximum of a Gaussian fitted there, at most one pixel per axis."""
-    f = _window(_blur(heatmaps, sigma), peak, 2).clamp_min(1e-10).log()
+    f = _blurred_window(heatmaps, peak, sigma).clamp_min(1e-10).log()
     dx, dy = (f[..., 2, 3] - f[..., 2, 1]) / 2, (f[..., 3, 2] - f[..., 1, 2]) / 2
     dxx = (f[..., 2, 4] - 2 * f[..., 2, 2] + f[..., 2, 0]) / 4
     dyy = (f[..., 4, 2] - 2 * f[..., 2, 2] + f[..., 0, 2]) / 4
@@ -143,12 +143,16 @@ def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
     return step.clamp(-1, 1) * (is_peak & inside).unsqueeze(-1)
 
 
-def _blur(heatmaps: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of half the target's width: it calms noise and keeps a Gaussian a Gaussian."""
+def _blurred_window(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
+    """(B, K, 5, 5) around peaks (B, K, 2), after a Gaussian blur of half the target's width.
+
+    The blur calms noise and keeps a Gaussian a Gaussian. Only what it takes for the window is blurred: the whole map
+    would be a hundred times the work.
+    """
     reach = max(1, round(1.5 * sigma))
     xs = torch.arange(-reach, reach + 1, device=heatmaps.device, dtype=heatmaps.dtype)
     kernel = torch.exp(-xs.square() / (2 * (0.5 * sigma) ** 2))
     kernel = kernel / kernel.sum()
-    maps = F.pad(heatmaps.flatten(0, 1).unsqueeze(1), (reach,) * 4, mode="replicate")
+    maps = _window(heatmaps, peak, 2 + reach).flatten(0, 1).unsqueeze(1)
     maps = F.conv2d(F.conv2d(maps, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))
     return maps.squeeze(1).unflatten(0, heatmaps.shape[:2])

@@ -82,6 +82,7 @@ def default_config() -> Node:
     c.TRAIN.PROFILE = False  # log after each epoch where its seconds went; on a GPU that slows the run down
     c.TRAIN.PATIENCE = 0  # epochs without a better TEST.BEST after which the run ends; 0 = it never ends early
     c.TRAIN.DETERMINISTIC = False  # only operations that give the same bits each time, on a GPU too; slower
+    c.TRAIN.COMPILE = False  # networks through torch.compile while training; for a GPU, needs a C++ compiler
     c.TRAIN.PRINT_FREQ = 50  # steps between log lines
     c.TRAIN.STOP_ON_COLLAPSE = False  # end the run when the pseudo-labels collapse, instead of a warning
 

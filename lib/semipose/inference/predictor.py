@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from semipose.codecs import HeatmapCodec
 from semipose.geometry import affine
 from semipose.geometry.view import View
+from semipose.models.compiling import uncompiled
 from semipose.structures import PoseBatch
 
 
@@ -14,9 +15,10 @@ def predict_heatmaps(network: nn.Module, view: View, codec: HeatmapCodec, flip_t
     """Heatmaps (B, K, h, w) of a view, in eval mode; with `flip_test` the mean with the mirrored image's."""
     training = network.training
     network.eval()
-    heatmaps = network(view.images)
-    if flip_test:
-        heatmaps = (heatmaps + codec.unmirror(network(view.images.flip(-1)), view.flip_order)) / 2
+    with uncompiled(network):
+        heatmaps = network(view.images)
+        if flip_test:
+            heatmaps = (heatmaps + codec.unmirror(network(view.images.flip(-1)), view.flip_order)) / 2
     network.train(training)
     return heatmaps
 

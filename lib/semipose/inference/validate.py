@@ -116,6 +116,8 @@ class Validator:
             self.on_faults(batch.faults)
             if not len(batch):
                 continue
+            # a copy: what a worker sends is in shared memory, and holds an open file for each batch
+            number, rows = turn * self.ranks + self.rank, batch.index.clone()
             batch = batch.to(device)
             view = centred_view(batch, self.size, self.flip_order)
             maps = {n: predict_heatmaps(net, view, self.codec, self.flip_test) for n, net in predictors.items()}
@@ -123,9 +125,10 @@ class Validator:
                 maps[result] = torch.stack([maps[name] for name in main]).mean(0)
             for name in order:
                 points, scores = keypoints_in_image(maps[name], view, batch, self.codec)
-                number = turn * self.ranks + self.rank
-                parts[name].append((number, batch.index.cpu(), points.cpu(), scores.cpu()))
-        parts = {name: sorted(sum(self.gather(pieces), []), key=itemgetter(0)) for name, pieces in parts.items()}
+                parts[name].append((number, rows, points, scores))
+        # fetched only now: each fetch waits until a GPU has done all that it was given
+        found = {name: [(*key, points.cpu(), scores.cpu()) for *key, points, scores in parts[name]] for name in order}
+        parts = {name: sorted(sum(self.gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}
         return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
 
     def score_each(self, entry: ValidationSet, found: Found) -> dict[str, dict[str, float]]:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from semipose.models.compiling import uncompiled
+
 
 def mix_rows(x: Tensor, permutation: Tensor, lam: float) -> Tensor:
     """`lam * x + (1 - lam) * x[permutation]` along the first dimension; permutation (len(x),)."""
@@ -15,6 +17,8 @@ def mix_rows(x: Tensor, permutation: Tensor, lam: float) -> Tensor:
 @contextmanager
 def mixed_inside(network: nn.Module, stage: int, rows: slice, permutation: Tensor, lam: float) -> Iterator[None]:
     """While it lasts, each forward pass of `network` mixes some rows after one of its `early_stages`.
+
+    A compiled network would not see the hook that mixes, so these passes are not compiled.
 
     Args:
         stage: index into `network.early_stages`.
@@ -29,6 +33,7 @@ def mixed_inside(network: nn.Module, stage: int, rows: slice, permutation: Tenso
 
     hook = network.early_stages[stage].register_forward_hook(mix)
     try:
-        yield
+        with uncompiled(network):
+            yield
     finally:
         hook.remove()

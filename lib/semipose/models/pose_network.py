@@ -30,6 +30,7 @@ class PoseNetwork(nn.Module):
         frozen: names of modules that stay in eval mode, see `freezing.freeze`.
         autocast_dtype: torch.bfloat16 or torch.float16; None for the type of the weights. Training sets it around a
             step, so that evaluation is in float32.
+        compiled: whether backbone, neck and head run compiled, see `compiling.compile_networks`.
     """
 
     def __init__(self, backbone: nn.Module, neck: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD):
@@ -42,6 +43,7 @@ class PoseNetwork(nn.Module):
         self.report: MatchReport | None = None
         self.frozen: tuple[str, ...] = ()
         self.autocast_dtype: torch.dtype | None = None
+        self.compiled = False
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
 
