@@ -83,15 +83,16 @@ def measure(file: Path) -> None:
 
 def peak() -> float:
     """Largest resident memory of this process so far, MiB (Linux; rusage would count the process that started it)."""
-    return _status("VmHWM")
+    return _status("self", "VmHWM")
 
 
-def resident() -> float:
-    return _status("VmRSS")
+def resident(process: str = "self") -> float:
+    """Memory that a process holds now, shared memory included, MiB (Linux)."""
+    return _status(process, "VmRSS")
 
 
-def _status(key: str) -> float:
-    lines = Path("/proc/self/status").read_text().splitlines()
+def _status(process: str, key: str) -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:")) * 1024 / MIB
 
 
