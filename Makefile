@@ -15,9 +15,9 @@ help:
 	@echo "make demo      draw the demo data, train on it, write output/demo/report.html"
 	@echo "make ablation  train every part of the method by itself on the demo data, write the table (hours)"
 	@echo "make test      run all tests that need no GPU"
-	@echo "make chaos     try out what is promised about kills, signals and bad files (about half an hour)"
+	@echo "make chaos     try out what is promised about kills, signals and bad files (25 minutes)"
 	@echo "make lint      check style and formatting"
-	@echo "make bench     time the loader and the training step"
+	@echo "make bench     time the loader, the training step, an epoch, the options; read the memory (20 minutes)"
 	@echo "make setup     only create .venv and install"
 	@echo "make clean     remove .venv and caches"
 

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -250,7 +252,25 @@ def test_checkpoint_of_another_model(call, tmp_path):
     refused(call("valid", "--checkpoint", str(tmp_path / "none.pth")), "none.pth")
 
 
-@pytest.mark.parametrize("kind", ["missing", "truncated"])
+def bomb(png: bytes) -> bytes:
+    """A picture that says it has 50,000 x 50,000 pixels (PNG specification, 5.3 and 11.2.2)."""
+    header = b"IHDR" + struct.pack(">II", 50_000, 50_000) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
+DAMAGES = {
+    "missing": None,
+    "empty": lambda png: b"",
+    "truncated": lambda png: png[:-200],
+    "header only": lambda png: png[:40],
+    "a web page": lambda png: b"<html>404</html>",
+    "zeros": lambda png: bytes(len(png)),
+    "noise": lambda png: np.random.default_rng(0).bytes(len(png)),
+    "bomb": bomb,
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
 @pytest.mark.promise("R9")
 def test_bad_images_are_counted_named_and_skipped_up_to_a_limit(call, tmp_path, data_root, kind):
     root = tmp_path / "damaged"
@@ -263,7 +283,7 @@ def test_bad_images_are_counted_named_and_skipped_up_to_a_limit(call, tmp_path, 
         target.write_bytes(file.read_bytes())
     spoiled = [root / "images/labeled/000002.png", root / "images/val/000003.png"]
     for path in spoiled:
-        path.unlink() if kind == "missing" else path.write_bytes(path.read_bytes()[:-200])
+        path.unlink() if kind == "missing" else path.write_bytes(DAMAGES[kind](path.read_bytes()))
     code, _, err = call("train", "--name", "x", "TRAIN.STEPS_PER_EPOCH", "6", root=root)
     log = (tmp_path / "out/x/run.log").read_text()
     assert code == 0, err
