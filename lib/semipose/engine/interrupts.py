@@ -73,9 +73,10 @@ class Interrupts:
 
 @atexit.register
 def _end_loader_processes() -> None:
-    """Python asks them to end by SIGTERM and waits: for a minute, with `worker_init`."""
+    """Python asks daemons to end by SIGTERM and waits: for a minute, with `worker_init`. It waits for others as ever."""
     for child in multiprocessing.active_children():
-        child.kill()
+        if child.daemon:
+            child.kill()
 
 
 def worker_init(_worker_id: int) -> None:
