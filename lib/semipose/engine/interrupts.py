@@ -73,7 +73,7 @@ class Interrupts:
 
 @atexit.register
 def _end_loader_processes() -> None:
-    """Python asks daemons to end by SIGTERM and waits: for a minute, with `worker_init`. It waits for others as ever."""
+    """Python asks daemons to end by SIGTERM and waits: for a minute, with `worker_init`. Others are left alone."""
     for child in multiprocessing.active_children():
         if child.daemon:
             child.kill()
