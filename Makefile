@@ -51,8 +51,8 @@ lint: $(STAMP)
 	@$(RUN) -m ruff format --check .
 
 bench: $(STAMP)
-	@$(RUN) tools/bench.py $(ARGS)
-	@$(RUN) tools/bench_annotations.py
+	@$(RUN) benchmarks/bench.py $(ARGS)
+	@$(RUN) benchmarks/bench_annotations.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build lib/*.egg-info

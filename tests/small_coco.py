@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from semipose.config.sources import SOURCE
+from semipose.config.source_keys import SOURCE
 from semipose.data.sources import Source
 from semipose.skeletons import COCO
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from semipose.config import flat_keys, load_config, to_plain
-from semipose.data.drawn_people import write_demo_data
 from semipose.errors import ConfigError
+from semipose.prepare.drawn_people import write_demo_data
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools/ablation.py"

@@ -11,23 +11,27 @@ import semipose
 ROOT = Path(semipose.__file__).parent
 LAYERS = (
     ("errors", "plain_yaml", "structures", "timing", "skeletons", "config"),
-    ("geometry", "codecs", "losses"),
-    ("data", "augment", "models", "pseudo_labels", "evaluation"),
-    ("algorithms",),
-    ("engine", "inference", "visualize"),
-    ("build",),
+    ("geometry", "losses", "runtime"),
+    ("views",),
+    ("codecs",),
+    ("data", "models", "pseudo_labels"),
+    ("evaluation",),
+    ("algorithms", "prepare"),
+    ("visualize",),
+    ("tracking",),
+    ("engine",),
+    ("assemble",),
     ("runs",),
     ("cli",),
 )
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 # within a layer: who may import whom besides itself
 NEIGHBOURS = {
-    "codecs": {"geometry", "losses"},
     "plain_yaml": {"errors"},
     "skeletons": {"errors", "plain_yaml"},
     "config": {"errors", "plain_yaml"},
 }
-READS_CONFIG = {"config", "build", "runs", "cli"}
+READS_CONFIG = {"config", "assemble", "runs", "cli"}
 MAX_LINES = 300
 
 
@@ -112,7 +116,7 @@ def test_only_the_top_reads_the_configuration():
 
 def test_who_imports_yacs():
     users = {name for name, source in MODULES.items() if any(i.startswith("yacs") for i in imports(source, MODULES))}
-    assert {part(name) for name in users} <= {"config", "build", "runs"}
+    assert {part(name) for name in users} <= {"config", "assemble", "runs"}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -147,7 +151,7 @@ def test_no_bare_except_and_no_star_import(name):
 
 @pytest.mark.parametrize("package", ["wandb", "tensorboard", "sklearn", "scipy", "torchvision", "matplotlib", "tqdm"])
 def test_heavy_packages_are_imported_where_they_are_used(package):
-    allowed = {"tqdm": {"semipose.data.drawn_people", "semipose.engine.progress"}}.get(package, set())
+    allowed = {"tqdm": {"semipose.prepare.drawn_people", "semipose.tracking.progress"}}.get(package, set())
     at_top = {
         name
         for name, source in MODULES.items()
@@ -164,13 +168,12 @@ def test_heavy_packages_are_imported_where_they_are_used(package):
     [
         ("semipose.skeletons.catalog", "from semipose.geometry import affine"),
         ("semipose.losses.keypoint", "from semipose.codecs import HeatmapCodec"),
-        ("semipose.geometry.view", "import semipose.codecs"),
-        ("semipose.data.loaders", "from semipose.augment.views import ViewSampler"),
+        ("semipose.views.view", "import semipose.codecs"),
+        ("semipose.views.sampler", "from semipose.data.loaders import PairLoader"),
         ("semipose.models.ema", "def f():\n    from semipose.data import loaders"),
         ("semipose.algorithms.supervised", "from semipose.engine.stepper import Stepper"),
-        ("semipose.engine.trainer", "from semipose.inference.validate import Validator"),
-        ("semipose.engine.trainer", "from semipose import build"),
-        ("semipose.build", "from semipose import cli"),
+        ("semipose.engine.trainer", "from semipose import assemble"),
+        ("semipose.assemble", "from semipose import cli"),
         ("semipose", "from semipose.errors import DataError"),
     ],
 )

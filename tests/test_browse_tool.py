@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from semipose import build
+from semipose import assemble
 from semipose.config import load_config, to_yaml
-from semipose.data.drawn_people import write_demo_data
 from semipose.engine.checkpoint import save_atomic
+from semipose.prepare.drawn_people import write_demo_data
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOL = ROOT / "tools/browse_dataset.py"
@@ -48,7 +48,7 @@ def call(people, tmp_path, capsys):
 def checkpoint(people, tmp_path_factory) -> Path:
     """A last.pth with networks that were never trained, and a split for the first teacher alone."""
     config = load_config(CFG, {}, ["DATASET.ROOT", str(people), *SMALL])
-    algorithm = build.build_algorithm(config, unlabeled_size=999)
+    algorithm = assemble.build_algorithm(config, unlabeled_size=999)
     peaks = torch.cat([torch.full((20, 17), 0.1), torch.full((20, 17), 0.6)]) + 0.02 * torch.rand(40, 17)
     algorithm.records["first"].difficulty.refit(peaks)
     records = {name: record.state_dict() for name, record in algorithm.records.items()}

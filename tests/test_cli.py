@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from semipose import cli
-from semipose.data.drawn_people import write_demo_data
 from semipose.evaluation import KeypointPredictions, evaluate_selected, load_ground_truth
+from semipose.prepare.drawn_people import write_demo_data
 from semipose.skeletons import COCO
 
 ROOT = Path(__file__).resolve().parent.parent

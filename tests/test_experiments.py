@@ -11,17 +11,17 @@ import torch
 from PIL import Image
 from scipy.io import savemat
 
-from semipose import build
+from semipose import assemble
 from semipose.algorithms import ALGORITHMS
 from semipose.config import default_config, flat_keys, load_config, to_plain
 from semipose.data.crop_cache import CACHES
 from semipose.data.sources import guess_format
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.interrupts import Interrupts
-from semipose.engine.tracking import Tracker
 from semipose.errors import ConfigError
 from semipose.evaluation import NORMS
+from semipose.runtime.signals import Interrupts
 from semipose.skeletons import COCO, get_skeleton
+from semipose.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
@@ -88,7 +88,7 @@ def test_bases_load_as_well():
 @pytest.mark.parametrize("config", MODELS.values(), ids=range(len(MODELS)))
 def test_the_network_gives_heatmaps_of_the_configured_size(config):
     with torch.device("meta"):
-        network = build.build_network(config)
+        network = assemble.build_network(config)
         width, height = config.MODEL.IMAGE_SIZE
         heatmaps = network(torch.zeros(2, 3, height, width))
     joints = len(get_skeleton(config.DATASET.SKELETON))
@@ -99,19 +99,19 @@ def test_the_network_gives_heatmaps_of_the_configured_size(config):
 def test_a_heatmap_size_that_does_not_fit_is_refused(config):
     wrong = changed(config, MODEL__HEATMAP_SIZE=[n * 2 for n in config.MODEL.HEATMAP_SIZE])
     with torch.device("meta"), pytest.raises(ConfigError, match="MODEL.HEATMAP_SIZE"):
-        build.build_network(wrong)
+        assemble.build_network(wrong)
 
 
 def test_recipe_views_and_optimisers_are_built(config):
     network = SimpleNamespace(mean=torch.full((1, 3, 1, 1), 0.5))
-    recipe = build.build_recipe(config, network, epoch_steps=100, unlabeled_size=50)
+    recipe = assemble.build_recipe(config, network, epoch_steps=100, unlabeled_size=50)
     assert recipe.codec.size == tuple(config.MODEL.HEATMAP_SIZE)
     assert 100 * config.TRAIN.WARM_EPOCH <= recipe.ramp.start <= recipe.ramp.end < 100 * config.TRAIN.END_EPOCH
-    assert build.build_policies(config) == recipe.views.policies
-    kind = build.algorithm_type(config)
+    assert assemble.build_policies(config) == recipe.views.policies
+    kind = assemble.algorithm_type(config)
     assert kind is ALGORITHMS[config.ALGORITHM]
     learner = torch.nn.Linear(2, 2)
-    stepper = build.build_stepper(config, SimpleNamespace(phases=kind.phases, learners=lambda phase: [learner]), 10)
+    stepper = assemble.build_stepper(config, SimpleNamespace(phases=kind.phases, learners=lambda phase: [learner]), 10)
     for phase in kind.phases:
         assert 0 < stepper.lr(phase) <= config.TRAIN.LR
         stepper.step(phase, learner(torch.ones(1, 2)).sum(), 0)
@@ -139,7 +139,7 @@ def test_the_cropped_margin_is_worth_its_name(config):
 def test_defaults_are_an_experiment_too():
     config = default_config()
     with torch.device("meta"):
-        network = build.build_network(config)
+        network = assemble.build_network(config)
     assert network.heatmap_size(tuple(config.MODEL.IMAGE_SIZE)) == tuple(config.MODEL.HEATMAP_SIZE)
 
 
@@ -282,12 +282,12 @@ SMALL = {str(to_plain(small(config, Path(config.DATASET.ROOT)))): name for name,
 
 def test_a_batch_is_read(config, sample_root):
     config = on_samples(config, sample_root(config.DATASET))
-    data = build.build_data(config)
+    data = assemble.build_data(config)
     train = config.DATASET.TRAIN_SET
     people = 3 if isinstance(train, str) else sum(entry.get("length", 3) for entry in train)
     assert len(data.labeled) == (config.DATASET.TRAIN_LEN or people)
     assert all(len(persons) == 3 for persons in data.validation.values())
-    batch = next(build.build_pair_loader(config, data).batches(0))
+    batch = next(assemble.build_pair_loader(config, data).batches(0))
     width, height = (round(side * config.DATASET.CROP_MARGIN) for side in config.MODEL.IMAGE_SIZE)
     assert batch.labeled.images.shape == (2, 3, height, width) and batch.labeled.weights.any()
     if ALGORITHMS[config.ALGORITHM].uses_unlabeled:
@@ -297,8 +297,8 @@ def test_a_batch_is_read(config, sample_root):
 @pytest.mark.parametrize("name", SMALL.values())
 def test_the_first_steps_are_taken(name, sample_root, tmp_path):
     config = small(CONFIGS[name], sample_root(CONFIGS[name].DATASET))
-    data = build.build_data(config)
-    trainer = build.build_trainer(config, data, CheckpointFolder(tmp_path), Tracker([]), Interrupts())
+    data = assemble.build_data(config)
+    trainer = assemble.build_trainer(config, data, CheckpointFolder(tmp_path), Tracker([]), Interrupts())
     before = {name: value.clone() for name, value in trainer.algorithm.named_parameters() if value.requires_grad}
     trainer.warm_up(config.TRAIN.WARM_EPOCH)
     metrics = trainer.fit()
@@ -367,4 +367,4 @@ def test_families_share_their_network_and_pool():
 
 
 def test_the_readme_has_no_placeholder():
-    assert "@@" not in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "" not in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import semipose
+from semipose.data.formats import read_coco
+from semipose.data.formats.labelme import read_labelme
 from semipose.data.group_ids import load_group_mapping, with_group_ids
-from semipose.data.readers import read_coco
-from semipose.data.readers.labelme import read_labelme
 from semipose.skeletons import get_skeleton
 
 TOOLS = Path(__file__).parents[1] / "tools"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from semipose.data.drawn_people import write_demo_data
 from semipose.engine.checkpoint import load_checkpoint
+from semipose.prepare.drawn_people import write_demo_data
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from semipose import build
+from semipose import assemble
 from semipose.config import load_config
-from semipose.data.drawn_people import write_demo_data
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.interrupts import Interrupts
-from semipose.engine.tracking import Tracker
+from semipose.prepare.drawn_people import write_demo_data
+from semipose.runtime.signals import Interrupts
+from semipose.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,11 +27,11 @@ def test_supervised_learns_a_tiny_set_by_heart(tmp_path, codec, median):
     pairs = [f"AUGMENT.LABELED.{text}" if i % 2 == 0 else text for i, text in enumerate(still)]
     pairs += f"TRAIN.END_EPOCH 1 TRAIN.STEPS_PER_EPOCH 150 TRAIN.BATCH_SIZE 6 MODEL.CODEC {codec}".split()
     config = load_config(ROOT / "experiments/demo/supervised.yaml", {"DATASET.ROOT": str(root)}, pairs)
-    data = build.build_data(config)
-    trainer = build.build_trainer(config, data, CheckpointFolder(tmp_path), Tracker([]), Interrupts())
+    data = assemble.build_data(config)
+    trainer = assemble.build_trainer(config, data, CheckpointFolder(tmp_path), Tracker([]), Interrupts())
     trainer.fit()
     # the labelled people themselves, seen as in validation
-    validator = build.build_validator(config, {"val": data.labeled})
+    validator = assemble.build_validator(config, {"val": data.labeled})
     rows, people = validator.predict(validator.sets["val"], trainer.algorithm.predictors(), ("student",))["student"]
     labels = torch.from_numpy(data.labeled.keypoints[rows])
     distance = (torch.from_numpy(people.keypoints) - labels[..., :2]).norm(dim=-1)[labels[..., 2] > 0]

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from semipose import build
-from semipose.build.training import build_multiview
+from semipose import assemble
+from semipose.assemble.training import build_multiview
 from semipose.config import load_config, to_plain
-from semipose.data.readers.image_list import whole_frames
+from semipose.data.formats.image_list import whole_frames
 from semipose.errors import ConfigError, DataError
 from semipose.skeletons import get_skeleton
 
@@ -29,7 +29,7 @@ def test_all_are_known_here():
 @pytest.mark.parametrize("name", METHODS)
 def test_no_view_is_mirrored(name):
     """Each view of the animal has its fixed side of the frame, and the skeleton has no swaps."""
-    policies = build.build_policies(config(name))
+    policies = assemble.build_policies(config(name))
     assert policies.labeled.flip == policies.easy.flip == policies.hard.flip == 0
     assert not config(name).TEST.FLIP_TEST
 

@@ -65,7 +65,7 @@ def test_a_stopped_demo_saves(tmp_path, number, group):
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="memory is read from Linux's /proc")
 def test_bench_of_annotations_prints_seconds_and_memory():
-    done = run(ROOT / "tools/bench_annotations.py", "--persons", "100")
+    done = run(ROOT / "benchmarks/bench_annotations.py", "--persons", "100")
     assert done.returncode == 0, done.stderr
     for text in ("100 persons, COCO file", "read 100 persons", "MiB, of which imports", "4 workers: "):
         assert text in done.stdout
@@ -73,7 +73,7 @@ def test_bench_of_annotations_prints_seconds_and_memory():
 
 @pytest.mark.slow
 def test_bench_prints_its_tables():
-    done = run(ROOT / "tools/bench.py", "--quick")
+    done = run(ROOT / "benchmarks/bench.py", "--quick")
     assert done.returncode == 0, done.stderr
     for text in (
         "decode and crop",

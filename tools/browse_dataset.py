@@ -136,8 +136,8 @@ def choose(config, phase: str, count: int) -> tuple[list[Shown], int]:
 
 def validation_sources(config) -> list[Shown]:
     """All persons of each validation set, in its own skeleton."""
-    from semipose.build import build_dataset, read_validation
-    from semipose.build.data import build_test_sources
+    from semipose.assemble import build_dataset, read_validation
+    from semipose.assemble.sources_and_sets import build_test_sources
 
     skeletons = {source.name: source.skeleton for source in build_test_sources(config)}
     sets = read_validation(config).items()
@@ -146,7 +146,7 @@ def validation_sources(config) -> list[Shown]:
 
 def training_sources(config, phase: str) -> list[Shown]:
     """All persons of each labelled or unlabelled source; those of one side are in one data set."""
-    from semipose.build import build_data, build_dataset
+    from semipose.assemble import build_data, build_dataset
     from semipose.errors import ConfigError
     from semipose.skeletons import get_skeleton
 
@@ -191,14 +191,14 @@ def make_drawer(config, args: argparse.Namespace, phase: str, state: dict | None
         state: the checkpoint, or None.
         size: persons in the data set of the phase.
     """
-    from semipose import build
+    from semipose import assemble
     from semipose.visualize import browse as pictures
 
     shape = tuple(config.MODEL.IMAGE_SIZE)
     if args.mode == "original":
         return lambda s, batch, step: pictures.original_pictures(s.dataset.persons, batch, shape, s.skeleton)
     if phase == "val":
-        codec = build.build_codec(config)
+        codec = assemble.build_codec(config)
         return lambda s, batch, step: pictures.centred_pictures(codec, shape, batch, s.skeleton)
     recipe, teachers = make_recipe(config, state, args.checkpoint, size)
     check_losses(config, recipe, args.mode)
@@ -210,17 +210,17 @@ def make_drawer(config, args: argparse.Namespace, phase: str, state: dict | None
 
 def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple:
     """The recipe of the algorithm, and its teachers by name; none without a checkpoint."""
-    from semipose import build
+    from semipose import assemble
     from semipose.algorithms.algorithm import load_networks
     from semipose.errors import ModelError
     from semipose.visualize.browse import Teacher
 
     if state is None:
-        return build.build_recipe(config, build.build_network(config, pretrained=False), 0), {}
+        return assemble.build_recipe(config, assemble.build_network(config, pretrained=False), 0), {}
     # the labels say how the two places of a keypoint that is seen twice are related
     seen_twice = any(config.PSEUDO.MULTIVIEW_PAIRS)
-    multiview = build.build_multiview(config, build.build_data(config)) if seen_twice else None
-    algorithm = build.build_algorithm(config, unlabeled_size=size, pretrained=False, multiview=multiview)
+    multiview = assemble.build_multiview(config, assemble.build_data(config)) if seen_twice else None
+    algorithm = assemble.build_algorithm(config, unlabeled_size=size, pretrained=False, multiview=multiview)
     load_networks(algorithm, state, checkpoint)
     if not algorithm.records:
         raise ModelError(f"{checkpoint}: ALGORITHM is {config.ALGORITHM!r}, which has no teachers")

@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration")
     args = parser.parse_intermixed_args(arguments)
 
-    from semipose.build.check import check_dataset
+    from semipose.assemble.check_data import check_dataset
     from semipose.config import load_config
     from semipose.errors import SemiposeError
 

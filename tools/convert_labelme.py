@@ -42,8 +42,8 @@ def convert_labelme(folder: str, out: str, skeleton: str, images: str = "") -> d
         DataError: a labelme file is missing or wrong.
         SemiposeError: the output cannot be written; NoSpaceError where the disk is full.
     """
+    from semipose.data.formats.labelme import labelme_document
     from semipose.data.json_file import write_json
-    from semipose.data.readers.labelme import labelme_document
     from semipose.errors import write_error
     from semipose.skeletons import get_skeleton
 

@@ -26,8 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     args = parser.parse_args(arguments)
 
-    from semipose.data.few_label_sets import SplitOptions, convert_lightning_pose
     from semipose.errors import SemiposeError
+    from semipose.prepare.few_label_sets import SplitOptions, convert_lightning_pose
     from semipose.skeletons import get_skeleton
 
     try:

@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--copy", action="store_true", help="copy the images instead of linking to their folder")
     args = parser.parse_args(arguments)
 
-    from semipose.data.readers.lsp import convert_lsp
+    from semipose.data.formats.lsp import convert_lsp
     from semipose.errors import SemiposeError
 
     try:

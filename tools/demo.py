@@ -76,16 +76,16 @@ def scores(row: dict, name: str) -> dict:
 
 def load_run(folder: Path) -> dict:
     """Configuration, data and networks of the last step of a run."""
-    from semipose import build
+    from semipose import assemble
     from semipose.algorithms.algorithm import load_networks
     from semipose.config import load_config
     from semipose.engine.checkpoint import load_checkpoint
 
     config = load_config(folder / "config.yaml")
     state = load_checkpoint(folder / "last.pth")
-    algorithm = build.build_algorithm(config, pretrained=False)
+    algorithm = assemble.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, str(folder / "last.pth"))
-    return {"config": config, "algorithm": algorithm.eval(), "data": build.build_data(config)}
+    return {"config": config, "algorithm": algorithm.eval(), "data": assemble.build_data(config)}
 
 
 def write_page(path: Path, table: list[dict], epochs: dict, trained: dict, summary: dict) -> None:
@@ -110,19 +110,19 @@ def write_page(path: Path, table: list[dict], epochs: dict, trained: dict, summa
 
 def validation_examples(trained: dict) -> list:
     """The first validation crops: labels, supervised, co-trained."""
-    from semipose import build
-    from semipose.augment.views import centred_view
+    from semipose import assemble
+    from semipose.evaluation.network_outputs import predict_heatmaps
     from semipose.geometry import affine
-    from semipose.inference.predictor import predict_heatmaps
     from semipose.skeletons import get_skeleton
+    from semipose.views.sampler import centred_view
     from semipose.visualize.draw import draw_skeleton
     from semipose.visualize.report import ExampleRow
 
     config = trained["cotrain"]["config"]
     skeleton = get_skeleton(config.DATASET.SKELETON)
-    codec = build.build_codec(config)
+    codec = assemble.build_codec(config)
     persons = trained["cotrain"]["data"].validation["val"]
-    batch = build.build_dataset(config, persons, "omit").__getitems__(range(EXAMPLES))
+    batch = assemble.build_dataset(config, persons, "omit").__getitems__(range(EXAMPLES))
     flip_order = trained["cotrain"]["algorithm"].recipe.views.flip_order
     view = centred_view(batch, tuple(config.MODEL.IMAGE_SIZE), flip_order)
     labels = affine.apply(affine.invert(view.to_base), batch.keypoints)
@@ -141,15 +141,15 @@ def validation_examples(trained: dict) -> list:
 
 def pseudo_examples(run: dict) -> list:
     """What one network teaches the other: heatmaps on easy views, joints on the first hard view."""
-    from semipose import build
-    from semipose.augment.occlusion import PredictedJoints
+    from semipose import assemble
     from semipose.skeletons import get_skeleton
+    from semipose.views.occlusion import PredictedJoints
     from semipose.visualize.draw import draw_heatmaps, draw_skeleton, enlarge
     from semipose.visualize.report import ExampleRow
 
     config, recipe = run["config"], run["algorithm"].recipe
     skeleton = get_skeleton(config.DATASET.SKELETON)
-    batch = build.build_dataset(config, run["data"].unlabeled, "replace").__getitems__(range(EXAMPLES))
+    batch = assemble.build_dataset(config, run["data"].unlabeled, "replace").__getitems__(range(EXAMPLES))
     draws = recipe.views.at_step(0)
     easy = draws.easy(batch.without_labels())
     hard = draws.hard(batch.without_labels(), easy)

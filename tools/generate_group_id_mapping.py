@@ -48,10 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def match_files(args: argparse.Namespace) -> tuple[dict, list[str], int]:
     """The details, the lines to print, and the number of persons that are unmatched or ambiguous."""
-    from semipose.data.group_matching import match_groups
-    from semipose.data.group_report import group_details, open_questions, report_lines
-    from semipose.data.readers import read_unlabeled_coco
-    from semipose.data.readers.labelme import read_unlabeled_labelme
+    from semipose.data.formats import read_unlabeled_coco
+    from semipose.data.formats.labelme import read_unlabeled_labelme
+    from semipose.prepare.group_matching import match_groups
+    from semipose.prepare.group_report import group_details, open_questions, report_lines
     from semipose.skeletons import get_skeleton
 
     skeleton = get_skeleton(args.skeleton)

@@ -7,8 +7,8 @@ import argparse
 import sys
 import time
 
-from semipose.data.drawn_people import write_demo_data
 from semipose.errors import SemiposeError, write_error
+from semipose.prepare.drawn_people import write_demo_data
 
 
 def parse_args() -> argparse.Namespace:

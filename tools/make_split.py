@@ -34,8 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     import logging
 
-    from semipose.data.label_splits import make_splits
     from semipose.errors import SemiposeError
+    from semipose.prepare.label_splits import make_splits
     from semipose.skeletons import get_skeleton
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)

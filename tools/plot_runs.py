@@ -48,7 +48,7 @@ def draw_runs(runs: list[Path], metric: str, out: Path) -> None:
 
 def read_metric(run: Path, metric: str) -> tuple[str, list[tuple[float, float]]]:
     """("epoch" or "step", its values); what is null or -1 (not defined) is left out."""
-    from semipose.engine.sinks import read_rows
+    from semipose.tracking.sinks import read_rows
 
     rows = list(read_rows(run / "metrics.jsonl"))
     if not rows:

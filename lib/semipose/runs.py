@@ -10,26 +10,26 @@ import numpy as np
 import yaml
 from yacs.config import CfgNode
 
-from semipose import __version__, build
+from semipose import __version__, assemble
 from semipose.algorithms import Algorithm
 from semipose.algorithms.algorithm import load_networks
 from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.determinism import make_deterministic
-from semipose.engine.distributed import by_first, is_first, session, shared, world_size
-from semipose.engine.freed_memory import keep_freed_memory
-from semipose.engine.interrupts import INTERRUPTED_EXIT, Interrupted, Interrupts
-from semipose.engine.launch import launch
 from semipose.engine.resume import content, find_for_all_ranks, refuse_different
-from semipose.engine.tracking import Tracker, make_tracker
 from semipose.engine.trainer import Trainer
-from semipose.engine.worker_faults import explained_worker_faults
 from semipose.errors import ConfigError, ModelError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
-from semipose.inference.validate import ValidationSet, of_set
+from semipose.evaluation.validation import ValidationSet, of_set
 from semipose.models.freezing import frozen_report
+from semipose.runtime.determinism import make_deterministic
+from semipose.runtime.freed_memory import keep_freed_memory
+from semipose.runtime.launch import launch
+from semipose.runtime.ranks import by_first, is_first, session, shared, world_size
+from semipose.runtime.signals import INTERRUPTED_EXIT, Interrupted, Interrupts
+from semipose.runtime.worker_faults import explained_worker_faults
 from semipose.skeletons import Skeleton
+from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import write_pictures
 from semipose.visualize.split_chart import draw_split
@@ -65,10 +65,10 @@ def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
         LostRankError: another process has ended.
         DataError: a loader process has ended or hangs.
     """
-    names = build.gpu_names(config.GPUS)
+    names = assemble.gpu_names(config.GPUS)
     if len(names) > 1 and world_size() == 1:
         return launch(len(names))
-    with session(build.build_backend(config.GPUS)), explained_worker_faults():
+    with session(assemble.build_backend(config.GPUS)), explained_worker_faults():
         return job()
 
 
@@ -94,10 +94,10 @@ def dry_run(config: CfgNode) -> int:
     """Print configuration, data and networks of a run without starting it; writes nothing."""
     _log_plainly()
     print(to_yaml(config))
-    data = build.build_data(config)
+    data = assemble.build_data(config)
     print(data.report)
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
-    trainer = build.build_trainer(config, data, checkpoints, Tracker([]), Interrupts())
+    trainer = assemble.build_trainer(config, data, checkpoints, Tracker([]), Interrupts())
     _report_networks(trainer.algorithm)
     print(f"{config.TRAIN.END_EPOCH} epochs of {trainer.epoch_steps} steps")
     return 0
@@ -117,9 +117,11 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
         raise ConfigError(f"--out: {out!r} is not the name of a file")
     _log_plainly()
     refuse_different({"the checkpoint": content(state, source)})
-    algorithm = build.build_algorithm(config, pretrained=False)
+    algorithm = assemble.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, source)
-    validator = build.build_validator(config, build.read_validation(config), shared(FaultLog(config.DATASET.MAX_BAD)))
+    validator = assemble.build_validator(
+        config, assemble.read_validation(config), shared(FaultLog(config.DATASET.MAX_BAD))
+    )
     scores = {}
     for name, entry in validator.sets.items():
         found = validator.predict(entry, algorithm.predictors(), algorithm.main_predictors())
@@ -170,7 +172,7 @@ def network_keys(state: dict, source: str) -> dict:
 def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if config.TRAIN.DETERMINISTIC:
         make_deterministic()
-    if build.build_device(config.GPUS).type == "cpu":
+    if assemble.build_device(config.GPUS).type == "cpu":
         keep_freed_memory()
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
     common = {"--resume": repr(resume)} | _keys_without(OF_A_MACHINE, config)
@@ -201,9 +203,9 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
 def _make_trainer(
     config: CfgNode, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts, pretrained: bool
 ) -> Trainer:
-    data = build.build_data(config)
+    data = assemble.build_data(config)
     log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
-    trainer = build.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
+    trainer = assemble.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     _report_networks(trainer.algorithm)
     labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
     labeled["sources"] = list(zip(data.labeled_mix.names, data.labeled_mix.lengths))  # whose they are, in this order

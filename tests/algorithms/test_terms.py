@@ -13,10 +13,10 @@ from semipose.algorithms.mean_teacher import MeanTeacher
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.terms import make_views, teach, trust_in
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.augment.hard_operations import HARD_OPERATIONS
 from semipose.errors import ConfigError
 from semipose.pseudo_labels import TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS
+from semipose.views.hard_operations import HARD_OPERATIONS
 
 SEMI = pytest.mark.parametrize("name", [n for n, kind in ALGORITHMS.items() if kind.uses_unlabeled])
 

@@ -2,14 +2,14 @@ import torch
 from torch import nn
 
 from semipose.algorithms.algorithm import LossWeights, Recipe
-from semipose.augment.affine import AffinePolicy
-from semipose.augment.joint_cutout import CutoutPolicy
-from semipose.augment.occlusion import OcclusionPolicies
-from semipose.augment.views import ViewPolicies, ViewSampler
 from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PairBatch, PoseBatch
+from semipose.views.affine_draws import AffinePolicy
+from semipose.views.joint_cutout import CutoutPolicy
+from semipose.views.occlusion import OcclusionPolicies
+from semipose.views.sampler import ViewPolicies, ViewSampler
 
 SIZE = (24, 32)
 CUTOUT = (("joint_cutout",),)

@@ -7,9 +7,9 @@ from semipose.codecs import CODECS, HeatmapCodec
 from semipose.codecs.heatmap import _blurred_window
 from semipose.errors import ConfigError
 from semipose.geometry import affine
-from semipose.geometry.view import ViewMap
 from semipose.losses import heatmap_mse
 from semipose.skeletons import COCO
+from semipose.views.view import ViewMap
 
 SIZE, HEATMAP, STRIDE = (96, 128), (24, 32), 4
 ORDER = torch.tensor(COCO.flip_order)

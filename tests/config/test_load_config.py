@@ -6,7 +6,7 @@ import pytest
 
 from semipose.config import default_config, load_config, to_plain, to_yaml
 from semipose.config.limits import LIMITS
-from semipose.config.sources import SOURCE
+from semipose.config.source_keys import SOURCE
 from semipose.errors import ConfigError
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from semipose.config import load_config, to_yaml
 from semipose.config.limits import LIMITS
-from semipose.config.sources import SOURCE, convert_sources
+from semipose.config.source_keys import SOURCE, convert_sources
 from semipose.errors import ConfigError
 
 MIXED = """DATASET:

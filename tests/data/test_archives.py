@@ -21,15 +21,15 @@ from small_coco import small_coco, source_of, write_set
 
 from semipose.data import archives, zip_file
 from semipose.data.archives import image_facts, image_name, is_archive, real_path, split_member, stored_size
-from semipose.data.check_images import check_images, refused_files, shared_images
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import CachedCrops, make_crop_source
+from semipose.data.formats import locate_coco, read_coco, read_folder
 from semipose.data.images import image_size, read_image
 from semipose.data.loaders import PairLoader, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
-from semipose.data.readers import locate_coco, read_coco, read_folder
 from semipose.data.sources import guess_format, read_own, read_pool
 from semipose.errors import ConfigError, DataError
+from semipose.prepare.check_images import check_images, refused_files, shared_images
 from semipose.skeletons import COCO, get_skeleton
 from semipose.structures import Persons
 

@@ -7,7 +7,7 @@ import mouse_project as project
 import numpy as np
 import pytest
 
-from semipose.data.readers.lightning_pose import read_lightning_pose
+from semipose.data.formats.lightning_pose import read_lightning_pose
 from semipose.errors import DataError
 from semipose.skeletons import get_skeleton
 

@@ -9,10 +9,10 @@ import torch
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
 from semipose.data.loaders import PairLoader, evaluation_loader
-from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import PersonDataset
-from semipose.engine.interrupts import worker_init
+from semipose.data.source_mix import SourceMix
 from semipose.errors import DataError
+from semipose.runtime.signals import worker_init
 from semipose.structures import PairBatch, Persons, PoseBatch
 
 FIELDS = ("images", "keypoints", "weights", "to_image", "index")

@@ -7,7 +7,7 @@ import pytest
 from damage import damaged
 from hypothesis import HealthCheck, given, settings
 
-from semipose.data.readers import read_aic
+from semipose.data.formats import read_aic
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons

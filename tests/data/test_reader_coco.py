@@ -9,7 +9,7 @@ from damage import VALUES, damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from semipose.data.readers import has_annotation, locate_coco, read_coco, read_detections, read_unlabeled_coco
+from semipose.data.formats import has_annotation, locate_coco, read_coco, read_detections, read_unlabeled_coco
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons

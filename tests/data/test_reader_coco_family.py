@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pytest
 
-from semipose.data import readers
+from semipose.data import formats as readers
 from semipose.errors import DataError
 from semipose.skeletons import SKELETONS, Skeleton
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semipose.data.readers import read_folder
+from semipose.data.formats import read_folder
 from semipose.errors import DataError
 
 

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from semipose.data.formats import read_coco
+from semipose.data.formats.labelme import labelme_document, read_labelme, read_unlabeled_labelme
 from semipose.data.images import read_image
-from semipose.data.readers import read_coco
-from semipose.data.readers.labelme import labelme_document, read_labelme, read_unlabeled_labelme
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons

@@ -8,7 +8,7 @@ from damage import damaged
 from hypothesis import HealthCheck, given, settings
 from scipy.io import savemat
 
-from semipose.data.readers import read_mpii
+from semipose.data.formats import read_mpii
 from semipose.errors import DataError
 from semipose.geometry.boxes import box_to_region
 from semipose.skeletons import get_skeleton

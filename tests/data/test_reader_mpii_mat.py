@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from semipose.data.readers import read_mpii
+from semipose.data.formats import read_mpii
 from semipose.errors import DataError
 from semipose.skeletons import get_skeleton
 from semipose.structures import Persons

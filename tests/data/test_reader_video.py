@@ -9,9 +9,9 @@ import mouse_project as project
 import numpy as np
 import pytest
 
+from semipose.data.formats import video as reader
+from semipose.data.formats.video import read_video
 from semipose.data.images import read_image
-from semipose.data.readers import video as reader
-from semipose.data.readers.video import read_video
 from semipose.errors import DataError, NoSpaceError
 
 FRAMES = 10

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from semipose.data.mixing import SourceMix, draw_pass
 from semipose.data.samplers import PassSampler, ReplacementSampler
+from semipose.data.source_mix import SourceMix, draw_pass
 from semipose.errors import ConfigError
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semipose.data.mixing import SourceMix, draw_pass, draw_replaced, largest_remainder
+from semipose.data.source_mix import SourceMix, draw_pass, draw_replaced, largest_remainder
 from semipose.errors import ConfigError, DataError
 
 counts = st.integers(1, 60)

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from semipose import build
+from semipose import assemble
 from semipose.config import load_config
-from semipose.config.sources import convert_sources
-from semipose.data.drawn_people import write_demo_data
+from semipose.config.source_keys import convert_sources
 from semipose.data.sources import guess_format
 from semipose.errors import ConfigError, DataError
+from semipose.prepare.drawn_people import write_demo_data
 
 TRAIN = "annotations/person_keypoints_labeled.json"
 PEOPLE = 8
@@ -56,7 +56,7 @@ def config(root):
 
 
 def labeled(config) -> object:
-    return build.build_data(config).labeled
+    return assemble.build_data(config).labeled
 
 
 def grouped(weights: str, mapping: bool = False) -> str:
@@ -122,7 +122,7 @@ def test_other_skeletons_are_converted_by_name_or_by_pairs(root, config):
 
 def test_sources_of_a_side_follow_each_other(root, config):
     part = f"{{name: feet, annotation: ankles.json, images: images/labeled, skeleton: {root}/ankles.yaml, length: 3}}"
-    data = build.build_data(config(f"[{{annotation: labeled, length: 4}}, {part}]"))
+    data = assemble.build_data(config(f"[{{annotation: labeled, length: 4}}, {part}]"))
     assert len(data.labeled) == 7 and data.labeled_mix.lengths == (4, 3)
     assert data.labeled.keypoints[4:, 15:, 2].any() and not data.labeled.keypoints[4:, :15].any()
 
@@ -130,7 +130,7 @@ def test_sources_of_a_side_follow_each_other(root, config):
 def test_shares_are_kept_in_every_batch(config):
     train = "[{annotation: labeled, length: 6, source_ratio: 3}, {annotation: labeled, start: 6, source_ratio: 1}]"
     settings = config(train, **{"TRAIN.STEPS_PER_EPOCH": 5})
-    loader = build.build_pair_loader(settings, build.build_data(settings))
+    loader = assemble.build_pair_loader(settings, assemble.build_data(settings))
     for batch in loader.batches(0):
         assert sorted((batch.labeled.index >= 6).tolist()) == [False, False, False, True]
 
@@ -138,14 +138,14 @@ def test_shares_are_kept_in_every_batch(config):
 def test_a_pool_serves_by_its_boxes_whatever_its_keypoints_are(root, config):
     for skeleton in ("ankles", "feet"):
         pool = f"{{annotation: ankles.json, images: images/labeled, skeleton: {root}/{skeleton}.yaml}}"
-        data = build.build_data(config(pool=pool))
+        data = assemble.build_data(config(pool=pool))
         assert len(data.unlabeled) == PEOPLE and data.unlabeled.keypoints.shape[1:] == (17, 3)
         assert data.unlabeled.keypoints.any() == (skeleton == "ankles")
 
 
 def test_detections_as_pool(config):
     pool = "{annotation: ankles.json, images: images/labeled, boxes: boxes.json, box_threshold: 0.55}"
-    data = build.build_data(config(pool=pool))
+    data = assemble.build_data(config(pool=pool))
     assert 0 < len(data.unlabeled) < PEOPLE and not data.unlabeled.keypoints.any()
     assert data.unlabeled.boxes.tolist() == [[5, 5, 40, 50]] * len(data.unlabeled)
 
@@ -160,10 +160,10 @@ def test_weights_of_groups(config, mapping):
 
 def batch_and_loss(settings):
     """The first labelled batch of a supervised run, its rows' groups, and the loss of the first step."""
-    data = build.build_data(settings)
-    batch = next(build.build_pair_loader(settings, data).batches(0))
+    data = assemble.build_data(settings)
+    batch = next(assemble.build_pair_loader(settings, data).batches(0))
     torch.manual_seed(0)
-    algorithm = build.build_algorithm(settings)
+    algorithm = assemble.build_algorithm(settings)
     groups = torch.from_numpy(data.labeled.group_ids)[batch.labeled.index]
     return batch.labeled, groups, algorithm(batch, 0, "all").loss.item()
 
@@ -185,7 +185,7 @@ def test_an_empty_source_among_several_is_named(root, config):
     document = json.loads((root / TRAIN).read_text()) | {"annotations": []}
     (root / "empty.json").write_text(json.dumps(document))
     with pytest.raises(DataError, match="'empty'"):
-        build.build_data(config("[labeled, {annotation: empty.json, images: images/labeled}]"))
+        assemble.build_data(config("[labeled, {annotation: empty.json, images: images/labeled}]"))
 
 
 def test_sets_without_a_source_are_refused(config):
@@ -193,7 +193,7 @@ def test_sets_without_a_source_are_refused(config):
     settings.defrost()
     settings.DATASET.TRAIN_SET = convert_sources("[]", "DATASET.TRAIN_SET", "test")
     with pytest.raises(ConfigError, match="DATASET.TRAIN_SET names no source"):
-        build.build_data(settings)
+        assemble.build_data(settings)
 
 
 def test_skeleton_files_may_lie_below_the_root(root, config):
@@ -210,7 +210,7 @@ def test_images_beside_the_annotations_of_a_subfolder(root, config):
     above.defrost()
     for key, name in (("TRAIN_SET", "labeled"), ("TEST_SET", "val")):
         above.DATASET[key] = f"{root.name}/annotations/person_keypoints_{name}.json"
-    assert len(build.build_data(above).labeled) == PEOPLE
+    assert len(assemble.build_data(above).labeled) == PEOPLE
 
 
 def test_image_folders_that_do_not_exist_are_refused(config):

@@ -21,9 +21,9 @@ import torch._dynamo  # noqa: F401
 
 from semipose import cli, runs  # noqa: F401
 from semipose.engine import checkpoint, distributed
-from semipose.engine.launch import run_ranks
 from semipose.engine.trainer import Trainer
-from semipose.inference import validate
+from semipose.evaluation import validation as validate
+from semipose.runtime.launch import run_ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import torch
 
-from semipose import build
+from semipose import assemble
 from semipose.config import load_config
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.distributed import by_first, gather, is_first, rank, ranks, session, shared
-from semipose.engine.interrupts import Interrupted, Interrupts
 from semipose.engine.resume import find_for_all_ranks, refuse_different
-from semipose.engine.tracking import Tracker, make_tracker
 from semipose.errors import DataError, SemiposeError
+from semipose.runtime.ranks import by_first, gather, is_first, rank, ranks, session, shared
+from semipose.runtime.signals import Interrupted, Interrupts
+from semipose.tracking.tracker import Tracker, make_tracker
 
 CFG = "experiments/demo/cotrain.yaml"
 # Nothing that takes from other images and nothing that hangs on the highest pixel of a flat heatmap
@@ -60,8 +60,8 @@ def make_trainer(root, folder: Path, algorithm: str, pairs: list, looks: int = 0
     config = load_config(CFG, {"DATASET.ROOT": str(root), "ALGORITHM": algorithm}, [*SMALL, *pairs])
     tracker = make_tracker(folder, "run", "off", False, "p", step) if is_first() else Tracker([])
     tracker.start({})
-    data = build.build_data(config)
-    return build.build_trainer(config, data, CheckpointFolder(folder), tracker, SignalToLastRank(looks))
+    data = assemble.build_data(config)
+    return assemble.build_trainer(config, data, CheckpointFolder(folder), tracker, SignalToLastRank(looks))
 
 
 def train(root, folder: Path, algorithm: str, pairs: list, looks: int = 0, double: bool = False) -> dict:

@@ -5,14 +5,14 @@ import torch
 import torch._dynamo
 from test_trainer import StopAfter, finish, make_trainer, same_state
 
-from semipose.build import training
+from semipose.assemble import training
 from semipose.config import load_config
-from semipose.data.drawn_people import write_demo_data
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.interrupts import Interrupted
 from semipose.errors import ConfigError
 from semipose.models.compiling import compile_networks
 from semipose.models.pose_network import PoseNetwork
+from semipose.prepare.drawn_people import write_demo_data
+from semipose.runtime.signals import Interrupted
 
 COMPILED = ["TRAIN.COMPILE", "true"]
 

@@ -8,13 +8,13 @@ import shutil
 import pytest
 import torch
 
-from semipose import build
+from semipose import assemble
 from semipose.config import load_config
-from semipose.data.drawn_people import write_demo_data
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.interrupts import Interrupted, Interrupts
-from semipose.engine.tracking import make_tracker
 from semipose.errors import CollapseError, ModelError
+from semipose.prepare.drawn_people import write_demo_data
+from semipose.runtime.signals import Interrupted, Interrupts
+from semipose.tracking.tracker import make_tracker
 
 CFG = "experiments/demo/cotrain.yaml"
 SMALL = """DATASET.TEST_SET val MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3
@@ -56,8 +56,8 @@ def make_trainer(root, folder, algorithm="cotrain1", interrupts=None, pairs=(), 
     config = load_config(CFG, flags, [*SMALL, *pairs])
     tracker = make_tracker(folder, "run", "off", False, "p", resumed and resumed["step"])
     tracker.start({})
-    data = build.build_data(config)
-    return build.build_trainer(config, data, CheckpointFolder(folder), tracker, interrupts or Interrupts())
+    data = assemble.build_data(config)
+    return assemble.build_trainer(config, data, CheckpointFolder(folder), tracker, interrupts or Interrupts())
 
 
 def finish(trainer):
@@ -283,7 +283,7 @@ def test_patience_survives_a_stop_and_a_longer_one_goes_on(data_root, tmp_path):
 @pytest.mark.parametrize("algorithm", ["supervised", "pose_dual", "cotrain1", "cotrain", "mean_teacher"])
 def test_accuracy_of_the_labelled_batch_is_logged_where_a_line_is(data_root, tmp_path, monkeypatch, algorithm):
     read = []
-    monkeypatch.setattr("semipose.engine.accuracy.pose_accuracy", lambda o: read.append(o) or torch.tensor(0.25))
+    monkeypatch.setattr("semipose.tracking.accuracy.pose_accuracy", lambda o: read.append(o) or torch.tensor(0.25))
     trainer = make_trainer(data_root, tmp_path, algorithm, pairs=["TRAIN.END_EPOCH", "1", "TRAIN.STEPS_PER_EPOCH", "4"])
     finish(trainer)
     students = 2 if algorithm in ("pose_dual", "cotrain1") else 1

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small_coco import small_coco
 
-from semipose.data.readers import read_coco
+from semipose.data.formats import read_coco
 from semipose.evaluation import LabelledSet, MetricOptions, prepare_ground_truth
 from semipose.evaluation.dry_run import dry_run
 from semipose.skeletons import COCO

@@ -11,7 +11,7 @@ import torch._dynamo
 from torch import nn
 
 from semipose.errors import ConfigError
-from semipose.inference.predictor import predict_heatmaps
+from semipose.evaluation.network_outputs import predict_heatmaps
 from semipose.models import compiling
 from semipose.models.compiling import check_compiler, compile_networks
 from semipose.models.ema import EmaTeacher

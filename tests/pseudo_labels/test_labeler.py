@@ -1,15 +1,15 @@
 import pytest
 import torch
 
-from semipose.augment.affine import AffinePolicy
-from semipose.augment.views import ViewPolicies, ViewSampler
 from semipose.codecs import CODECS, HeatmapCodec
 from semipose.errors import ConfigError
 from semipose.geometry import affine
-from semipose.geometry.view import ViewMap
 from semipose.pseudo_labels import PSEUDO_TARGETS, PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PoseBatch
+from semipose.views.affine_draws import AffinePolicy
+from semipose.views.sampler import ViewPolicies, ViewSampler
+from semipose.views.view import ViewMap
 
 BASE, SIZE, HEATMAP = (120, 160), (96, 128), (24, 32)
 CODEC = HeatmapCodec(SIZE, HEATMAP, 2.0)

@@ -7,8 +7,8 @@ import torch
 from semipose.codecs import HeatmapCodec
 from semipose.errors import DataError
 from semipose.geometry import affine
-from semipose.geometry.view import View
 from semipose.pseudo_labels import Multiview, PseudoLabeler, fit_multiview
+from semipose.views.view import View
 
 SIZE, CELLS = (96, 64), (24, 16)
 CODEC = HeatmapCodec(SIZE, CELLS, 1.0)

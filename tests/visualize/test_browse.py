@@ -11,14 +11,14 @@ from torch import nn
 
 from semipose.algorithms.algorithm import LossWeights, Recipe
 from semipose.algorithms.terms import make_views
-from semipose.augment.affine import AffinePolicy
-from semipose.augment.joint_cutout import CutoutPolicy
-from semipose.augment.occlusion import OcclusionPolicies
-from semipose.augment.views import ViewPolicies, ViewSampler
 from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler, TeacherRecord
 from semipose.skeletons import Skeleton
 from semipose.structures import PairBatch, Persons, PoseBatch
+from semipose.views.affine_draws import AffinePolicy
+from semipose.views.joint_cutout import CutoutPolicy
+from semipose.views.occlusion import OcclusionPolicies
+from semipose.views.sampler import ViewPolicies, ViewSampler
 from semipose.visualize import browse
 from semipose.visualize.contact_sheet import SheetEntry, write_contact_sheet
 from semipose.visualize.draw import SIDE_COLORS

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.student import Student
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.augment.views import ViewSampler
 from semipose.codecs import HeatmapCodec
 from semipose.errors import ModelError
 from semipose.pseudo_labels import PseudoLabeler, SplitReport, TeacherRecord
 from semipose.structures import PairBatch, StepOutput
+from semipose.views.sampler import ViewSampler
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from semipose.algorithms.algorithm import Recipe, scalar_logs
 from semipose.algorithms.mixing import Mix, draw_mix, mix_images, mix_targets
 from semipose.algorithms.student import Student
 from semipose.algorithms.worst_case import LabeledFeatures, PseudoFeatures, worst_terms
-from semipose.augment.occlusion import PredictedJoints
-from semipose.augment.views import StepViews
 from semipose.codecs import HeatmapCodec
 from semipose.geometry import affine
-from semipose.geometry.view import View, swap_rows
 from semipose.losses import reduce_keypoints
 from semipose.models.manifold_mix import mixed_inside
 from semipose.pseudo_labels import Prediction, TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
 from semipose.structures import LabeledOutput, PairBatch, StepOutput
 from semipose.timing import timed
+from semipose.views.occlusion import PredictedJoints
+from semipose.views.sampler import StepViews
+from semipose.views.view import View, swap_rows
 
 
 @dataclass(frozen=True)

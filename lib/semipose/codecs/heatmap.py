@@ -14,8 +14,8 @@ from torch import Tensor
 
 from semipose.errors import ConfigError
 from semipose.geometry import affine
-from semipose.geometry.view import ViewMap
 from semipose.losses import heatmap_mse
+from semipose.views.view import ViewMap
 
 CODECS = ("gaussian", "msra")
 

@@ -22,7 +22,7 @@ def default_config() -> Node:
     # (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
     c.DATASET.SKELETON = "coco"
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
-    # config/sources.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
+    # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
     c.DATASET.TRAIN_SET = "train2017"
     c.DATASET.TRAIN_IMAGES = ""  # image folder of TRAIN_SET; "" = looked for in the usual places
     c.DATASET.TRAIN_LEN = 0  # labelled = the first N person instances; 0 = all
@@ -167,7 +167,7 @@ def default_config() -> Node:
     c.TEST.BBOX_THRESHOLD = 0.0  # smallest score of a detection
     c.TEST.OKS_NMS = "hard"  # hard, soft, none
     c.TEST.OKS_THRESHOLD = 0.9
-    c.TEST.METRICS = ["oks", "pck"]  # of sets whose source and format name none: see `metrics` in config/sources.py
+    c.TEST.METRICS = ["oks", "pck"]  # of sets whose source and format name none: see `metrics` in config/source_keys.py
     c.TEST.BEST = ""  # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
     c.TEST.PCK_THRESHOLD = 0.1
     c.TEST.PIXELS = 0.0  # above 0: also the mean error (EPE) and the share within so many image pixels (PCK_px)

@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 
 from semipose.config.convert import check_limits, convert
 from semipose.config.defaults import default_config
-from semipose.config.sources import SOURCE_KEYS, convert_sources
+from semipose.config.source_keys import SOURCE_KEYS, convert_sources
 from semipose.errors import ConfigError
 from semipose.plain_yaml import parse_yaml
 

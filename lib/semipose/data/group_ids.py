@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from semipose.data.readers.table import load_json
+from semipose.data.formats.json_rows import load_json
 from semipose.errors import ConfigError, DataError
 from semipose.structures import Persons
 

@@ -7,9 +7,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from semipose.data.crop_cache import CachedCrops
-from semipose.data.mixing import SourceMix
 from semipose.data.person_dataset import CachedRows, FoundRows, PersonDataset
 from semipose.data.samplers import PassSampler, ReplacementSampler
+from semipose.data.source_mix import SourceMix
 from semipose.errors import DataError
 from semipose.structures import PairBatch, PoseBatch
 

@@ -11,7 +11,7 @@ from itertools import count, islice
 
 import numpy as np
 
-from semipose.data.mixing import SourceMix, draw_pass, draw_replaced
+from semipose.data.source_mix import SourceMix, draw_pass, draw_replaced
 from semipose.errors import ConfigError
 
 

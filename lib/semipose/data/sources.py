@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.archives import image_root
-from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
-from semipose.data.readers import (
+from semipose.data.formats import (
     has_annotation,
     locate_coco,
     read_aic,
@@ -21,10 +20,11 @@ from semipose.data.readers import (
     read_ochuman,
     read_unlabeled_coco,
 )
-from semipose.data.readers.labelme import read_labelme, read_unlabeled_labelme
-from semipose.data.readers.lightning_pose import read_lightning_pose
-from semipose.data.readers.lsp import read_lsp
-from semipose.data.readers.video import read_video
+from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
+from semipose.data.formats.lightning_pose import read_lightning_pose
+from semipose.data.formats.lsp import read_lsp
+from semipose.data.formats.video import read_video
+from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.errors import ConfigError, DataError
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between
 from semipose.structures import Persons
@@ -39,7 +39,7 @@ _VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 @dataclass(frozen=True)
 class Source:
-    """Where persons come from; config/sources.py describes each field.
+    """Where persons come from; config/source_keys.py describes each field.
 
     Attributes:
         root: folder that paths are relative to.

@@ -9,8 +9,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from semipose.engine.checkpoint import load_checkpoint, save_atomic
-from semipose.engine.distributed import rank, ranks
 from semipose.errors import DivergedError
+from semipose.runtime.ranks import rank, ranks
 from semipose.structures import PairBatch, PoseBatch
 
 MOST_IDS = 8  # of each side in the message; all are in the file

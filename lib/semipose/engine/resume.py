@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from semipose.engine.checkpoint import CheckpointFolder, load_checkpoint
-from semipose.engine.distributed import by_first, gather, is_first, ranks
 from semipose.errors import ModelError
+from semipose.runtime.ranks import by_first, gather, is_first, ranks
 
 
 def find_for_all_ranks(checkpoints: CheckpointFolder, resume: str) -> tuple[dict, Path] | None:

@@ -11,21 +11,21 @@ import torch
 from semipose.algorithms import Algorithm
 from semipose.algorithms.algorithm import load_networks
 from semipose.data.loaders import PairLoader
-from semipose.engine.accuracy import PoseAccuracy
-from semipose.engine.averages import Averages
 from semipose.engine.checkpoint import CheckpointFolder, restore_rng_state, rng_state
-from semipose.engine.collapse import CollapseAlarm
-from semipose.engine.distributed import average_statistics, barrier, gather, is_first, over_ranks, rank, ranks
-from semipose.engine.health import PseudoLabelHealth
-from semipose.engine.interrupts import Interrupted, Interrupts
 from semipose.engine.nonfinite import keep_batch
-from semipose.engine.progress import Progress
 from semipose.engine.stepper import SKIPPED, UPDATED, Stepper
-from semipose.engine.tracking import Tracker
 from semipose.errors import DivergedError, ModelError
 from semipose.evaluation import LOWER_IS_BETTER
+from semipose.pseudo_labels.collapse import CollapseAlarm
+from semipose.pseudo_labels.health import PseudoLabelHealth
+from semipose.runtime.ranks import average_statistics, barrier, gather, is_first, over_ranks, rank, ranks
+from semipose.runtime.signals import Interrupted, Interrupts
 from semipose.structures import PairBatch, StepOutput
 from semipose.timing import TimeAccount, each, format_seconds, timed, waiter
+from semipose.tracking.accuracy import PoseAccuracy
+from semipose.tracking.averages import Averages
+from semipose.tracking.progress import Progress
+from semipose.tracking.tracker import Tracker
 
 logger = logging.getLogger(__name__)
 

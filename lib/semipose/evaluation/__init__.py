@@ -1,6 +1,6 @@
 """Metrics from plain arrays: OKS AP/AR by the COCO protocol, PCK and its kin, and errors in pixels."""
 
-from semipose.evaluation.coco import (
+from semipose.evaluation.coco_protocol import (
     OKS_METRICS,
     KeypointPredictions,
     coco_results,
@@ -30,7 +30,7 @@ from semipose.evaluation.metrics import LOWER_IS_BETTER, METRICS, check_metrics,
 from semipose.evaluation.oks import oks_matrix, oks_nms, person_scores, soft_oks_nms
 from semipose.evaluation.pck import PCKResult, auc, box_norm, pair_norm, pck, segment_norm
 from semipose.evaluation.pckh import PCKH_METRICS, PCKhResult, pckh
-from semipose.evaluation.table import format_groups, format_rows
+from semipose.evaluation.score_table import format_groups, format_rows
 
 __all__ = [
     "CROWDPOSE_METRICS",

@@ -5,7 +5,7 @@ from math import inf
 import numpy as np
 
 from semipose.errors import DataError
-from semipose.evaluation.coco import KeypointPredictions, evaluate_selected
+from semipose.evaluation.coco_protocol import KeypointPredictions, evaluate_selected
 from semipose.evaluation.ground_truth import CocoGroundTruth
 from semipose.evaluation.ground_truth_edits import restrict, with_box_areas
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.evaluation.coco import MAX_DETECTIONS, KeypointPredictions, evaluate_oks, select_detections
+from semipose.evaluation.coco_protocol import MAX_DETECTIONS, KeypointPredictions, evaluate_oks, select_detections
 from semipose.evaluation.labelled_set import LabelledSet, MetricOptions
 
 _SHIFT = 0.005  # of the square root of the box area: an error that nobody sees, OKS above 0.9 with COCO's sigmas

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from semipose.evaluation.coco import KeypointPredictions, check_predictions, evaluate_selected, rows_by_image
+from semipose.evaluation.coco_protocol import KeypointPredictions, check_predictions, evaluate_selected, rows_by_image
 from semipose.evaluation.ground_truth import CocoGroundTruth
 from semipose.evaluation.ground_truth_edits import with_groups
 from semipose.evaluation.oks import oks_matrix

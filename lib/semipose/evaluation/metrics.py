@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semipose.errors import ConfigError, DataError
-from semipose.evaluation.coco import (
+from semipose.evaluation.coco_protocol import (
     OKS_METRICS,
     KeypointPredictions,
     check_predictions,

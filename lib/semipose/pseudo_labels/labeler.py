@@ -6,8 +6,8 @@ from torch import Tensor
 
 from semipose.codecs import HeatmapCodec
 from semipose.errors import ConfigError
-from semipose.geometry.view import View, ViewMap
 from semipose.pseudo_labels.multiview import FAINTEST, Multiview
+from semipose.views.view import View, ViewMap
 
 PSEUDO_TARGETS = ("heatmap", "redrawn")
 

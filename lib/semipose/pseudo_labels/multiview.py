@@ -15,7 +15,7 @@ from torch import Tensor
 from semipose.codecs import HeatmapCodec
 from semipose.errors import DataError
 from semipose.geometry import affine
-from semipose.geometry.view import View, swap_rows
+from semipose.views.view import View, swap_rows
 
 PEAKS = 6  # of each heatmap, to choose from
 PEAK_RADIUS = 2  # heatmap pixels around a peak that belong to it

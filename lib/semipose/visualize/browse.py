@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from semipose.algorithms.algorithm import Recipe
 from semipose.algorithms.terms import StepData, TeacherOutput, hard_input, make_views, teach, trust_in
-from semipose.augment.views import centred_view
 from semipose.codecs import HeatmapCodec
 from semipose.data.images import read_image
 from semipose.geometry import affine
-from semipose.geometry.view import View, centre_map
 from semipose.pseudo_labels import Prediction, TeacherRecord, image_scores
 from semipose.skeletons import Skeleton
 from semipose.structures import PairBatch, Persons, PoseBatch
+from semipose.views.sampler import centred_view
+from semipose.views.view import View, centre_map
 from semipose.visualize.panels import draw_in_image, draw_scores, draw_target, draw_view, join_panels
 
 FAR = -1e4  # pixels: where joints are put that nobody knows, so that nothing in a view is near them

@@ -1,0 +1,146 @@
+"""Check of all data of a configuration before anything is trained."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from yacs.config import CfgNode
+
+from semipose.assemble.check_sources import SourceCheck, check_source
+from semipose.assemble.networks import build_codec
+from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
+from semipose.assemble.validator import build_metric_options, build_validator
+from semipose.data.sources import Source, places
+from semipose.errors import ConfigError, SemiposeError
+from semipose.evaluation.dry_run import dry_run
+from semipose.prepare.check_annotations import document_notes, person_notes
+from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, shared_images, true_sizes
+from semipose.prepare.findings import Finding
+from semipose.skeletons import get_skeleton
+
+SIDES = {"TRAIN_SET": "labelled", "TRAIN_UNSUP_SET": "unlabelled", "TEST_SET": "validation"}
+OKS = ("oks", "crowdpose")
+NEARLY_ALL = 0.999  # AP that a sound set gives
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """Everything that was found, in order, and how much was looked at."""
+
+    sources: list[SourceCheck]
+    findings: list[Finding]
+
+    @property
+    def broken(self) -> bool:
+        return any(finding.broken for finding in self.findings)
+
+
+def check_dataset(
+    config: CfgNode, headers_only: bool = False, progress: Progress = lambda items, total: items
+) -> DatasetCheck:
+    """All faults of all sources: annotations, images, what would keep AP from rising, and images that sides share.
+
+    Args:
+        headers_only, progress: see `check_images`.
+
+    Raises:
+        ConfigError: the algorithm or a skeleton is not known.
+    """
+    settings, config = _settings(config), _without_effects(config)
+    checks, findings = _read_all(config)
+    images = check_images([path for check in checks for path in check.paths()], headers_only, progress)
+    for check in checks:
+        check.add(_person_findings(config, check, images))
+        if check.side == "validation" and check.persons is not None:
+            check.add(_scored(config, check))
+    findings += [finding for check in checks for finding in check.findings]
+    return DatasetCheck(checks, findings + _shared(checks) + settings + _few(config, checks))
+
+
+def _without_effects(config: CfgNode) -> CfgNode:
+    """A copy that makes no cache and no processes, and whose heatmaps fit."""
+    config = config.clone()
+    config.defrost()
+    config.DATASET.CACHE, config.WORKERS = "none", 0
+    config.MODEL.HEATMAP_SIZE = config.MODEL.IMAGE_SIZE
+    config.freeze()
+    return config
+
+
+def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
+    checks, findings = [], []
+    for key, side in SIDES.items():
+        try:
+            checks += [check_source(config, side, source) for source in _sources(config, key)]
+        except ConfigError as error:
+            findings.append(Finding(str(error), True, source=side))
+    names = Counter(check.name for check in checks if check.side == "validation")
+    twice = [name for name, count in names.items() if count > 1]
+    text = "DATASET.TEST_SET: two sources have this name; give each its own 'name'"
+    return checks, findings + [Finding(text, True, source=name) for name in twice]
+
+
+def _sources(config: CfgNode, key: str) -> list[Source]:
+    if key == "TEST_SET":
+        return build_test_sources(config)
+    return [build_source(config, entry) for entry in source_entries(config, key)]
+
+
+def _person_findings(config: CfgNode, check: SourceCheck, images: dict[str, ImageCheck]) -> list[Finding]:
+    """Images, and what is odd about the persons on them."""
+    source, document = check.source, check.file.document or {}
+    annotated = {row["id"]: (row["width"], row["height"]) for row in document.get("images", [])}
+    parts = [persons for persons in (check.persons, check.detected) if persons is not None]
+    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated)}
+    found = [faults[ids] for ids in sorted(faults)]
+    pool = check.side == "unlabelled"
+    if check.persons is None or (source.boxes and pool):
+        return found
+    where = places(source)[0] if document else source.path(source.annotation)
+    found += document_notes(where, document, check.file.persons) if document else []
+    skeleton = get_skeleton(config.DATASET.SKELETON) if pool else source.skeleton
+    return found + person_notes(where, check.persons, true_sizes(check.persons, images), skeleton)
+
+
+def _scored(config: CfgNode, check: SourceCheck) -> list[Finding]:
+    """What the labels score as predictions, if OKS is asked for."""
+    if check.file.faults:
+        return [Finding("not scored, as its annotation has faults")]
+    persons = check.persons if check.detected is None else check.detected
+    try:
+        entry = build_validator(config, {check.source.name: persons}).sets[check.source.name]
+        if not set(entry.metrics) & set(OKS):
+            return []
+        found = dry_run(entry.labels, build_metric_options(config))
+    except SemiposeError as error:
+        return [Finding(str(error), True)]
+    if found.scores["AP"] < NEARLY_ALL or found.broken:
+        return [Finding(": ".join([str(found), "; ".join(found.reasons) or "no reason is known"]), found.broken)]
+    return list(map(Finding, found.reasons))
+
+
+def _shared(checks: list[SourceCheck]) -> list[Finding]:
+    """Validation images that are trained on."""
+    found = []
+    for held_out in (check for check in checks if check.side == "validation"):
+        for check in (check for check in checks if check.side != "validation"):
+            for path, twin in shared_images(held_out.paths(), check.paths()):
+                text = f"{path}: is also in {check.name}" + (f" as {twin}" if twin != path else "")
+                found.append(Finding(text, True, source=held_out.name))
+    return found
+
+
+def _settings(config: CfgNode) -> list[Finding]:
+    """Sizes that do not fit each other."""
+    try:
+        build_codec(config)
+    except SemiposeError as error:
+        return [Finding(str(error), True, source="configuration")]
+    return []
+
+
+def _few(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
+    labelled = sum(len(check.persons) for check in checks if check.side == "labelled" and check.persons is not None)
+    if labelled >= config.TRAIN.BATCH_SIZE:
+        return []
+    text = f"TRAIN.BATCH_SIZE is {config.TRAIN.BATCH_SIZE}, but only {labelled} persons are labelled"
+    return [Finding(text, source="configuration")]

@@ -1,0 +1,186 @@
+"""Check of what one source of a configuration holds, before its images are looked at."""
+
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from yacs.config import CfgNode
+
+from semipose.assemble.sources_and_sets import algorithm_type
+from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
+from semipose.data.sources import (
+    COCO_FILES,
+    Source,
+    chosen_persons,
+    convert_persons,
+    converter,
+    places,
+    read_own,
+    read_pool,
+)
+from semipose.errors import ConfigError, SemiposeError
+from semipose.evaluation import prepare_ground_truth
+from semipose.prepare.check_annotations import detection_notes
+from semipose.prepare.check_files import FileCheck, check_detections, check_file
+from semipose.prepare.check_images import refused_files
+from semipose.prepare.findings import Finding, note, reader_messages
+from semipose.skeletons import Skeleton, get_skeleton
+from semipose.structures import Persons
+
+
+@dataclass
+class SourceCheck:
+    """One source of one side and what was found.
+
+    Attributes:
+        file: what its annotation file holds.
+        persons: those that the run uses, or else that can be read, in the source's own keypoints (a pool: in those of
+            the network); None = nothing can be read.
+        detected: the detections that stand in for their boxes.
+    """
+
+    side: str
+    source: Source
+    file: FileCheck = FileCheck(())
+    persons: Persons | None = None
+    detected: Persons | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return f"{self.side} {self.source.name}"
+
+    def add(self, findings: list[Finding]) -> None:
+        self.findings += [replace(finding, source=self.name) for finding in findings]
+
+    @property
+    def count(self) -> int:
+        """Persons that the run uses."""
+        used = self.persons if self.detected is None else self.detected
+        return 0 if used is None else len(used)
+
+    def paths(self) -> list[str]:
+        """Image files with a person."""
+        used = [persons for persons in (self.persons, self.detected) if persons is not None]
+        return [str(p.image_paths[row]) for p in used for row in np.unique(p.image_index)]
+
+
+def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
+    """Read one source as its side does; everything that the readers refuse is in the findings.
+
+    Args:
+        side: labelled, unlabelled or validation.
+    """
+    check, skeleton = SourceCheck(side, source), get_skeleton(config.DATASET.SKELETON)
+    plain = replace(source, group_id_mapping_file="", group_id_weight={}, boxes="")
+    check.file = check_file(plain, _reader(side, plain, skeleton))
+    check.add([Finding(text, True) for text in check.file.faults])
+    if source.format == "images" and check.file.persons is not None:
+        check.add(refused_files(source.path(source.annotation)))  # its messages name the first ones only
+    else:
+        check.add([Finding(text) for text in check.file.messages])
+    check.persons = check.file.persons
+    if source.boxes:
+        _read_detections(check, skeleton)
+    elif check.persons is not None:
+        check.add(_group_findings(source, check))
+        # without a pool of its own the whole labelled set is the pool
+        is_pool = algorithm_type(config).uses_unlabeled and not config.DATASET.TRAIN_UNSUP_SET
+        check.add(_chosen(check, skeleton, cut=side != "labelled" or not is_pool))
+    return check
+
+
+def _reader(side: str, source: Source, skeleton: Skeleton) -> Callable[[Source], Persons]:
+    if side == "unlabelled":
+        return lambda part: read_pool(part, skeleton)
+    if side == "labelled" or source.format not in COCO_FILES:
+        return read_own
+    return _scored_reader(source)
+
+
+def _scored_reader(source: Source) -> Callable[[Source], Persons]:
+    """Reads as validation does: the persons, and the ground truth, which has its own demands on a COCO file."""
+    example = _example(source)
+
+    def read(part: Source) -> Persons:
+        persons, file = read_own(part), places(part)[0]
+        document = load_json(file)
+        _refuse_other_categories(Table(file, "annotation", document["annotations"]), example["category_id"])
+        annotations = document["annotations"] + [example]
+        prepare_ground_truth(document | {"annotations": annotations}, source.skeleton.sigmas, source=file)
+        return persons
+
+    return read
+
+
+def _example(source: Source) -> dict:
+    """An annotation of the category that most others with keypoints have: a part may have none with keypoints."""
+    kinds = Counter()
+    with suppress(SemiposeError, AttributeError, TypeError):  # a broken file is told of when it is read
+        rows = load_json(places(source)[0])["annotations"]
+        kinds.update(row.get("category_id", 1) for row in rows if row.get("keypoints"))
+    category = next((kind for kind, _ in kinds.most_common() if type(kind) is int), 1)
+    return {"image_id": 0, "category_id": category, "bbox": [0, 0, 1, 1], "keypoints": [0] * 3 * len(source.skeleton)}
+
+
+def _refuse_other_categories(table: Table, category: int) -> None:
+    other = [bool(row.get("keypoints")) and row.get("category_id", 1) != category for row in table.rows]
+    reason = f"found {{}}, but most annotations with keypoints have {category}; a validation set needs one category"
+    table.first_fault(np.array(other, bool), "category_id", reason)
+
+
+def _read_detections(check: SourceCheck, skeleton: Skeleton) -> None:
+    """Replaces the persons of a pool; beside those of a validation set, which keep the labels."""
+    source, images = check.source, (check.file.document or {}).get("images")
+    if check.side == "labelled":
+        check.add([Finding(f"{source.path(source.boxes)}: detections have no keypoints to learn from", True)])
+    if not images or check.side == "labelled":
+        return
+    read = (lambda part: read_pool(part, skeleton)) if check.side == "unlabelled" else read_own
+    found = check_detections(source, read, images)
+    check.add([Finding(text, True) for text in found.faults])
+    if found.persons is None:
+        return
+    check.add(detection_notes(source.path(source.boxes), found.document["rows"], images, source.box_threshold))
+    check.detected = found.persons
+    check.add(_chosen(check, skeleton, cut=True))
+    if check.side == "unlabelled":
+        check.persons, check.detected = check.detected, None
+
+
+def _chosen(check: SourceCheck, skeleton: Skeleton, cut: bool) -> list[Finding]:
+    """Keeps the persons that the run uses, of which a source may have the first ones only."""
+    source, where = check.source, check.source.name
+    try:
+        if check.detected is not None:
+            check.detected = chosen_persons(source, check.detected)
+            return []
+        left_out = []
+        if check.side == "labelled":
+            posed = convert_persons(check.persons, converter(source, skeleton)).keypoints[..., 2].any(axis=1)
+            what = f"persons without a keypoint of {skeleton.name}, left out"
+            left_out, check.persons = note(where, what, check.persons.ids[~posed]), check.persons.take(posed)
+        first = chosen_persons(source, check.persons)
+        check.persons = first if cut else check.persons
+        return left_out if len(first) else [*left_out, Finding(f"{where}: has no person", True)]
+    except ConfigError as error:
+        return [Finding(str(error), True)]
+
+
+def _group_findings(source: Source, check: SourceCheck) -> list[Finding]:
+    persons, file, found = check.persons, source.path(source.group_id_mapping_file), []
+    rows = (check.file.document or {}).get("annotations")
+    known = {row["id"] for row in rows} if rows else set(persons.ids.tolist())
+    try:
+        with reader_messages() as lines:
+            if file:
+                mapping = load_group_mapping(file)
+                found = note(file, "annotation ids that no annotation has", sorted(mapping.keys() - known))
+                persons = with_group_ids(persons, mapping)
+            group_weights(persons, source.group_id_weight)
+    except SemiposeError as error:
+        return [Finding(str(error), True)]
+    return found + [Finding(f"{source.name}: {line}") for _, line in lines if not line.startswith("group ids:")]

@@ -1,0 +1,169 @@
+"""Networks, algorithm and recipe of a run."""
+
+from dataclasses import replace
+
+import torch
+from yacs.config import CfgNode
+
+from semipose.algorithms import Algorithm
+from semipose.algorithms.algorithm import LossWeights, Ramp, Recipe
+from semipose.algorithms.mixing import MixPolicy
+from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
+from semipose.assemble.devices import build_device
+from semipose.assemble.sources_and_sets import algorithm_type
+from semipose.codecs import HeatmapCodec
+from semipose.errors import ConfigError
+from semipose.models.freezing import freeze
+from semipose.models.pose_network import PoseNetwork, build_pose_network
+from semipose.pseudo_labels import Multiview, PseudoLabeler
+from semipose.pseudo_labels.weights import REWEIGHTINGS
+from semipose.runtime.ranks import rank, ranks
+from semipose.runtime.sync_batch_norm import sync_batch_norm
+from semipose.skeletons import get_skeleton
+from semipose.views.affine_draws import AffinePolicy
+from semipose.views.box_cutout import BoxPolicy, CutMixPolicy
+from semipose.views.hard_operations import check_operations
+from semipose.views.joint_cutout import CutoutPolicy
+from semipose.views.joint_paste import PastePolicy
+from semipose.views.occlusion import OcclusionPolicies
+from semipose.views.photometric import ColorPolicy
+from semipose.views.sampler import ViewPolicies, ViewSampler
+
+
+def build_codec(config: CfgNode) -> HeatmapCodec:
+    return HeatmapCodec(
+        tuple(config.MODEL.IMAGE_SIZE), tuple(config.MODEL.HEATMAP_SIZE), config.MODEL.SIGMA, config.MODEL.CODEC
+    )
+
+
+def build_network(config: CfgNode, pretrained: bool = True) -> PoseNetwork:
+    """One network; raises ConfigError if it does not give heatmaps of MODEL.HEATMAP_SIZE."""
+    joints = len(get_skeleton(config.DATASET.SKELETON))
+    model = config.MODEL
+    weights = model.PRETRAINED if pretrained else ""
+    network = build_pose_network(model.BACKBONE, joints, weights, model.CHANNELS_LAST)
+    freeze(network, model.FREEZE)
+    size = network.heatmap_size(tuple(model.IMAGE_SIZE))
+    if size != tuple(model.HEATMAP_SIZE):
+        raise ConfigError(
+            f"MODEL.HEATMAP_SIZE is {list(model.HEATMAP_SIZE)}; {model.BACKBONE} makes {list(size)} "
+            f"of MODEL.IMAGE_SIZE {list(model.IMAGE_SIZE)}"
+        )
+    return network
+
+
+def build_algorithm(
+    config: CfgNode, epoch_steps: int = 0, unlabeled_size: int = 0, pretrained: bool = True,
+    multiview: Multiview | None = None,
+) -> Algorithm:  # fmt: skip
+    """Networks and algorithm on the configured device, from the seed in the configuration.
+
+    Args:
+        epoch_steps: steps of an epoch over all phases, for the ramp of the unlabelled losses.
+        unlabeled_size: number of unlabelled persons.
+        multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. All three are needed for training only.
+        pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
+    """
+    kind, device = algorithm_type(config), build_device(config.GPUS)
+    torch.manual_seed(config.SEED)
+    students = [build_network(config, pretrained) for _ in range(kind.num_students)]
+    algorithm = kind(students, build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview)).to(device)
+    if config.TRAIN.SYNC_BN and ranks() > 1:
+        sync_batch_norm(algorithm)
+    for record in algorithm.records.values():
+        record.to(device)
+    return algorithm
+
+
+def build_recipe(
+    config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0, multiview: Multiview | None = None
+) -> Recipe:  # fmt: skip
+    """Codec, views, weights and schedules; raises ConfigError where nothing would be learned."""
+    codec, ramp = build_codec(config), build_ramp(config, epoch_steps)
+    views = ViewSampler(
+        build_policies(config), get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
+        network.mean.flatten(), config.SEED, rank(), ranks(),
+    )  # fmt: skip
+    labeler = PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
+    return Recipe(
+        codec, views, labeler, build_weights(config), ramp,
+        config.TRAIN.JOINT_FORWARD, config.USE_EMA, config.EMA_DECAY,
+        mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
+        reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,
+    )  # fmt: skip
+
+
+def build_weights(config: CfgNode) -> LossWeights:
+    """The loss weights; raises ConfigError where nothing would be learned."""
+    given, kind = config.WEIGHT, algorithm_type(config)
+    weights = LossWeights(pose=given.LOSS_POSE)
+    if kind.uses_unlabeled:
+        weights = replace(weights, cons=given.LOSS_CONS, mix=given.LOSS_MIX, worst=given.LOSS_WORST)
+    late = config.TRAIN.UNSUP_START > 0 or config.TRAIN.WARM_EPOCH > 0
+    if weights.pose == 0 and (late or not (weights.cons or weights.mix)):
+        raise ConfigError("WEIGHT.LOSS_POSE is 0 and no other loss is active from the first step on")
+    return weights
+
+
+def build_ramp(config: CfgNode, epoch_steps: int) -> Ramp:
+    """When the unlabelled losses start: after the warm-up epochs, by shares of the steps that are left."""
+    train = config.TRAIN
+    warm = min(train.WARM_EPOCH, train.END_EPOCH) * epoch_steps
+    left = train.END_EPOCH * epoch_steps - warm
+    start = warm + round(train.UNSUP_START * left)
+    return Ramp(start, start + round(train.UNSUP_RAMP * left))
+
+
+def build_worst(config: CfgNode, start: int) -> WorstPolicy:
+    """The worst-case head, whose gradient reversal begins at step `start`."""
+    worst = config.WORST
+    schedule = ReversalSchedule(worst.LAMBDA_LOW, worst.LAMBDA_HIGH, worst.ALPHA, worst.STEPS, start)
+    return WorstPolicy(worst.FORM, worst.ETA, schedule, worst.EASY_ONLY, worst.PSEUDO_HEAD)
+
+
+def _reweight(config: CfgNode) -> str:
+    kind = algorithm_type(config)
+    if not config.REWEIGHT or not kind.uses_unlabeled:
+        return ""
+    chosen = config.PSEUDO.REWEIGHT_BY
+    if chosen not in REWEIGHTINGS:
+        raise ConfigError(f"PSEUDO.REWEIGHT_BY is {chosen!r}; allowed: {', '.join(REWEIGHTINGS)}")
+    if chosen == "agreement" and not kind.compares_teachers:
+        raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
+    return chosen
+
+
+def build_policies(config: CfgNode) -> ViewPolicies:
+    """What is done to images; raises ConfigError for an operation that is not known."""
+    augment = config.AUGMENT
+    hard_views = tuple(tuple(operations) for operations in augment.HARD_VIEWS)
+    if not hard_views:
+        raise ConfigError("AUGMENT.HARD_VIEWS is empty; a hard view without operations is [[]]")
+    for operations in hard_views:
+        check_operations(operations)
+    return ViewPolicies(
+        labeled=_affine_policy(augment.LABELED, augment.LABELED.HALF_BODY),
+        easy=_affine_policy(augment.EASY),
+        hard=_affine_policy(augment.HARD),
+        labeled_colors=ColorPolicy(augment.LABELED.COLOR),
+        hard_colors=ColorPolicy(augment.HARD.COLOR, augment.HARD.RAND_AUGMENT, augment.HARD.MAGNITUDE),
+        occlusion=_occlusion_policies(augment),
+        hard_views=hard_views,
+    )
+
+
+def _occlusion_policies(augment: CfgNode) -> OcclusionPolicies:
+    cutout, paste, boxes = augment.CUTOUT, augment.PASTE, augment.BOXES
+    return OcclusionPolicies(
+        cutout=CutoutPolicy(cutout.JOINTS, tuple(cutout.HALF_SIZE), cutout.JITTER),
+        mask_joints=tuple(augment.MASK_JOINTS),
+        paste=PastePolicy(paste.JOINTS, tuple(paste.HALF_SIZE)),
+        boxes=BoxPolicy(boxes.COUNT, tuple(boxes.HALF_SIZE)),
+        cutmix=CutMixPolicy(tuple(augment.CUTMIX.AREA), augment.CUTMIX.COUNT),
+        easy_mask=augment.EASY_MASK,
+        colors=ColorPolicy(0.0, augment.RAND_AUGMENT.OPERATIONS, augment.RAND_AUGMENT.MAGNITUDE),
+    )
+
+
+def _affine_policy(node: CfgNode, half_body: float = 0.0) -> AffinePolicy:
+    return AffinePolicy(node.ROTATION, node.ROTATION_PROB, node.SCALE, node.SCALE_CLIP, node.FLIP, half_body)

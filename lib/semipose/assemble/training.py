@@ -1,0 +1,148 @@
+"""Loaders, optimisers, validator and trainer of a run."""
+
+import numpy as np
+import torch
+from yacs.config import CfgNode
+
+from semipose.algorithms import Algorithm
+from semipose.assemble.devices import build_device, pin_memory
+from semipose.assemble.networks import build_algorithm, build_codec
+from semipose.assemble.sources_and_sets import RunData, algorithm_type, build_crops, build_dataset
+from semipose.assemble.validator import best_metric, build_metric_options, build_validator
+from semipose.config import to_yaml
+from semipose.data.faults import FaultLog
+from semipose.data.loaders import PairLoader
+from semipose.data.summary import training_key
+from semipose.engine.checkpoint import CheckpointFolder
+from semipose.engine.parameter_groups import parse_rule
+from semipose.engine.precision import Precision
+from semipose.engine.stepper import OptimizerSettings, Stepper
+from semipose.engine.trainer import Trainer, TrainerOptions
+from semipose.errors import ConfigError
+from semipose.evaluation import person_norm
+from semipose.geometry import affine
+from semipose.models.compiling import check_compiler, compile_networks
+from semipose.pseudo_labels import Multiview, fit_multiview
+from semipose.pseudo_labels.collapse import CollapseAlarm
+from semipose.pseudo_labels.health import PseudoLabelHealth, hidden_annotations
+from semipose.runtime.ranks import rank, ranks, shared
+from semipose.runtime.signals import Interrupts, worker_init
+from semipose.skeletons import get_skeleton
+from semipose.tracking.tracker import Tracker
+
+
+def build_pair_loader(config: CfgNode, data: RunData) -> PairLoader:
+    train = config.TRAIN
+    labeled = build_dataset(config, data.labeled, on_fault="replace", labeled=True)
+    unlabeled = None if data.unlabeled is None else build_dataset(config, data.unlabeled, on_fault="replace")
+    sizes = (train.BATCH_SIZE, train.BATCH_SIZE_UNSUP)
+    return PairLoader(
+        labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init, pin_memory(config),
+        data.labeled_mix, data.unlabeled_mix, rank(), ranks(),
+    )  # fmt: skip
+
+
+def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Stepper:
+    """Optimisers for an algorithm whose phases have `pass_steps` steps in each epoch.
+
+    Raises:
+        ConfigError: unknown names, parameters that are not there, a precision that the device does not have, or a run
+            with too few steps for one update.
+    """
+    train, device = config.TRAIN, build_device(config.GPUS)
+    total = train.END_EPOCH * pass_steps // train.ACCUMULATE
+    if not total:
+        raise ConfigError(f"TRAIN.ACCUMULATE is {train.ACCUMULATE}; the run has {train.END_EPOCH * pass_steps} steps")
+    settings = OptimizerSettings(
+        train.OPTIMIZER, train.LR, train.WD, train.MOMENTUM, train.CLIP_NORM, train.SCHEDULE,
+        tuple(epoch * pass_steps // train.ACCUMULATE for epoch in train.LR_STEP), train.LR_FACTOR, train.LR_END,
+        train.WARMUP_STEPS, groups=tuple(parse_rule(text) for text in train.GROUPS), no_decay_norm=train.NO_DECAY_NORM,
+        accumulate=train.ACCUMULATE, max_nonfinite=train.MAX_NONFINITE,
+    )  # fmt: skip
+    learners = {phase: algorithm.learners(phase) for phase in algorithm.phases}
+    return Stepper(learners, settings, total, Precision(train.AMP, device, algorithm))
+
+
+def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
+    """torch.compile for its networks, where TRAIN.COMPILE asks for it; they must be complete, with all teachers.
+
+    Raises:
+        ConfigError: it does not work here, or not with the rest of the configuration.
+    """
+    if not config.TRAIN.COMPILE:
+        return
+    if config.TRAIN.SYNC_BN and ranks() > 1:
+        raise ConfigError("TRAIN.COMPILE and TRAIN.SYNC_BN are both True; the BatchNorm over all GPUs is not compiled")
+    check_compiler(build_device(config.GPUS))
+    compile_networks(algorithm)
+
+
+def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
+    """The constraint between keypoints that a picture shows twice, from the labels; None if no pairs are named.
+
+    Raises:
+        ConfigError: a pair is not two keypoints of the skeleton.
+        DataError: too few of them are labelled.
+    """
+    pairs = [tuple(pair) for pair in config.PSEUDO.MULTIVIEW_PAIRS if pair]
+    if not pairs or data.unlabeled is None:
+        return None
+    names = get_skeleton(config.DATASET.SKELETON).keypoints
+    for pair in pairs:
+        unknown = [name for name in pair if name not in names]
+        if len(pair) != 2 or pair[0] == pair[1] or unknown:
+            raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: {list(pair)} is not a pair of two of {', '.join(names)}")
+    crops = build_crops(config, data.labeled)
+    to_base = affine.invert(torch.from_numpy(crops.to_image)).numpy()
+    keypoints = data.labeled.keypoints.copy()
+    keypoints[..., :2] = np.einsum("nij,nkj->nki", to_base[:, :, :2], keypoints[..., :2]) + to_base[:, None, :, 2]
+    indices = tuple((names.index(first), names.index(second)) for first, second in pairs)
+    return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))
+
+
+def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
+    """What is reported on the pseudo-labels; hidden annotations of the unlabelled persons go here and nowhere else."""
+    codec, hidden = build_codec(config), None
+    if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
+        crops = build_crops(config, data.unlabeled)
+        norm = _hidden_norm(config, data)
+        hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
+    names = get_skeleton(config.DATASET.SKELETON).keypoints
+    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD)
+
+
+def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
+    """The norm of the PCK of pseudo-labels: TEST.PCK_NORM, or the box where the skeleton has no such norm."""
+    skeleton = get_skeleton(config.DATASET.SKELETON)
+    try:
+        return person_norm(data.unlabeled, skeleton, build_metric_options(config).pck_norm)
+    except ConfigError:
+        return person_norm(data.unlabeled, skeleton, "box")
+
+
+def build_trainer(
+    config: CfgNode, data: RunData, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
+    pretrained: bool = True,
+) -> Trainer:  # fmt: skip
+    """Everything put together, at step 0; `pretrained` as in `build_algorithm`."""
+    if config.TRAIN.ALTERNATE not in ("epoch", "step"):
+        raise ConfigError(f"TRAIN.ALTERNATE is {config.TRAIN.ALTERNATE!r}; allowed: epoch, step")
+    loader = build_pair_loader(config, data)
+    epoch_steps = len(loader) * len(algorithm_type(config).phases)
+    unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
+    algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
+    compile_algorithm(config, algorithm)
+    faults = shared(FaultLog(config.DATASET.MAX_BAD))
+    validator = build_validator(config, data.validation, faults, interrupts.check)
+    return Trainer(
+        algorithm, loader, build_stepper(config, algorithm, len(loader)),
+        validate=validator,
+        checkpoints=checkpoints, tracker=tracker, interrupts=interrupts, on_faults=faults,
+        health=build_health(config, data), alarm=CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE),
+        options=TrainerOptions(
+            config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ,
+            config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE, best_metric(config, validator),
+            config.TRAIN.PATIENCE, config.TRAIN.PROFILE,
+        ),
+        config_yaml=to_yaml(config), data_key=training_key(data.labeled, data.unlabeled),
+    )  # fmt: skip

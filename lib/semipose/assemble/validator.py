@@ -1,0 +1,166 @@
+"""Validation sets: where their labels come from, in which keypoints they are scored, and by which metrics."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from yacs.config import CfgNode
+
+from semipose.assemble.devices import pin_memory
+from semipose.assemble.networks import build_codec
+from semipose.assemble.sources_and_sets import build_dataset, build_test_sources, source_entries
+from semipose.data.formats import locate_coco, read_crowd_index
+from semipose.data.loaders import evaluation_loader
+from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, read_own
+from semipose.errors import ConfigError
+from semipose.evaluation import (
+    METRICS,
+    NORMS,
+    CocoGroundTruth,
+    LabelledSet,
+    MetricOptions,
+    ground_truth_from_persons,
+    load_ground_truth,
+    missing_need,
+    with_groups,
+    with_keypoints,
+    with_visible,
+)
+from semipose.evaluation.validation import ValidationSet, Validator
+from semipose.runtime.ranks import by_first, gather, rank, ranks
+from semipose.runtime.signals import worker_init
+from semipose.skeletons import KeypointConverter, Skeleton, converter_between, get_skeleton
+from semipose.structures import Persons
+
+log = logging.getLogger(__name__)
+
+COUNTED_FROM_0 = ("coco", "crowdpose", "ochuman")  # COCO files that the evaluation can read as they are
+OF_FORMAT = {"mpii": ("pckh",), "crowdpose": ("crowdpose",), "jhmdb": ("jhmdb",)}  # metrics; else TEST.METRICS
+
+
+def build_validator(
+    config: CfgNode, persons: dict[str, Persons], on_faults: Callable = lambda lines: None,
+    poll: Callable = lambda: None,
+) -> Validator:  # fmt: skip
+    """The validator of DATASET.TEST_SET, whose persons are given by source (see `read_validation`).
+
+    Raises:
+        ConfigError: a metric that is not known or that a set cannot give; keypoints that fit no skeleton.
+    """
+    options = build_metric_options(config)
+    sources = {source.name: source for source in build_test_sources(config)}
+    entries = {entry["name"]: entry for entry in source_entries(config, "TEST_SET")}
+    sets = {name: _build_set(config, sources[name], entries[name], persons[name], options) for name in persons}
+    return Validator(
+        sets, get_skeleton(config.DATASET.SKELETON), build_codec(config), tuple(config.MODEL.IMAGE_SIZE),
+        config.TEST.FLIP_TEST, options, on_faults, poll, rank(), ranks(), gather, by_first,
+    )  # fmt: skip
+
+
+def build_metric_options(config: CfgNode) -> MetricOptions:
+    """The part of TEST that metrics depend on; raises ConfigError for an unknown norm."""
+    test = config.TEST
+    return MetricOptions(
+        nms=test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD, pck_threshold=test.PCK_THRESHOLD,
+        pck_norm=_norm(config, "PCK_NORM"), pixels=test.PIXELS, nme_norm=_norm(config, "NME_NORM"),
+    )  # fmt: skip
+
+
+def _norm(config: CfgNode, key: str) -> str | tuple[str, str]:
+    """A name of `NORMS`, or two keypoints of the networks."""
+    value, skeleton = config.TEST[key], get_skeleton(config.DATASET.SKELETON)
+    names = tuple(value.split())
+    if value in NORMS:
+        return value
+    if len(names) == 2 and set(names) <= set(skeleton.keypoints):
+        return names
+    known = f"{', '.join(NORMS)}, or two keypoints of skeleton {skeleton.name!r}, such as 'left_eye right_eye'"
+    raise ConfigError(f"TEST.{key} is {value!r}; allowed: {known}")
+
+
+def best_metric(config: CfgNode, validator: Validator) -> str:
+    """The metric that best.pth is chosen by: TEST.BEST, or else the first metric of the first set.
+
+    Raises:
+        ConfigError: no set has it.
+    """
+    first, *_ = validator.sets.values()
+    known = _metric_keys(config, first)
+    if len(validator.sets) > 1:
+        known += [f"{name}/{key}" for name, entry in validator.sets.items() for key in _metric_keys(config, entry)]
+    if config.TEST.BEST and config.TEST.BEST not in known:
+        raise ConfigError(f"TEST.BEST is {config.TEST.BEST!r}; allowed: {', '.join(known)}")
+    return config.TEST.BEST or METRICS[first.metrics[0]].main
+
+
+def _metric_keys(config: CfgNode, entry: ValidationSet) -> list[str]:
+    """What a set reports."""
+    keys = [key for name in entry.metrics for key in METRICS[name].keys if key != "PCK_px" or config.TEST.PIXELS > 0]
+    groups = {a["group_id"] for a in entry.labels.ground_truth.dataset["annotations"]} if entry.groups else set()
+    return keys + [f"AP_group_{group}" for group in sorted(groups)]
+
+
+def _build_set(
+    config: CfgNode, source: Source, entry: dict, persons: Persons, options: MetricOptions
+) -> ValidationSet:  # fmt: skip
+    dataset = build_dataset(config, persons, on_fault="omit")
+    loader = evaluation_loader(
+        dataset, config.TEST.BATCH_SIZE, config.WORKERS, worker_init, pin_memory(config), rank(), ranks()
+    )
+    labels, outputs = _labels(source, entry, persons, get_skeleton(config.DATASET.SKELETON))
+    metrics = _metrics(config, entry, labels, options)
+    groups = "oks" in metrics and any(a["group_id"] >= 0 for a in labels.ground_truth.dataset["annotations"])
+    return ValidationSet(loader, dataset, labels, metrics, outputs, groups)
+
+
+def _labels(
+    source: Source, entry: dict, persons: Persons, network: Skeleton
+) -> tuple[LabelledSet, KeypointConverter | None]:
+    """What a set is scored against, and how the network's keypoints become those of the set."""
+    indices, truth = entry["output_keypoint_indices"], _ground_truth(source, persons)
+    if source.keypoint_pairs:
+        if indices:
+            raise ConfigError(f"source {source.name!r}: give keypoint_pairs or output_keypoint_indices, not both")
+        mapping = converter(source, network)
+        truth = with_keypoints(truth, mapping.convert, np.array(network.sigmas))
+        return LabelledSet(source.name, truth, convert_persons(persons, mapping), network), None
+    if indices and len(indices) != len(source.skeleton):
+        raise ConfigError(
+            f"source {source.name!r}: output_keypoint_indices has {len(indices)} numbers; skeleton "
+            f"{source.skeleton.name!r} has {len(source.skeleton)} keypoints"
+        )
+    pairs = [[index, number] for number, index in enumerate(indices)] or None
+    outputs = converter_between(network, source.skeleton, pairs)
+    if outputs.is_identity:
+        return LabelledSet(source.name, truth, persons, source.skeleton), None
+    truth = with_visible(truth, outputs.mapped)
+    persons = replace(persons, keypoints=persons.keypoints * outputs.mapped[:, None])
+    return LabelledSet(source.name, truth, persons, source.skeleton), outputs
+
+
+def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
+    """A COCO file is read again, with its crowds and unlabelled persons; other formats have what is read of them."""
+    sigmas = np.array(source.skeleton.sigmas)
+    labeled = read_own(replace(source, boxes="")) if source.boxes else persons
+    annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
+    if source.format not in COUNTED_FROM_0 or source.start or source.length:
+        crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
+        return ground_truth_from_persons(labeled, sigmas, crowds)
+    groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
+    return with_groups(load_ground_truth(annotation, sigmas), groups)
+
+
+def _metrics(config: CfgNode, entry: dict, labels: LabelledSet, options: MetricOptions) -> tuple[str, ...]:
+    """The metrics that a source names; else those of its format or of TEST.METRICS that its labels allow."""
+    if entry["metrics"]:
+        return tuple(entry["metrics"])
+    wanted = OF_FORMAT.get(entry["format"], tuple(config.TEST.METRICS))
+    wanted += ("epe",) if options.pixels > 0 and "epe" not in wanted else ()
+    lacking = {name: missing_need(name, labels, options) for name in wanted if name in METRICS}
+    given = tuple(name for name in wanted if not lacking.get(name))
+    if not given:
+        raise ConfigError(f"set {labels.name!r}: {lacking[wanted[0]]}; name its 'metrics'")
+    for name in set(wanted) - set(given):
+        log.info("set %s: no metric %s: it %s", labels.name, name, lacking[name])
+    return given

@@ -1,0 +1,135 @@
+"""The images of a source: ids, sizes and paths that stay inside the image folder; whole frames as persons."""
+
+import os
+
+import numpy as np
+
+from semipose.data.archives import is_archive, join_images, name_fault, split_member
+from semipose.data.formats.json_rows import Table
+from semipose.structures import Persons
+
+
+class ImageList:
+    """The `images` of a COCO document.
+
+    Attributes:
+        paths: (I,) str, image folder (or zip archive) and file name joined.
+        ids: (I,) int64, unique.
+        sizes: (I, 2) float64, width and height in pixels.
+
+    Raises:
+        DataError: naming the file, the image id, the field and the reason.
+    """
+
+    def __init__(self, file: str, image_dir: str, document: dict):
+        table = Table(file, "image", document.get("images"))
+        self.ids = table.unique_integers("id")
+        self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
+        for column, side in enumerate(("width", "height")):
+            table.first_fault(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
+        self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
+        self._by_id = np.argsort(self.ids)
+
+    def known(self, table: Table) -> np.ndarray:
+        """(N,) bool, whether the `image_id` of each row is one of these images."""
+        return np.isin(table.integers("image_id"), self.ids)
+
+    def rows_of(self, table: Table) -> np.ndarray:
+        """(N,) int32, the image of each row by its `image_id`; raises DataError for an id that is not here."""
+        table.first_fault(~self.known(table), "image_id", "{} is not the id of an image in this file")
+        position = np.searchsorted(self.ids, table.integers("image_id"), sorter=self._by_id)
+        return self._by_id[position].astype(np.int32)
+
+    def clip(self, boxes: np.ndarray, image_index: np.ndarray) -> np.ndarray:
+        """(N, 4) float32 xywh: boxes clipped to [0, W-1] x [0, H-1]; one that is outside or inverted becomes empty."""
+        limit = self.sizes[image_index] - 1
+        start = np.clip(boxes[:, :2], 0, limit)
+        end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
+        return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+
+
+def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
+    """Image folder and file name joined, for each row.
+
+    Args:
+        table: whose rows the names belong to, for messages.
+        field: of those rows, for messages.
+        names: file name of each row; rows may share one.
+        image_dir: folder or zip archive that must hold all of them.
+
+    Raises:
+        DataError: a name is absolute, leaves the folder, or is a link that does; the archive is broken.
+    """
+    for row, name in enumerate(names):
+        reason = name_fault(name)
+        if reason:
+            raise table.fault(row, field, f"{name!a} {reason}")
+    if not is_archive(image_dir):  # a link in an archive is never followed
+        _check_links(table, field, names, image_dir)
+    return join_images(image_dir, names)
+
+
+def by_first_appearance(names: list[str]) -> tuple[list[str], np.ndarray]:
+    """Each different name once, and (N,) int32 which of them each of the N names is."""
+    row_of = {name: row for row, name in enumerate(dict.fromkeys(names))}
+    return list(row_of), np.array([row_of[name] for name in names], np.int32)
+
+
+def box_areas(boxes: np.ndarray) -> np.ndarray:
+    """(N,) float32, the usual stand-in for a missing segmentation area: max(1, 0.53 * width * height)."""
+    return np.maximum(1, 0.53 * boxes[:, 2] * boxes[:, 3]).astype(np.float32)
+
+
+def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, num_keypoints: int) -> Persons:
+    """One person for each image, the whole frame as its box, without keypoints; ids run from 1.
+
+    Args:
+        paths: (I,) str.
+        image_ids: (I,) int64.
+        sizes: (I, 2), width and height in pixels.
+        num_keypoints: K of the (I, K, 3) keypoints, which are zero.
+    """
+    rows = np.arange(len(paths))
+    boxes = np.concatenate([np.zeros((len(rows), 2)), sizes], axis=1).astype(np.float32)
+    return Persons(
+        image_paths=paths,
+        image_ids=image_ids,
+        image_index=rows.astype(np.int32),
+        ids=rows + 1,
+        boxes=boxes,
+        keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
+        areas=box_areas(boxes),
+        scores=np.ones(len(rows), np.float32),
+    )
+
+
+def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
+    """Refuses links that lead out of the image folder; the folder itself may be a link."""
+    root = os.path.realpath(image_dir)
+    by_folder: dict[str, dict[str, int]] = {}
+    for row, name in enumerate(names):
+        folder, base = os.path.split((split_member(name) or [name])[0])
+        by_folder.setdefault(folder, {})[base] = row
+    for folder, rows in by_folder.items():
+        path = os.path.join(image_dir, folder)
+        # one listing of the folder instead of one system call for each image
+        links = [base for base in _links(path) if base in rows]
+        inside = _is_inside(path, root)
+        for base in links if inside else rows:
+            if not inside or not _is_inside(os.path.join(path, base), root):
+                raise table.fault(rows[base], field, f"{names[rows[base]]!a} is a link that leaves the image folder")
+
+
+def _links(folder: str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if entry.is_symlink()]
+    except (OSError, ValueError):
+        return []  # a missing image is reported when it is read
+
+
+def _is_inside(path: str, root: str) -> bool:
+    try:
+        return os.path.commonpath([root, os.path.realpath(path)]) == root
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,160 @@
+"""Labelled frames in the CSV of lightning-pose and DeepLabCut (single animal) as `Persons`."""
+
+import csv
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from semipose.data.formats.image_list import ImageList, whole_frames
+from semipose.data.images import image_size
+from semipose.errors import DataError
+from semipose.skeletons import Skeleton
+from semipose.structures import Persons
+
+_log = logging.getLogger(__name__)
+_HEADER = ("scorer", "bodyparts", "coords")
+_UNLABELED = ("", "nan")
+_LARGEST = 1e6  # pixels
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A CSV whose header is checked.
+
+    Attributes:
+        parts: the body parts, in the order of the columns.
+        index: number of leading columns that make up the file name.
+        rows: (line number, cells) of each frame.
+    """
+
+    file: str
+    parts: tuple[str, ...]
+    index: int
+    rows: list[tuple[int, list[str]]]
+
+    def fault(self, line: int, reason: str) -> DataError:
+        return DataError(f"{self.file}: line {line}: {reason}")
+
+
+def read_lightning_pose(csv_file: str, image_root: str, skeleton: Skeleton) -> Persons:
+    """One person for each labelled frame, with the whole frame as its box, in the order of the file.
+
+    Three header rows: scorer, bodyparts, coords; then a file name (or several columns that are its folders and name)
+    and x, y of each body part in image pixels. An empty or NaN pair is not labelled; nor is a point outside the frame
+    (the log tells how many). Body parts are matched to the skeleton by name. Ids are the running numbers of the frames
+    from 1, areas are those of the boxes.
+
+    Args:
+        csv_file: `CollectedData.csv`.
+        image_root: folder that its file names refer to; no name may leave it.
+        skeleton: K keypoints, in any order.
+
+    Raises:
+        DataError: naming the file, line, column and the reason.
+    """
+    table = _read_table(csv_file, skeleton)
+    if not table.rows:
+        raise DataError(f"{csv_file}: has no labelled frame")
+    paths = _paths(table, image_root)
+    sizes = np.array([image_size(path) for path in paths], np.float64)
+    persons = whole_frames(paths, np.arange(1, len(paths) + 1), sizes, len(skeleton))
+    keypoints = _inside(table, _keypoints(table, skeleton), sizes)
+    return replace(persons, keypoints=keypoints, areas=sizes.prod(axis=1).astype(np.float32))
+
+
+def _read_table(file: str, skeleton: Skeleton) -> _Table:
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream)
+            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file}: is not a CSV text file: {error}") from error
+    for name, (line, row) in zip(_HEADER, lines):
+        if row[0] != name:
+            raise DataError(f"{file}: line {line}: column 1: {row[0]!a} found, {name!r} expected ({_expected()})")
+    if len(lines) < len(_HEADER):
+        raise DataError(f"{file}: has {len(lines)} header rows, 3 expected ({_expected()})")
+    (_, (_, names), (_, coords)), rows = lines[:3], lines[3:]
+    index = coords.index("x") if "x" in coords else len(coords)
+    table = _Table(file, tuple(names[index::2]), index, rows)
+    _check_columns(table, lines[1], lines[2], skeleton)
+    return table
+
+
+def _expected() -> str:
+    return "a single-animal file starts with the rows scorer, bodyparts, coords"
+
+
+def _check_columns(
+    table: _Table, bodyparts: tuple[int, list[str]], coords: tuple[int, list[str]], skeleton: Skeleton
+) -> None:
+    names, wanted = bodyparts[1], ["x", "y"] * len(table.parts)
+    if coords[1][table.index :] != wanted:
+        raise table.fault(coords[0], "coords: each body part needs the two columns x, y, and no others")
+    if names[table.index :] != [part for part in table.parts for _ in "xy"]:
+        raise table.fault(bodyparts[0], "bodyparts: the columns x and y must name the same body part")
+    twice = [part for part in table.parts if table.parts.count(part) > 1]
+    if twice:
+        raise table.fault(bodyparts[0], f"bodyparts: {twice[0]!a} is there more than once")
+    for part in sorted(set(table.parts) ^ set(skeleton.keypoints)):
+        problem = "is not in" if part in table.parts else "is missing here but is in"
+        raise table.fault(bodyparts[0], f"bodyparts: {part!a} {problem} skeleton {skeleton.name!r}")
+    for line, row in table.rows:
+        if len(row) != len(names):
+            raise table.fault(line, f"has {len(row)} columns, the header has {len(names)}")
+
+
+def _paths(table: _Table, image_root: str) -> np.ndarray:
+    """(N,) str; names are checked before any file is opened."""
+    names = ["/".join(row[: table.index]) for _, row in table.rows]
+    seen = {}
+    for (line, _), name in zip(table.rows, names):
+        if name in seen:
+            raise table.fault(line, f"column 1: {name!a} is there already in line {seen[name]}")
+        seen[name] = line
+    # numbered by line, as its messages name the id; the true sizes are in the files
+    images = [{"id": line, "file_name": name, "width": 1, "height": 1} for name, line in seen.items()]
+    try:
+        return ImageList(table.file, image_root, {"images": images}).paths
+    except DataError as error:
+        raise DataError(str(error).replace(": image id ", ": line ", 1)) from error
+
+
+def _keypoints(table: _Table, skeleton: Skeleton) -> np.ndarray:
+    """(N, K, 3) float32 in the skeleton's order; zero where not labelled."""
+    keypoints = np.zeros((len(table.rows), len(skeleton), 3), np.float32)
+    columns = [table.index + 2 * table.parts.index(name) for name in skeleton.keypoints]
+    for person, (line, row) in zip(keypoints, table.rows):
+        for joint, column in enumerate(columns):
+            person[joint] = _point(table, line, column, row[column : column + 2])
+    return keypoints
+
+
+def _point(table: _Table, line: int, column: int, cells: list[str]) -> tuple[float, float, float]:
+    empty = [cell.lower() in _UNLABELED for cell in cells]
+    if all(empty):
+        return 0.0, 0.0, 0.0
+    x, y = (_number(table, line, column + n, cell) for n, cell in enumerate(cells))
+    return x, y, 1.0
+
+
+def _number(table: _Table, line: int, column: int, cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = np.nan
+    if not abs(value) <= _LARGEST:
+        name = f"{table.parts[(column - table.index) // 2]} {'xy'[(column - table.index) % 2]}"
+        raise table.fault(line, f"column {column + 1} ({name}): {cell[:40]!a} is not a number of pixels")
+    return value
+
+
+def _inside(table: _Table, keypoints: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    points = keypoints[:, :, :2]
+    outside = ((points < -0.5) | (points > sizes[:, None] - 0.5)).any(axis=2)
+    if outside.any():
+        _log.warning("%s: %d labels outside their frame are not used", table.file, outside.sum())
+    return np.where(outside[:, :, None], np.float32(0), keypoints)

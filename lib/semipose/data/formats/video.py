@@ -1,0 +1,108 @@
+"""A video as material for the unlabelled side: its frames become image files once, so that crops can be cached."""
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+
+import numpy as np
+
+from semipose.data.formats.image_list import whole_frames
+from semipose.data.formats.json_rows import load_json
+from semipose.data.json_file import write_json
+from semipose.data.video_frames import read_video as frames_of
+from semipose.data.video_frames import write_frames
+from semipose.errors import DataError, write_error
+from semipose.structures import Persons
+
+_log = logging.getLogger(__name__)
+_INDEX = "index.json"  # written last: it stands for a complete extraction
+_MOST_FRAMES = 10_000_000
+
+
+def read_video(
+    video: str, num_keypoints: int, cache_folder: str, every: int = 1, start: int = 0, stop: int | None = None
+) -> Persons:
+    """One person for each taken frame, the whole frame as its box, in the order of the video.
+
+    The frames are written to `<cache_folder>/<name>-<key>/000012.png`, where they stay. The key changes with the path,
+    the size and the time of the video and with which frames are taken. An extraction that was cut short starts anew; of
+    several processes one extracts and the others wait.
+
+    Args:
+        video: file that OpenCV can read.
+        num_keypoints: K of the (N, K, 3) keypoints, which are zero.
+        cache_folder: is made if it is not there.
+        every: take every so many-th frame, from `start` on.
+        start, stop: first frame, and the one after the last (None = to the end), counted from 0.
+
+    Raises:
+        DataError: the video cannot be read, a number is not allowed, or no frame is taken.
+        SemiposeError: a frame cannot be written; NoSpaceError where the disk or quota is full.
+    """
+    last = _MOST_FRAMES if stop is None else stop
+    for name, value, least in (("every", every, 1), ("start", start, 0), ("stop", last, start + 1)):
+        if not least <= value <= _MOST_FRAMES:
+            raise DataError(f"{video}: {name} is {value}; allowed: {least} to {_MOST_FRAMES}")
+    wanted = np.zeros(last, bool)
+    wanted[start::every] = True
+    folder = os.path.join(cache_folder, _folder_name(video, (every, start, stop)))
+    index = _read_index(folder)
+    if index is None:
+        index = _extract(video, wanted, folder)
+    names, size = index
+    if not names:
+        raise DataError(f"{video}: has no frame from {start} on")
+    paths = np.array([os.path.join(folder, name) for name in names], str)
+    return whole_frames(paths, np.arange(1, len(paths) + 1), np.tile(size, (len(paths), 1)), num_keypoints)
+
+
+def _folder_name(video: str, taken: tuple) -> str:
+    if not os.path.isfile(video):
+        raise DataError(f"{video}: video does not exist")
+    facts = os.stat(video)
+    source = (os.path.realpath(video), facts.st_size, facts.st_mtime_ns, *taken)
+    return f"{os.path.splitext(os.path.basename(video))[0]}-{hashlib.sha256(ascii(source).encode()).hexdigest()[:12]}"
+
+
+def _read_index(folder: str) -> tuple[list[str], tuple[int, int]] | None:
+    """Names and (width, height) of the frames; None if the extraction is not complete or files have gone since."""
+    path = os.path.join(folder, _INDEX)
+    if not os.path.isfile(path):
+        return None
+    try:
+        index = load_json(path)
+        names, (width, height) = index["frames"], index["size"]
+        complete = set(names) <= set(os.listdir(folder))
+    except (DataError, KeyError, TypeError, ValueError):
+        return None
+    return (names, (width, height)) if complete else None
+
+
+def _extract(video: str, wanted: np.ndarray, folder: str) -> tuple[list[str], tuple[int, int]]:
+    next(frames_of(video))  # a file that is no video shall leave no folder
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with _alone(os.path.join(folder, ".lock")):
+            index = _read_index(folder)  # another process may have made it meanwhile
+            if index is None:
+                _log.info("%s: writing its frames to %s", video, folder)
+                index = write_frames(video, wanted, folder)
+                write_json(os.path.join(folder, _INDEX), {"video": video, "frames": index[0], "size": index[1]})
+            return index
+    except OSError as error:
+        raise write_error(error, error.filename or folder) from error
+
+
+@contextlib.contextmanager
+def _alone(lock: str) -> Iterator[None]:
+    """Only one process at a time; the lock goes with the process, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    with open(lock, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,191 @@
+"""Validation: every predictor and the ensemble over each validation set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from operator import itemgetter
+
+import numpy as np
+import torch
+from torch import nn
+
+from semipose.codecs import HeatmapCodec
+from semipose.data.person_dataset import PersonDataset
+from semipose.evaluation import (
+    KeypointPredictions,
+    LabelledSet,
+    MetricOptions,
+    check_metrics,
+    evaluate_groups,
+    score,
+    select_detections,
+)
+from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.skeletons import KeypointConverter, Skeleton
+from semipose.views.sampler import centred_view
+
+EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px")  # metrics that are given for each predictor
+Found = dict[str, tuple[np.ndarray, KeypointPredictions]]  # rows of persons and their predictions, by predictor
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """One set to be scored.
+
+    Attributes:
+        loader: batches of `dataset`, each person at most once.
+        dataset: the persons, with ground-truth or detector boxes.
+        labels: what metrics are computed from, with the persons of `dataset`.
+        metrics: names in `evaluation.METRICS`.
+        outputs: from the network's keypoints to those of `labels`; None = they are the same.
+        groups: whether AP is given for each group as well.
+    """
+
+    loader: object
+    dataset: PersonDataset
+    labels: LabelledSet
+    metrics: tuple[str, ...]
+    outputs: KeypointConverter | None = None
+    groups: bool = False
+
+
+class Validator:
+    """Scores predictors on one or more validation sets.
+
+    Args:
+        sets: by name; the first one gives the main metrics.
+        skeleton: of the networks.
+        codec, size: of the networks; size = (width, height) of their input.
+        flip_test: average with the mirrored image.
+        options: of the metrics.
+        on_faults: called with the fault lines of each batch.
+        poll: called before each batch; may raise to stop.
+        rank, ranks: which process this is, and of how many that each have a part of the batches; all have as many.
+        gather: from what one rank has to what each rank has.
+        by_first: does a job on the first rank only, and gives its result to all.
+
+    Raises:
+        ConfigError: a metric that a set cannot give.
+    """
+
+    def __init__(
+        self, sets: dict[str, ValidationSet], skeleton: Skeleton, codec: HeatmapCodec, size: tuple[int, int],
+        flip_test: bool = False, options: MetricOptions | None = None,
+        on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
+        rank: int = 0, ranks: int = 1, gather: Callable[[list], list[list]] = lambda part: [part],
+        by_first: Callable[[Callable], object] = lambda job: job(),
+    ):  # fmt: skip
+        options = options or MetricOptions()
+        for entry in sets.values():
+            check_metrics(entry.metrics, entry.labels, options)
+        self.sets, self.skeleton, self.codec, self.size = sets, skeleton, codec, size
+        self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
+        self.rank, self.ranks, self.gather, self.by_first = rank, ranks, gather, by_first
+        self.flip_order = torch.tensor(skeleton.flip_order)
+
+    def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
+        """Shares in 0..1, and EPE in image pixels.
+
+        `AP_<name>` (and PCK, EPE, ...) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if
+        they are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result, all on the first set. Where there are
+        several sets, also all metrics of the main result on each, as `<set>/AP` ....
+        """
+        metrics, results = {}, {}
+        for name, entry in self.sets.items():
+            found = self.predict(entry, predictors, main)
+            scores = self.by_first(partial(self.score_each, entry, found))
+            results[name] = scores[list(scores)[-1]]
+            if not metrics:
+                metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in EACH if key in each}
+                metrics |= results[name]
+        if len(self.sets) > 1:
+            metrics |= {f"{name}/{key}": value for name, found in results.items() for key, value in found.items()}
+        return metrics
+
+    def predict(self, entry: ValidationSet, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> Found:
+        """Rows of the persons of a set and what is predicted for them, by predictor; the main result comes last.
+
+        The predictions have the keypoints of the network.
+        """
+        result = "ensemble" if len(main) > 1 else main[0]
+        order = [name for name in predictors if name != result] + [result]
+        parts = {name: [] for name in order}
+        device = next(next(iter(predictors.values())).parameters()).device
+        for turn, batch in enumerate(entry.loader):
+            self.poll()
+            self.on_faults(batch.faults)
+            if not len(batch):
+                continue
+            # a copy: what a worker sends is in shared memory, and holds an open file for each batch
+            number, rows = turn * self.ranks + self.rank, batch.index.clone()
+            batch = batch.to(device)
+            view = centred_view(batch, self.size, self.flip_order)
+            maps = {n: predict_heatmaps(net, view, self.codec, self.flip_test) for n, net in predictors.items()}
+            if len(main) > 1:
+                maps[result] = torch.stack([maps[name] for name in main]).mean(0)
+            for name in order:
+                points, scores = keypoints_in_image(maps[name], view, batch, self.codec)
+                parts[name].append((number, rows, points, scores))
+        # fetched only now: each fetch waits until a GPU has done all that it was given
+        found = {name: [(*key, points.cpu(), scores.cpu()) for *key, points, scores in parts[name]] for name in order}
+        parts = {name: sorted(sum(self.gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}
+        return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
+
+    def score_each(self, entry: ValidationSet, found: Found) -> dict[str, dict[str, float]]:
+        """`score` of each predictor."""
+        return {who: self.score(entry, *predicted) for who, predicted in found.items()}
+
+    def score(self, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions) -> dict[str, float]:
+        """All metrics of a set, for what was predicted for the persons `rows`."""
+        people = of_set(entry, people)
+        metrics = score(entry.metrics, entry.labels.take(rows), people, self.options)
+        if entry.groups:
+            metrics |= {f"AP_group_{group}": found["AP"] for group, found in self.score_groups(entry, people).items()}
+        return metrics
+
+    def score_groups(self, entry: ValidationSet, people: KeypointPredictions) -> dict[int, dict[str, float]]:
+        """OKS metrics of each group, by group id (-1 = persons without one); `people` in the keypoints of the set."""
+        return evaluate_groups(entry.labels.ground_truth, self._selected(entry, people))
+
+    def selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
+        """What OKS metrics are computed of: no duplicates, scores of the persons, the keypoints of the set."""
+        return self._selected(entry, of_set(entry, people))
+
+    def _selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
+        options = self.options
+        return select_detections(people, entry.labels.ground_truth.sigmas, options.nms, options.nms_threshold)
+
+    def _joined(self, dataset: PersonDataset, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
+        columns = zip(*pieces) if pieces else self._nothing()
+        rows, points, scores = (torch.cat(list(column)).numpy() for column in list(columns)[1:])
+        persons = dataset.persons
+        return rows, KeypointPredictions(
+            image_ids=persons.image_ids[persons.image_index[rows]],
+            keypoints=points.astype(np.float64),
+            keypoint_scores=scores.astype(np.float64),
+            box_scores=persons.scores[rows].astype(np.float64),
+            areas=self._crop_areas(dataset, rows),
+        )
+
+    def _crop_areas(self, dataset: PersonDataset, rows: np.ndarray) -> np.ndarray:
+        """The region that a crop shows without its margin: the scale of a person in OKS-NMS, as in HRNet."""
+        linear = dataset.source.crops.to_image[rows, :, :2].astype(np.float64)
+        return np.abs(np.linalg.det(linear)) * self.size[0] * self.size[1]
+
+    def _nothing(self) -> list:
+        joints = len(self.skeleton)
+        return [[], [torch.empty(0, dtype=torch.int64)], [torch.empty(0, joints, 2)], [torch.empty(0, joints)]]
+
+
+def of_set(entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
+    """Predictions of the network in the keypoints of a set.
+
+    Keypoints that the network lacks are not labelled there and have score 0. They stand in the middle of the person:
+    at one place for all, they would make any two persons look alike to OKS-NMS.
+    """
+    if entry.outputs is None:
+        return people
+    points, scores = entry.outputs.convert_predictions(people.keypoints, people.keypoint_scores)
+    mapped = entry.outputs.mapped
+    points[:, ~mapped] = points[:, mapped].mean(axis=1, keepdims=True)
+    return replace(people, keypoints=points, keypoint_scores=scores)

@@ -1,1 +1,0 @@
-"""Prediction and validation with trained networks."""

@@ -1,0 +1,141 @@
+"""The image files of sources: whether they can be read, their true sizes, and pictures that two sources share."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from semipose.data.archives import real_path, stored_size
+from semipose.data.formats.folder import image_files
+from semipose.data.images import image_size, open_image, read_image
+from semipose.errors import DataError
+from semipose.prepare.findings import Finding
+from semipose.structures import Persons
+
+_PART = 1000  # images that are handed to the threads at a time
+_ORIENTATION_TAG = 0x0112
+Progress = Callable[[Iterable, int], Iterable]
+
+
+@dataclass(frozen=True)
+class ImageCheck:
+    """What a file is: (width, height) of the stored pixels, or a line that says why it cannot be read."""
+
+    size: tuple[int, int] | None
+    fault: str = ""
+
+
+def check_images(
+    paths: Sequence[str], headers_only: bool = False, progress: Progress = lambda items, total: items
+) -> dict[str, ImageCheck]:
+    """Each file once, by path. Decoding runs on all cores.
+
+    Args:
+        headers_only: do not decode; a truncated file is then not noticed.
+        progress: wraps the iterable of finished images, whose number is the second argument.
+    """
+    paths = list(dict.fromkeys(paths))
+    return dict(zip(paths, progress(_checked(paths, headers_only), len(paths))))
+
+
+def image_faults(persons: Persons, checks: dict[str, ImageCheck], annotated: dict[int, tuple]) -> list[Finding]:
+    """A line for each image with a person that cannot be read or has another size than annotated.
+
+    Args:
+        checks: of at least the images with a person.
+        annotated: (width, height) by image id, where the annotation has them.
+    """
+    rows, counts = np.unique(persons.image_index, return_counts=True)
+    found = []
+    for row, count in zip(rows.tolist(), counts.tolist()):
+        path, number = str(persons.image_paths[row]), int(persons.image_ids[row])
+        reason = checks[path].fault or _size_fault(path, checks[path].size, annotated.get(number))
+        if reason:
+            found.append(Finding(f"{reason} (image id {number}, persons: {count})", True, (number,)))
+    return found
+
+
+def refused_files(folder: str) -> list[Finding]:
+    """Files in a folder of images that its reader leaves out, as they have no image header."""
+    refused = [path for path in image_files(folder) if _header_size(path) is None]
+    checks = [(path, _check(path, headers_only=True)) for path in refused]
+    return [Finding(check.fault or f"{path}: has no header that can be read", True) for path, check in checks]
+
+
+def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
+    """(I, 2) float64 width and height; NaN where the file was not checked or cannot be read."""
+    none = ImageCheck(None)
+    sizes = [checks.get(str(path), none).size or (np.nan, np.nan) for path in persons.image_paths]
+    return np.array(sizes, np.float64).reshape(-1, 2)
+
+
+def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
+    """Files of the first and of the second kind that are the same file or hold the same bytes, under any name."""
+    by_file = {real_path(path): path for path in second}
+    pairs, others = [], []
+    for path in sorted(set(first)):
+        twin = by_file.get(real_path(path))
+        pairs, others = (pairs + [(path, twin)], others) if twin else (pairs, others + [path])
+    sizes = {size for size in map(stored_size, others) if size}
+    by_content = {_digest(path): path for path in by_file.values() if stored_size(path) in sizes}
+    sizes = {stored_size(path) for path in by_content.values()}
+    copies = [(path, by_content.get(_digest(path))) for path in others if stored_size(path) in sizes]
+    return sorted(pairs + [pair for pair in copies if pair[1]])
+
+
+def _checked(paths: list[str], headers_only: bool) -> Iterable[ImageCheck]:
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for start in range(0, len(paths), _PART):
+            yield from threads.map(lambda path: _check(path, headers_only), paths[start : start + _PART])
+
+
+def _check(path: str, headers_only: bool) -> ImageCheck:
+    size, limit = _header_size(path), int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"])
+    # OpenCV knows the limit only if it was loaded after it was set
+    if size and size[0] * size[1] > limit:
+        return ImageCheck(None, f"{path}: has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS={limit} allows")
+    if size and headers_only:
+        return ImageCheck(size)
+    try:
+        height, width = read_image(path).shape[:2]
+    except DataError as error:
+        return ImageCheck(None, str(error))
+    return ImageCheck((width, height))
+
+
+def _header_size(path: str) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except DataError:
+        return None
+
+
+def _size_fault(path: str, size: tuple[int, int], annotated: tuple | None) -> str:
+    if annotated is None or tuple(annotated) == size:
+        return ""
+    text = f"{path}: has {size[0]} x {size[1]} pixels, the annotation says {annotated[0]} x {annotated[1]}"
+    orientation = _orientation(path) if tuple(annotated) == size[::-1] else 1
+    if orientation > 4:
+        text += f"; labels must refer to the stored pixels, not to those turned by its EXIF orientation {orientation}"
+    return text
+
+
+def _orientation(path: str) -> int:
+    from PIL import Image
+
+    try:
+        with open_image(path) as file, Image.open(file) as image:
+            return image.getexif().get(_ORIENTATION_TAG, 1)
+    except (DataError, OSError, ValueError, SyntaxError):
+        return 1
+
+
+def _digest(path: str) -> bytes:
+    try:
+        with open_image(path) as file:
+            return hashlib.sha256(file.read()).digest()
+    except (DataError, OSError):
+        return os.urandom(32)  # like no other file
