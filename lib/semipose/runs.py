@@ -189,7 +189,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     trainer, code = None, 1
     try:
         trainer = _make_trainer(config, checkpoints, tracker, interrupts, pretrained=state is None)
-        refuse_different({"the training data": trainer.data_key})
+        refuse_different({"the training data": trainer.record.data_key})
         if state:
             trainer.load_state_dict(state, source)
             log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)

@@ -74,7 +74,6 @@ class PoseBatch:
         weights: (B, K) float32, weight of each keypoint in the loss; 0 = not labelled.
         to_image: (B, 2, 3) float32, affine map from base-crop pixels to image pixels.
         index: (B,) int64, row of each person in its data set.
-        joined: with several ranks: rows in the batches of all ranks together; 0 = these are all.
         faults: one line for each image that could not be read while this batch was made.
     """
 
@@ -84,13 +83,12 @@ class PoseBatch:
     to_image: Tensor
     index: Tensor
     faults: tuple[str, ...] = field(default=())
-    joined: int = 0
 
     def __len__(self) -> int:
         return len(self.index)
 
     def _map(self, function) -> "PoseBatch":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("faults", "joined")}
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "faults"}
         return replace(self, **{name: function(t) for name, t in tensors.items()})
 
     def to(self, device: torch.device) -> "PoseBatch":

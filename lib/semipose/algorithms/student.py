@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from semipose.algorithms.mixing import Mix
+from semipose.models.manifold_mix import mixed_inside
 from semipose.models.worst_head import WorstHead
 
 
@@ -23,6 +25,11 @@ class Student(nn.Module):
     def features(self, images: Tensor) -> Tensor:
         """(B, C, h, w), what all heads take."""
         return self.network.features(images)
+
+    def mixed_features(self, images: Tensor, mix: Mix) -> Tensor:
+        """`features`, with the images mixed at the stage that `mix` names."""
+        with mixed_inside(self.network, mix.stage, mix.permutation, mix.lam):
+            return self.features(images)
 
     def heatmaps(self, features: Tensor, pseudo: bool = False) -> Tensor:
         """Heatmaps (B, K, h, w) of the main head, or of the pseudo head if there is one."""

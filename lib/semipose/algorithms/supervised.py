@@ -2,15 +2,14 @@
 
 from torch import nn
 
-from semipose.algorithms.algorithm import Algorithm, Recipe, make_student, scalar_logs
-from semipose.algorithms.terms import make_views, student_terms, total
+from semipose.algorithms.algorithm import Algorithm, make_student
+from semipose.algorithms.recipe import Recipe
+from semipose.algorithms.step import training_step
 from semipose.structures import PairBatch, StepOutput
 
 
 class Supervised(Algorithm):
     """`L = w_pose * MSE(f(E(x_l)), G)`."""
-
-    uses_unlabeled = False
 
     def __init__(self, students: list[nn.Module], recipe: Recipe):
         super().__init__(recipe)
@@ -21,9 +20,7 @@ class Supervised(Algorithm):
         return [self.student]
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
-        data = make_views(self.recipe, batch, step)
-        terms = student_terms(self.recipe, self.student, data, taught=None)
-        return StepOutput(total(terms), scalar_logs(terms), tuple(data.said))
+        return training_step(self.recipe, batch, step, {"": self.student}, {}, {})
 
     def predictors(self) -> dict[str, nn.Module]:
         return {"student": self.student.network}

@@ -128,8 +128,7 @@ def _fit(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
 
 
 def _avoid_peaks(logits: Tensor, pseudo: PseudoFeatures, codec: HeatmapCodec) -> Tensor:
-    peaks = (pseudo.keypoints - codec.offset) / codec.stride
-    return reduce_keypoints(avoid_loss(logits, peaks, REACH * codec.sigma), pseudo.weights)
+    return reduce_keypoints(avoid_loss(logits, codec.to_heatmap(pseudo.keypoints), REACH * codec.sigma), pseudo.weights)
 
 
 def _seek_others(logits: Tensor, pseudo: PseudoFeatures, codec: HeatmapCodec) -> Tensor:

@@ -8,12 +8,12 @@ from semipose.assemble.networks import (
     build_policies,
     build_recipe,
 )
-from semipose.assemble.sources_and_sets import RunData, algorithm_type, build_data, build_dataset, read_validation
+from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_data, build_dataset, read_validation
 from semipose.assemble.training import build_multiview, build_pair_loader, build_stepper, build_trainer
 from semipose.assemble.validator import build_validator
 
 __all__ = [
-    "RunData", "algorithm_type", "build_algorithm", "build_backend", "build_codec", "build_data", "build_dataset",
+    "RunData", "algorithm_entry", "build_algorithm", "build_backend", "build_codec", "build_data", "build_dataset",
     "build_device", "build_multiview", "build_network", "build_pair_loader", "build_policies", "build_recipe",
     "build_stepper", "build_trainer", "build_validator", "gpu_names", "read_validation",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from yacs.config import CfgNode
 
-from semipose.assemble.sources_and_sets import algorithm_type
+from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.data.formats.json_rows import Table, load_json
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.sources import (
@@ -88,7 +88,7 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     elif check.persons is not None:
         check.add(_group_findings(source, check))
         # without a pool of its own the whole labelled set is the pool
-        is_pool = algorithm_type(config).uses_unlabeled and not config.DATASET.TRAIN_UNSUP_SET
+        is_pool = algorithm_entry(config).takes_unlabeled and not config.DATASET.TRAIN_UNSUP_SET
         check.add(_chosen(check, skeleton, cut=side != "labelled" or not is_pool))
     return check
 

@@ -3,8 +3,10 @@
 import torch
 from yacs.config import CfgNode
 
+from semipose.data.loaders import Workers
 from semipose.errors import ConfigError
-from semipose.runtime.ranks import local_rank, local_ranks
+from semipose.runtime.ranks import local_rank, local_ranks, rank, ranks
+from semipose.runtime.signals import worker_init
 
 
 def gpu_names(gpus: str) -> list[str]:
@@ -47,6 +49,7 @@ def build_backend(gpus: str) -> str:
     return "cpu:gloo,cuda:nccl" if device.type == "cuda" and len(set(names)) == len(names) else "gloo"
 
 
-def pin_memory(config: CfgNode) -> bool:
-    """Whether batches go into page-locked memory: only for a GPU, as it would open a context on one."""
-    return build_device(config.GPUS).type == "cuda"
+def build_workers(config: CfgNode) -> Workers:
+    """The loader processes of this process. Page-locked memory only for a GPU, as it would open a context on one."""
+    pin_memory = build_device(config.GPUS).type == "cuda"
+    return Workers(config.WORKERS, worker_init, pin_memory, rank(), ranks())

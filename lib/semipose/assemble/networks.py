@@ -1,16 +1,15 @@
 """Networks, algorithm and recipe of a run."""
 
-from dataclasses import replace
-
 import torch
+from torch import nn
 from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
-from semipose.algorithms.algorithm import LossWeights, Ramp, Recipe
 from semipose.algorithms.mixing import MixPolicy
+from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 from semipose.assemble.devices import build_device
-from semipose.assemble.sources_and_sets import algorithm_type
+from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import HeatmapCodec
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze
@@ -18,7 +17,6 @@ from semipose.models.pose_network import PoseNetwork, build_pose_network
 from semipose.pseudo_labels import Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.runtime.ranks import rank, ranks
-from semipose.runtime.sync_batch_norm import sync_batch_norm
 from semipose.skeletons import get_skeleton
 from semipose.views.affine_draws import AffinePolicy
 from semipose.views.box_cutout import BoxPolicy, CutMixPolicy
@@ -64,12 +62,15 @@ def build_algorithm(
         multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. All three are needed for training only.
         pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
     """
-    kind, device = algorithm_type(config), build_device(config.GPUS)
+    entry, device = algorithm_entry(config), build_device(config.GPUS)
     torch.manual_seed(config.SEED)
-    students = [build_network(config, pretrained) for _ in range(kind.num_students)]
-    algorithm = kind(students, build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview)).to(device)
+    students = [build_network(config, pretrained) for _ in range(entry.students)]
+    recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview)
+    algorithm = entry.make(students, recipe).to(device)
     if config.TRAIN.SYNC_BN and ranks() > 1:
-        sync_batch_norm(algorithm)
+        if device.type == "cpu":
+            raise ConfigError("TRAIN.SYNC_BN is True; BatchNorm over several processes needs GPUs")
+        algorithm = nn.SyncBatchNorm.convert_sync_batchnorm(algorithm)
     for record in algorithm.records.values():
         record.to(device)
     return algorithm
@@ -79,15 +80,15 @@ def build_recipe(
     config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0, multiview: Multiview | None = None
 ) -> Recipe:  # fmt: skip
     """Codec, views, weights and schedules; raises ConfigError where nothing would be learned."""
-    codec, ramp = build_codec(config), build_ramp(config, epoch_steps)
+    entry, codec, ramp = algorithm_entry(config), build_codec(config), build_ramp(config, epoch_steps)
     views = ViewSampler(
         build_policies(config), get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
-        network.mean.flatten(), config.SEED, rank(), ranks(),
+        network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
     labeler = PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
     return Recipe(
-        codec, views, labeler, build_weights(config), ramp,
-        config.TRAIN.JOINT_FORWARD, config.USE_EMA, config.EMA_DECAY,
+        codec, views, labeler, build_weights(config), ramp, entry.phases, config.TRAIN.JOINT_FORWARD,
+        use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,
     )  # fmt: skip
@@ -95,10 +96,10 @@ def build_recipe(
 
 def build_weights(config: CfgNode) -> LossWeights:
     """The loss weights; raises ConfigError where nothing would be learned."""
-    given, kind = config.WEIGHT, algorithm_type(config)
-    weights = LossWeights(pose=given.LOSS_POSE)
-    if kind.uses_unlabeled:
-        weights = replace(weights, cons=given.LOSS_CONS, mix=given.LOSS_MIX, worst=given.LOSS_WORST)
+    given, entry = config.WEIGHT, algorithm_entry(config)
+    weights = LossWeights(entry.pose_share * given.LOSS_POSE, given.LOSS_CONS, given.LOSS_MIX, given.LOSS_WORST)
+    if not entry.takes_unlabeled:
+        weights = LossWeights(weights.pose, cons=0)
     late = config.TRAIN.UNSUP_START > 0 or config.TRAIN.WARM_EPOCH > 0
     if weights.pose == 0 and (late or not (weights.cons or weights.mix)):
         raise ConfigError("WEIGHT.LOSS_POSE is 0 and no other loss is active from the first step on")
@@ -122,13 +123,13 @@ def build_worst(config: CfgNode, start: int) -> WorstPolicy:
 
 
 def _reweight(config: CfgNode) -> str:
-    kind = algorithm_type(config)
-    if not config.REWEIGHT or not kind.uses_unlabeled:
+    entry = algorithm_entry(config)
+    if not config.REWEIGHT or not entry.takes_unlabeled:
         return ""
     chosen = config.PSEUDO.REWEIGHT_BY
     if chosen not in REWEIGHTINGS:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is {chosen!r}; allowed: {', '.join(REWEIGHTINGS)}")
-    if chosen == "agreement" and not kind.compares_teachers:
+    if chosen == "agreement" and entry.students == 1:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
     return chosen
 

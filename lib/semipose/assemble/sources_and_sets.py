@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from semipose.algorithms import ALGORITHMS, Algorithm
+from semipose.algorithms import ALGORITHMS, AlgorithmEntry
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
@@ -39,8 +39,8 @@ class RunData:
     report: DataReport
 
 
-def algorithm_type(config: CfgNode) -> type[Algorithm]:
-    """The class in the table; raises ConfigError listing the known names."""
+def algorithm_entry(config: CfgNode) -> AlgorithmEntry:
+    """The entry in the table of algorithms; raises ConfigError listing the known names."""
     if config.ALGORITHM not in ALGORITHMS:
         raise ConfigError(f"ALGORITHM is {config.ALGORITHM!r}; allowed: {', '.join(ALGORITHMS)}")
     return ALGORITHMS[config.ALGORITHM]
@@ -60,7 +60,7 @@ def build_data(config: CfgNode) -> RunData:
     train = [chosen_persons(source, persons) for source, persons in zip(sources, whole)]
     labeled, unlabeled = Persons.concatenate(train), None
     pool_entries, pool = entries, whole
-    if algorithm_type(config).uses_unlabeled:
+    if algorithm_entry(config).takes_unlabeled:
         if config.DATASET.TRAIN_UNSUP_SET:
             pool_entries, pool = _read_pool(config, skeleton)
         unlabeled = Persons.concatenate(pool)

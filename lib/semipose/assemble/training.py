@@ -1,23 +1,25 @@
 """Loaders, optimisers, validator and trainer of a run."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
-from semipose.assemble.devices import build_device, pin_memory
+from semipose.assemble.devices import build_device, build_workers
 from semipose.assemble.networks import build_algorithm, build_codec
-from semipose.assemble.sources_and_sets import RunData, algorithm_type, build_crops, build_dataset
+from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_crops, build_dataset
 from semipose.assemble.validator import best_metric, build_metric_options, build_validator
 from semipose.config import to_yaml
 from semipose.data.faults import FaultLog
-from semipose.data.loaders import PairLoader
+from semipose.data.loaders import PairLoader, Side
 from semipose.data.summary import training_key
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.parameter_groups import parse_rule
 from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper
-from semipose.engine.trainer import Trainer, TrainerOptions
+from semipose.engine.trainer import RunRecord, Trainer, TrainerOptions
 from semipose.errors import ConfigError
 from semipose.evaluation import person_norm
 from semipose.geometry import affine
@@ -25,21 +27,22 @@ from semipose.models.compiling import check_compiler, compile_networks
 from semipose.pseudo_labels import Multiview, fit_multiview
 from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth, hidden_annotations
-from semipose.runtime.ranks import rank, ranks, shared
-from semipose.runtime.signals import Interrupts, worker_init
+from semipose.runtime.ranks import ranks, shared
+from semipose.runtime.signals import Interrupts
 from semipose.skeletons import get_skeleton
 from semipose.tracking.tracker import Tracker
 
 
-def build_pair_loader(config: CfgNode, data: RunData) -> PairLoader:
-    train = config.TRAIN
-    labeled = build_dataset(config, data.labeled, on_fault="replace", labeled=True)
-    unlabeled = None if data.unlabeled is None else build_dataset(config, data.unlabeled, on_fault="replace")
-    sizes = (train.BATCH_SIZE, train.BATCH_SIZE_UNSUP)
-    return PairLoader(
-        labeled, unlabeled, sizes, train.STEPS_PER_EPOCH, config.SEED, config.WORKERS, worker_init, pin_memory(config),
-        data.labeled_mix, data.unlabeled_mix, rank(), ranks(),
-    )  # fmt: skip
+def build_pair_loader(
+    config: CfgNode, data: RunData, on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None
+) -> PairLoader:
+    train, unlabeled = config.TRAIN, None
+    dataset = build_dataset(config, data.labeled, on_fault="replace", labeled=True)
+    labeled = Side(dataset, train.BATCH_SIZE, data.labeled_mix)
+    if data.unlabeled is not None:
+        dataset = build_dataset(config, data.unlabeled, on_fault="replace")
+        unlabeled = Side(dataset, train.BATCH_SIZE_UNSUP, data.unlabeled_mix)
+    return PairLoader(labeled, unlabeled, train.STEPS_PER_EPOCH, config.SEED, build_workers(config), on_faults)
 
 
 def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Stepper:
@@ -108,7 +111,8 @@ def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
     names = get_skeleton(config.DATASET.SKELETON).keypoints
-    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD)
+    alarm = CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE)
+    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
 
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
@@ -127,22 +131,17 @@ def build_trainer(
     """Everything put together, at step 0; `pretrained` as in `build_algorithm`."""
     if config.TRAIN.ALTERNATE not in ("epoch", "step"):
         raise ConfigError(f"TRAIN.ALTERNATE is {config.TRAIN.ALTERNATE!r}; allowed: epoch, step")
-    loader = build_pair_loader(config, data)
-    epoch_steps = len(loader) * len(algorithm_type(config).phases)
+    faults = shared(FaultLog(config.DATASET.MAX_BAD))
+    loader = build_pair_loader(config, data, faults)
+    epoch_steps = len(loader) * len(algorithm_entry(config).phases)
     unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
     algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
     compile_algorithm(config, algorithm)
-    faults = shared(FaultLog(config.DATASET.MAX_BAD))
     validator = build_validator(config, data.validation, faults, interrupts.check)
-    return Trainer(
-        algorithm, loader, build_stepper(config, algorithm, len(loader)),
-        validate=validator,
-        checkpoints=checkpoints, tracker=tracker, interrupts=interrupts, on_faults=faults,
-        health=build_health(config, data), alarm=CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE),
-        options=TrainerOptions(
-            config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ,
-            config.CHECKPOINT.INTERVAL_STEPS, config.TRAIN.ALTERNATE, best_metric(config, validator),
-            config.TRAIN.PATIENCE, config.TRAIN.PROFILE,
-        ),
-        config_yaml=to_yaml(config), data_key=training_key(data.labeled, data.unlabeled),
+    record = RunRecord(checkpoints, tracker, to_yaml(config), training_key(data.labeled, data.unlabeled), config.SEED)
+    options = TrainerOptions(
+        config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ, config.CHECKPOINT.INTERVAL_STEPS,
+        config.TRAIN.ALTERNATE, best_metric(config, validator), config.TRAIN.PATIENCE, config.TRAIN.PROFILE,
     )  # fmt: skip
+    stepper, health = build_stepper(config, algorithm, len(loader)), build_health(config, data)
+    return Trainer(algorithm, loader, stepper, validator, health, record, interrupts, options)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from yacs.config import CfgNode
 
-from semipose.assemble.devices import pin_memory
+from semipose.assemble.devices import build_workers
 from semipose.assemble.networks import build_codec
 from semipose.assemble.sources_and_sets import build_dataset, build_test_sources, source_entries
 from semipose.data.formats import locate_coco, read_crowd_index
@@ -28,8 +28,6 @@ from semipose.evaluation import (
     with_visible,
 )
 from semipose.evaluation.validation import ValidationSet, Validator
-from semipose.runtime.ranks import by_first, gather, rank, ranks
-from semipose.runtime.signals import worker_init
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between, get_skeleton
 from semipose.structures import Persons
 
@@ -54,7 +52,7 @@ def build_validator(
     sets = {name: _build_set(config, sources[name], entries[name], persons[name], options) for name in persons}
     return Validator(
         sets, get_skeleton(config.DATASET.SKELETON), build_codec(config), tuple(config.MODEL.IMAGE_SIZE),
-        config.TEST.FLIP_TEST, options, on_faults, poll, rank(), ranks(), gather, by_first,
+        config.TEST.FLIP_TEST, options, on_faults, poll,
     )  # fmt: skip
 
 
@@ -105,9 +103,7 @@ def _build_set(
     config: CfgNode, source: Source, entry: dict, persons: Persons, options: MetricOptions
 ) -> ValidationSet:  # fmt: skip
     dataset = build_dataset(config, persons, on_fault="omit")
-    loader = evaluation_loader(
-        dataset, config.TEST.BATCH_SIZE, config.WORKERS, worker_init, pin_memory(config), rank(), ranks()
-    )
+    loader = evaluation_loader(dataset, config.TEST.BATCH_SIZE, build_workers(config))
     labels, outputs = _labels(source, entry, persons, get_skeleton(config.DATASET.SKELETON))
     metrics = _metrics(config, entry, labels, options)
     groups = "oks" in metrics and any(a["group_id"] >= 0 for a in labels.ground_truth.dataset["annotations"])

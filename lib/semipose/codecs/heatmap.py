@@ -48,6 +48,14 @@ class HeatmapCodec:
         self.rounded = kind == "msra"
         self.offset = 0.0 if self.rounded else (self.stride - 1) / 2
 
+    def to_heatmap(self, points: Tensor) -> Tensor:
+        """Heatmap pixels of points (..., 2) in view pixels."""
+        return (points - self.offset) / self.stride
+
+    def to_view(self, points: Tensor) -> Tensor:
+        """View pixels of points (..., 2) in heatmap pixels."""
+        return points * self.stride + self.offset
+
     def encode(self, points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """Targets of keypoints (B, K, 2) in view pixels with weights (B, K).
 
@@ -55,7 +63,7 @@ class HeatmapCodec:
             heatmaps (B, K, h, w) with peak 1, and weights (B, K) that are 0 also where the Gaussian (3 sigma) lies
             wholly outside the view.
         """
-        centre = (points - self.offset) / self.stride
+        centre = self.to_heatmap(points)
         if self.rounded:
             centre = torch.floor(centre + 0.5)
         width, height = self.size
@@ -76,7 +84,7 @@ class HeatmapCodec:
         score, flat = heatmaps.flatten(2).max(-1)
         peak = torch.stack([flat % width, flat // width], -1)
         step = _quarter_step(heatmaps, peak) if self.rounded else _taylor_step(heatmaps, peak, self.sigma)
-        return (peak + step) * self.stride + self.offset, score
+        return self.to_view(peak + step), score
 
     def warp(self, heatmaps: Tensor, view_map: ViewMap) -> Tensor:
         """Heatmaps of the source view as the target view should show them, channels swapped where mirrored."""

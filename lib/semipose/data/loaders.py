@@ -1,7 +1,7 @@
 """Loaders: labelled and unlabelled batches side by side, and batches in order for evaluation."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 
 import torch
 from torch.utils.data import DataLoader
@@ -29,14 +29,57 @@ class _Loader(DataLoader):
             yield self.dataset.dataset.batch(found, pin_memory) if isinstance(found, FoundRows) else found
 
 
-def _make_loader(
-    dataset: PersonDataset, sampler, workers: int, worker_init: Callable[[int], None] | None, pin_memory: bool
-) -> DataLoader:
-    shared = workers > 0 and isinstance(dataset.source, CachedCrops)
+@dataclass(frozen=True)
+class Workers:
+    """How batches are loaded.
+
+    Attributes:
+        count: worker processes of each side; 0 = none, the process that trains loads.
+        init: called in each worker.
+        pin_memory: put batches into page-locked memory, for a GPU.
+        rank, ranks: which process of the run this is, and of how many.
+    """
+
+    count: int = 0
+    init: Callable[[int], None] | None = None
+    pin_memory: bool = False
+    rank: int = 0
+    ranks: int = 1
+
+
+@dataclass(frozen=True)
+class Side:
+    """The labelled or the unlabelled side of a training batch.
+
+    Attributes:
+        batch_size: of each rank.
+        mix: the sources that the data set is made of; None = one.
+
+    Raises:
+        DataError: the mix is of another number of persons than the data set.
+    """
+
+    dataset: PersonDataset
+    batch_size: int
+    mix: SourceMix | None = None
+
+    def __post_init__(self):
+        if sum(self.sources.lengths) != len(self.dataset):
+            raise DataError(
+                f"the mixed sources have {list(self.sources.lengths)} persons, their data set has {len(self.dataset)}"
+            )
+
+    @property
+    def sources(self) -> SourceMix:
+        return self.mix or SourceMix((len(self.dataset),))
+
+
+def _make_loader(dataset: PersonDataset, sampler, workers: Workers) -> DataLoader:
+    shared = workers.count > 0 and isinstance(dataset.source, CachedCrops)
     return _Loader(
         CachedRows(dataset) if shared else dataset, batch_sampler=sampler, collate_fn=_unchanged,
-        num_workers=workers, worker_init_fn=worker_init, persistent_workers=workers > 0, pin_memory=pin_memory,
-        timeout=WORKER_TIMEOUT_S if workers else 0,
+        num_workers=workers.count, worker_init_fn=workers.init, persistent_workers=workers.count > 0,
+        pin_memory=workers.pin_memory, timeout=WORKER_TIMEOUT_S if workers.count else 0,
         # each pass draws one number that nothing here uses; from the global generator, a resumed run would draw more
         generator=torch.Generator(),
     )  # fmt: skip
@@ -49,36 +92,28 @@ class PairLoader:
     zeroed here, before any algorithm sees them.
 
     Args:
-        labeled, unlabeled: the data sets; `unlabeled` may be None.
-        batch_sizes: (labelled, unlabelled).
+        unlabeled: None for supervised learning.
         steps: batches of an epoch; 0 = one pass.
         seed: 0 or more.
-        workers: worker processes of each side.
-        worker_init: called in each worker.
-        pin_memory: put batches into page-locked memory, for a GPU.
-        labeled_mix, unlabeled_mix: the sources that the data sets are made of; None = one.
-        rank, ranks: which process this is, and of how many; the batch sizes are those of each.
+        on_faults: called with the lines of each batch about images that could not be read.
 
     Raises:
         ConfigError: as for the samplers.
-        DataError: a mix is of another number of persons than its data set.
     """
 
     def __init__(
-        self, labeled: PersonDataset, unlabeled: PersonDataset | None, batch_sizes: tuple[int, int], steps: int,
-        seed: int, workers: int = 0, worker_init: Callable[[int], None] | None = None, pin_memory: bool = False,
-        labeled_mix: SourceMix | None = None, unlabeled_mix: SourceMix | None = None, rank: int = 0, ranks: int = 1,
+        self, labeled: Side, unlabeled: Side | None = None, steps: int = 0, seed: int = 0, workers: Workers = Workers(),
+        on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None,
     ):  # fmt: skip
-        labeled_mix = _mix_of(labeled, labeled_mix)
+        rank, ranks = workers.rank, workers.ranks
+        sides, self._on_faults = [labeled], on_faults
         if unlabeled is None:
-            self._samplers = [PassSampler(labeled_mix, batch_sizes[0], steps, seed, rank, ranks)]
-            self._loaders = [_make_loader(labeled, self._samplers[0], workers, worker_init, pin_memory)]
-            return
-        passes = PassSampler(_mix_of(unlabeled, unlabeled_mix), batch_sizes[1], steps, seed, rank, ranks)
-        draws = ReplacementSampler(labeled_mix, batch_sizes[0], len(passes), seed + 1, rank, ranks)
-        self._samplers = [draws, passes]
-        sides = zip((labeled, unlabeled), self._samplers)
-        self._loaders = [_make_loader(dataset, sampler, workers, worker_init, pin_memory) for dataset, sampler in sides]
+            self._samplers = [PassSampler(labeled.sources, labeled.batch_size, steps, seed, rank, ranks)]
+        else:
+            passes = PassSampler(unlabeled.sources, unlabeled.batch_size, steps, seed, rank, ranks)
+            draws = ReplacementSampler(labeled.sources, labeled.batch_size, len(passes), seed + 1, rank, ranks)
+            self._samplers, sides = [draws, passes], [labeled, unlabeled]
+        self._loaders = [_make_loader(side.dataset, sampler, workers) for side, sampler in zip(sides, self._samplers)]
 
     def __len__(self) -> int:
         return len(self._samplers[-1])
@@ -99,39 +134,22 @@ class PairLoader:
         """
         for sampler in self._samplers:
             sampler.set_pass(number, start)
-        if len(self._loaders) == 1 or not unlabeled:
-            for labeled in self._filled(0, start):
-                yield PairBatch(labeled)
-            return
-        for labeled, pool in zip(self._filled(0, start), self._filled(1, start), strict=True):
-            yield PairBatch(labeled, pool.without_labels())
-
-    def _filled(self, side: int, start: int) -> Iterator[PoseBatch]:
-        sampler = self._samplers[side]
-        for position, batch in enumerate(self._loaders[side], start):
-            # raised here, as an error from a worker comes with its whole traceback in the message
-            if not len(batch):
-                raise DataError(f"no image of the training set can be read; the last fault: {batch.faults[-1]}")
-            yield batch if sampler.ranks == 1 else replace(batch, joined=sampler.joined(position))
+        loaders = self._loaders if unlabeled else self._loaders[:1]
+        for labeled, *pool in zip(*map(_filled, loaders), strict=True):
+            self._on_faults(sum((batch.faults for batch in (labeled, *pool)), ()))
+            yield PairBatch(labeled, *(batch.without_labels() for batch in pool))
 
 
-def _mix_of(dataset: PersonDataset, mix: SourceMix | None) -> SourceMix:
-    mix = mix or SourceMix((len(dataset),))
-    if sum(mix.lengths) != len(dataset):
-        raise DataError(f"the mixed sources have {list(mix.lengths)} persons, their data set has {len(dataset)}")
-    return mix
+def _filled(loader: DataLoader) -> Iterator[PoseBatch]:
+    for batch in loader:
+        # raised here, as an error from a worker comes with its whole traceback in the message
+        if not len(batch):
+            raise DataError(f"no image of the training set can be read; the last fault: {batch.faults[-1]}")
+        yield batch
 
 
-def evaluation_loader(
-    dataset: PersonDataset,
-    batch_size: int,
-    workers: int = 0,
-    worker_init: Callable[[int], None] | None = None,
-    pin_memory: bool = False,
-    rank: int = 0,
-    ranks: int = 1,
-) -> DataLoader:
+def evaluation_loader(dataset: PersonDataset, batch_size: int, workers: Workers = Workers()) -> DataLoader:
     """All persons once, in order; rank r of R has the batches r, r + R, ..., the last of which may be empty."""
     batches = [list(range(i, min(i + batch_size, len(dataset)))) for i in range(0, len(dataset), batch_size)]
-    batches += [[]] * (-len(batches) % ranks)  # every rank has as many
-    return _make_loader(dataset, batches[rank::ranks], workers, worker_init, pin_memory)
+    batches += [[]] * (-len(batches) % workers.ranks)  # every rank has as many
+    return _make_loader(dataset, batches[workers.rank :: workers.ranks], workers)

@@ -30,10 +30,6 @@ class _Passes:
         """Choose the pass, and the batch in it to start with."""
         self._number, self._start = number, start
 
-    def joined(self, position: int) -> int:
-        """Rows of batch `position` of a pass, over all ranks."""
-        return self.batch_size
-
     def _deal(self, batch: list[int]) -> list[int]:
         return batch[self.rank :: self.ranks] or [batch[self.rank % len(batch)]]
 
@@ -62,10 +58,6 @@ class PassSampler(_Passes):
 
     def __len__(self) -> int:
         return self.steps or -(-sum(self.mix.slots) // self.batch_size)
-
-    def joined(self, position: int) -> int:
-        left = sum(self.mix.slots) - position * self.batch_size
-        return min(left, self.batch_size) if self._is_one_shuffle else self.batch_size
 
     def __iter__(self) -> Iterator[list[int]]:
         streams = [(self._stream(sources, size), size) for sources, size in self._groups]

@@ -1,7 +1,7 @@
 """Automatic mixed precision: the networks compute in 16 bits, all else (views, losses, heatmaps, EMA) in float32."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -40,13 +40,10 @@ class Precision:
     @contextmanager
     def forward_pass(self) -> Iterator[None]:
         """While it lasts, the networks compute in this precision; outside, as in evaluation, in float32."""
-        for network in self._networks:
-            network.autocast_dtype = self.dtype
-        try:
-            yield
-        finally:
+        with ExitStack() as stack:
             for network in self._networks:
-                network.autocast_dtype = None
+                stack.enter_context(network.computing_in(self.dtype))
+            yield
 
     def backward(self, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
         """Gradients of `loss` in the parameters of `optimizer`; a loss scale is taken out of them again."""

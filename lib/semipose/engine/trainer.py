@@ -16,7 +16,6 @@ from semipose.engine.nonfinite import keep_batch
 from semipose.engine.stepper import SKIPPED, UPDATED, Stepper
 from semipose.errors import DivergedError, ModelError
 from semipose.evaluation import LOWER_IS_BETTER
-from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth
 from semipose.runtime.ranks import average_statistics, barrier, gather, is_first, over_ranks, rank, ranks
 from semipose.runtime.signals import Interrupted, Interrupts
@@ -47,6 +46,23 @@ class TrainerOptions:
     profile: bool = False
 
 
+@dataclass(frozen=True)
+class RunRecord:
+    """Where a run is written down, and what belongs into each of its checkpoints.
+
+    Attributes:
+        config_yaml: the whole configuration.
+        data_key: fingerprint of the training data.
+        seed: of the views.
+    """
+
+    checkpoints: CheckpointFolder
+    tracker: Tracker
+    config_yaml: str = ""
+    data_key: str = ""
+    seed: int = 0
+
+
 class Trainer:
     """Trains an algorithm on batches. Each epoch has one pass over the loader for every phase of the algorithm.
 
@@ -59,17 +75,12 @@ class Trainer:
 
     def __init__(
         self, algorithm: Algorithm, loader: PairLoader, stepper: Stepper, validate: Callable[..., dict[str, float]],
-        checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
-        on_faults: Callable[[tuple[str, ...]], None], health: PseudoLabelHealth, alarm: CollapseAlarm,
-        options: TrainerOptions, config_yaml: str, data_key: str,
+        health: PseudoLabelHealth, record: RunRecord, interrupts: Interrupts, options: TrainerOptions,
     ):  # fmt: skip
         self.algorithm, self.loader, self.stepper, self.validate = algorithm, loader, stepper, validate
-        self.checkpoints, self.tracker, self.interrupts = checkpoints, tracker, interrupts
-        self.on_faults, self.health, self.alarm, self.options = on_faults, health, alarm, options
-        self.config_yaml, self.data_key = config_yaml, data_key
+        self.health, self.record, self.interrupts, self.options = health, record, interrupts, options
         self.device = next(algorithm.parameters()).device
-        recipe = algorithm.recipe
-        self.forward = over_ranks(algorithm, find_unused=recipe.weights.worst > 0 and recipe.worst.pseudo_head)
+        self.forward = over_ranks(algorithm, find_unused=algorithm.has_idle_parameters)
         self.step, self.epoch, self.best, self.best_epoch = 0, 0, None, 0
         self._warm_epochs = 0
         self.epoch_steps = len(loader) * len(algorithm.phases)
@@ -90,7 +101,7 @@ class Trainer:
             DivergedError: loss or gradient were not finite too often in a row; `last.pth` is of just before.
             CollapseError: the pseudo-labels have collapsed and the alarm is set to stop the run.
         """
-        self._train_until(self.options.epochs, unlabeled=self.algorithm.recipe.weights.unlabeled)
+        self._train_until(self.options.epochs, unlabeled=self.algorithm.takes_unlabeled)
         return self.metrics
 
     def _train_until(self, epochs: int, unlabeled: bool) -> None:
@@ -135,7 +146,6 @@ class Trainer:
         batches = self.loader.batches(self.epoch * len(self.algorithm.phases) + number, start, unlabeled)
         for position, batch in enumerate(each("loading", batches), start):
             data_time = time.perf_counter() - clock
-            self.on_faults(batch.labeled.faults + (batch.unlabeled.faults if batch.unlabeled else ()))
             phase = self._phase(number, position)
             lr = self.stepper.lr(phase)
             with timed("loading"):
@@ -162,8 +172,8 @@ class Trainer:
         except DivergedError as error:
             self._save()
             raise keep_batch(
-                self.checkpoints.folder, error, batch, self.loader.ids(batch), output.logs, self.step, phase,
-                self.algorithm.recipe.views.seed,
+                self.record.checkpoints.folder, error, batch, self.loader.ids(batch), output.logs, self.step, phase,
+                self.record.seed,
             ) from error  # fmt: skip
         if outcome != SKIPPED:
             average_statistics(self.algorithm.learners(phase))
@@ -194,9 +204,9 @@ class Trainer:
             self.best, self.best_epoch = self.metrics[self.options.best], self.epoch
             if is_first():
                 with timed("checkpoint"):
-                    self.checkpoints.save_best(self.result_state(), self.options.best, self.epoch)
+                    self.record.checkpoints.save_best(self.result_state(), self.options.best, self.epoch)
         try:
-            self.alarm.check(self.epoch, self.algorithm.recipe.ramp(first_step), health, losses)
+            self.health.alarm.check(self.epoch, self.algorithm.unlabeled_factor(first_step), health, losses)
         finally:
             self._save()
 
@@ -210,29 +220,24 @@ class Trainer:
     def _log_epoch(self, splits: dict, first_step: int, metrics: dict[str, float]) -> dict[str, float]:
         """Returns what is known of the pseudo-labels."""
         for name, split in splits.items():
-            self.tracker.log_split(self.epoch + 1, self.step, name, split)
-        health = self._health(first_step)
+            self.record.tracker.log_split(self.epoch + 1, self.step, name, split)
+        health = self.health.report(self.algorithm.records, first_step)
         if metrics or health:
-            self.tracker.log_epoch(self.epoch + 1, self.step, metrics | health)
+            self.record.tracker.log_epoch(self.epoch + 1, self.step, metrics | health)
         return health
-
-    def _health(self, first_step: int) -> dict[str, float]:
-        records = self.algorithm.records
-        banks = {name: record.bank for name, record in records.items()}
-        return self.health.report(banks, {name: record.difficulty for name, record in records.items()}, first_step)
 
     def _log_step(self, logs: dict[str, torch.Tensor], shown: dict) -> None:
         self._averages.add(logs)
         self._epoch_averages.add(logs)
         if self.step % self.options.print_freq == 0 or self.step % self.epoch_steps == 0:
-            self.tracker.log_step(self.step, self._averages.take() | shown)
+            self.record.tracker.log_step(self.step, self._averages.take() | shown)
 
     @timed("checkpoint")
     def _save(self) -> None:
         """One rank writes what all know, and the others wait: none may end before it is written."""
         state = self.state_dict()
         if is_first():
-            self.checkpoints.save_last(state)
+            self.record.checkpoints.save_last(state)
         barrier()
 
     def summary(self) -> dict[str, float]:
@@ -243,7 +248,7 @@ class Trainer:
     def result_state(self) -> dict:
         """What `valid.py` needs: networks, configuration, metrics."""
         return {
-            "algorithm": self.algorithm.state_dict(), "config": self.config_yaml, "epoch": self.epoch,
+            "algorithm": self.algorithm.state_dict(), "config": self.record.config_yaml, "epoch": self.epoch,
             "step": self.step, "best": self.best, "best_metric": self.options.best, "best_epoch": self.best_epoch,
             "metrics": dict(self.metrics),
         }  # fmt: skip
@@ -251,12 +256,13 @@ class Trainer:
     def state_dict(self) -> dict:
         """All that a run needs to go on as if it had never stopped, the same on all ranks."""
         for record in self.algorithm.records.values():
-            record.bank.gather()
+            record.gather()
         own, *others = gather(self._own_state())
         return self.result_state() | own | {
-            "other_ranks": others, "stepper": self.stepper.state_dict(), "alarm": self.alarm.state_dict(),
+            "other_ranks": others, "stepper": self.stepper.state_dict(), "alarm": self.health.alarm.state_dict(),
             "records": {name: record.state_dict() for name, record in self.algorithm.records.items()},
-            "epoch_steps": self.epoch_steps, "data_key": self.data_key, "wandb_run_id": self.tracker.wandb_run_id,
+            "epoch_steps": self.epoch_steps, "data_key": self.record.data_key,
+            "wandb_run_id": self.record.tracker.wandb_run_id,
         }  # fmt: skip
 
     def _own_state(self) -> dict:
@@ -276,7 +282,7 @@ class Trainer:
                 f"{source}: an epoch had {state['epoch_steps']} steps, now it has {self.epoch_steps}; "
                 "the data or batch sizes have changed, start a new run"
             )
-        if state["data_key"] != self.data_key:
+        if state["data_key"] != self.record.data_key:
             raise ModelError(f"{source}: the training data have changed since this run began, start a new run")
         load_networks(self.algorithm, state, source)
         self.stepper.load_state_dict(state["stepper"])
@@ -288,6 +294,6 @@ class Trainer:
         self.metrics = dict(state["metrics"])
         self._averages.load_state_dict(own["averages"])
         self._epoch_averages.load_state_dict(own["epoch_averages"])
-        self.alarm.load_state_dict(state["alarm"])
+        self.health.alarm.load_state_dict(state["alarm"])
         for name, record in self.algorithm.records.items():
             record.load_state_dict(state["records"][name])

@@ -21,6 +21,7 @@ from semipose.evaluation import (
     select_detections,
 )
 from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.runtime.ranks import by_first, gather, rank, ranks
 from semipose.skeletons import KeypointConverter, Skeleton
 from semipose.views.sampler import centred_view
 
@@ -50,7 +51,7 @@ class ValidationSet:
 
 
 class Validator:
-    """Scores predictors on one or more validation sets.
+    """Scores predictors on one or more validation sets. With several ranks each predicts a part of the batches.
 
     Args:
         sets: by name; the first one gives the main metrics.
@@ -60,9 +61,6 @@ class Validator:
         options: of the metrics.
         on_faults: called with the fault lines of each batch.
         poll: called before each batch; may raise to stop.
-        rank, ranks: which process this is, and of how many that each have a part of the batches; all have as many.
-        gather: from what one rank has to what each rank has.
-        by_first: does a job on the first rank only, and gives its result to all.
 
     Raises:
         ConfigError: a metric that a set cannot give.
@@ -72,15 +70,12 @@ class Validator:
         self, sets: dict[str, ValidationSet], skeleton: Skeleton, codec: HeatmapCodec, size: tuple[int, int],
         flip_test: bool = False, options: MetricOptions | None = None,
         on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
-        rank: int = 0, ranks: int = 1, gather: Callable[[list], list[list]] = lambda part: [part],
-        by_first: Callable[[Callable], object] = lambda job: job(),
     ):  # fmt: skip
         options = options or MetricOptions()
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
         self.sets, self.skeleton, self.codec, self.size = sets, skeleton, codec, size
         self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
-        self.rank, self.ranks, self.gather, self.by_first = rank, ranks, gather, by_first
         self.flip_order = torch.tensor(skeleton.flip_order)
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
@@ -93,7 +88,7 @@ class Validator:
         metrics, results = {}, {}
         for name, entry in self.sets.items():
             found = self.predict(entry, predictors, main)
-            scores = self.by_first(partial(self.score_each, entry, found))
+            scores = by_first(partial(self.score_each, entry, found))
             results[name] = scores[list(scores)[-1]]
             if not metrics:
                 metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in EACH if key in each}
@@ -117,7 +112,7 @@ class Validator:
             if not len(batch):
                 continue
             # a copy: what a worker sends is in shared memory, and holds an open file for each batch
-            number, rows = turn * self.ranks + self.rank, batch.index.clone()
+            number, rows = turn * ranks() + rank(), batch.index.clone()
             batch = batch.to(device)
             view = centred_view(batch, self.size, self.flip_order)
             maps = {n: predict_heatmaps(net, view, self.codec, self.flip_test) for n, net in predictors.items()}
@@ -128,7 +123,7 @@ class Validator:
                 parts[name].append((number, rows, points, scores))
         # fetched only now: each fetch waits until a GPU has done all that it was given
         found = {name: [(*key, points.cpu(), scores.cpu()) for *key, points, scores in parts[name]] for name in order}
-        parts = {name: sorted(sum(self.gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}
+        parts = {name: sorted(sum(gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}
         return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
 
     def score_each(self, entry: ValidationSet, found: Found) -> dict[str, dict[str, float]]:

@@ -50,9 +50,7 @@ def compile_networks(module: nn.Module, backend: str = "inductor") -> None:
     torch._dynamo.config.recompile_limit = MOST_GRAPHS
     networks = [network for network in module.modules() if isinstance(network, PoseNetwork)]
     for network in networks:
-        for part in (network.backbone, network.neck, network.head):
-            part.compile(backend=backend, dynamic=False)
-        network.compiled = True
+        network.compile_parts(backend)
     logger.info("%d networks run compiled; the first steps take long, up to minutes", len(networks))
 
 

@@ -29,8 +29,7 @@ def freeze(network: PoseNetwork, patterns: Sequence[str]) -> None:
         inside = any(name.startswith(outer + ".") for outer in found)
         if name and not inside and (_is_frozen(module) or any(matches(name, pattern) for pattern in patterns)):
             found.append(name)
-    network.frozen = tuple(found)
-    network.train(network.training)
+    network.keep_in_eval(tuple(found))
 
 
 def frozen_report(network: PoseNetwork) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from semipose.models.compiling import uncompiled
@@ -15,21 +14,19 @@ def mix_rows(x: Tensor, permutation: Tensor, lam: float) -> Tensor:
 
 
 @contextmanager
-def mixed_inside(network: nn.Module, stage: int, rows: slice, permutation: Tensor, lam: float) -> Iterator[None]:
-    """While it lasts, each forward pass of `network` mixes some rows after one of its `early_stages`.
+def mixed_inside(network: nn.Module, stage: int, permutation: Tensor, lam: float) -> Iterator[None]:
+    """While it lasts, each forward pass of `network` mixes its images after one of its `early_stages`.
 
     A compiled network would not see the hook that mixes, so these passes are not compiled.
 
     Args:
         stage: index into `network.early_stages`.
-        rows: which rows of the batch are mixed, among themselves; the others are left as they are.
-        permutation: (n,) for the n rows, the partner of each.
-        lam: share of the row itself.
+        permutation: (B,) the partner of each image.
+        lam: share of the image itself.
     """
 
     def mix(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        start, stop, _ = rows.indices(len(output))
-        return torch.cat([output[:start], mix_rows(output[start:stop], permutation, lam), output[stop:]])
+        return mix_rows(output, permutation, lam)
 
     hook = network.early_stages[stage].register_forward_hook(mix)
     try:

@@ -1,6 +1,7 @@
 """The pose network: normalisation, backbone, neck and head in one module."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class PoseNetwork(nn.Module):
 
     mean and std are saved with the weights, so that a checkpoint is complete without its configuration.
 
-    With `autocast_dtype` backbone and neck compute in that type, and this is the one place where they do. Features,
+    Within `computing_in` backbone and neck compute in that type, and this is the one place where they do. Features,
     heads, heatmaps and all that follows stay float32: a heatmap in bfloat16 has several highest pixels, and decoding
     would lose up to a pixel.
 
@@ -28,8 +29,6 @@ class PoseNetwork(nn.Module):
         feature_channels: C of `features`.
         report: what `build_pose_network` found in the pretrained file; None when trained from scratch.
         frozen: names of modules that stay in eval mode, see `freezing.freeze`.
-        autocast_dtype: torch.bfloat16 or torch.float16; None for the type of the weights. Training sets it around a
-            step, so that evaluation is in float32.
         compiled: whether backbone, neck and head run compiled, see `compiling.compile_networks`.
     """
 
@@ -42,7 +41,7 @@ class PoseNetwork(nn.Module):
         self.feature_channels: int = head.in_channels
         self.report: MatchReport | None = None
         self.frozen: tuple[str, ...] = ()
-        self.autocast_dtype: torch.dtype | None = None
+        self._autocast_dtype: torch.dtype | None = None
         self.compiled = False
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
@@ -84,8 +83,28 @@ class PoseNetwork(nn.Module):
             raise ConfigError(f"image size {width}x{height}: both must be multiples of {multiple} for this backbone")
         return width // self.stride, height // self.stride
 
+    def keep_in_eval(self, modules: tuple[str, ...]) -> None:
+        """Keep these modules, by name, in eval mode from now on: see `freezing.freeze`."""
+        self.frozen = modules
+        self.train(self.training)
+
+    def compile_parts(self, backend: str) -> None:
+        """Let backbone, neck and head run compiled from their first calls on: see `compiling.compile_networks`."""
+        for part in (self.backbone, self.neck, self.head):
+            part.compile(backend=backend, dynamic=False)
+        self.compiled = True
+
+    @contextmanager
+    def computing_in(self, dtype: torch.dtype) -> Iterator[None]:
+        """While it lasts, backbone and neck compute in torch.bfloat16 or torch.float16."""
+        self._autocast_dtype = dtype
+        try:
+            yield
+        finally:
+            self._autocast_dtype = None
+
     def _autocast(self, device_type: str):
-        return torch.autocast(device_type, self.autocast_dtype) if self.autocast_dtype else nullcontext()
+        return torch.autocast(device_type, self._autocast_dtype) if self._autocast_dtype else nullcontext()
 
 
 def build_pose_network(

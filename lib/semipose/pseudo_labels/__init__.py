@@ -3,7 +3,6 @@
 from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
 from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, Prediction, PseudoLabeler, PseudoLabels
 from semipose.pseudo_labels.multiview import Multiview, fit_multiview
-from semipose.pseudo_labels.score_bank import ScoreBank
 from semipose.pseudo_labels.teacher_record import TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence, agreement
 
@@ -15,7 +14,6 @@ __all__ = [
     "Prediction",
     "PseudoLabeler",
     "PseudoLabels",
-    "ScoreBank",
     "SplitReport",
     "TeacherEvidence",
     "TeacherRecord",

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 
 from semipose.geometry import affine
-from semipose.pseudo_labels import Difficulty, ScoreBank, image_scores, statistics
+from semipose.pseudo_labels import TeacherRecord, statistics
+from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.structures import Persons
 
 
@@ -28,7 +29,7 @@ class HiddenAnnotations:
 
 @dataclass(frozen=True)
 class _Network:
-    """A bank as arrays: keypoints (N, K, 2), peaks (N, K), fresh (N,), kept (N, K), easy (N,) or None."""
+    """A record as arrays: keypoints (N, K, 2), peaks (N, K), fresh (N,), kept (N, K), easy (N,) or None."""
 
     keypoints: np.ndarray
     peaks: np.ndarray
@@ -44,31 +45,29 @@ class PseudoLabelHealth:
         names: K joint names.
         min_score: a joint is kept from this peak on.
         stride: base-crop pixels in one heatmap pixel.
-        hidden: annotations of the N unlabelled persons, rows as in the banks; None where there are none.
+        hidden: annotations of the N unlabelled persons, rows as in the records; None where there are none.
         threshold: of the PCK, fraction of the person's norm.
+        alarm: looks at the numbers of each epoch.
     """
 
     def __init__(
         self, names: Sequence[str], min_score: float, stride: float, hidden: HiddenAnnotations | None = None,
-        threshold: float = 0.1,
+        threshold: float = 0.1, alarm: CollapseAlarm | None = None,
     ):  # fmt: skip
         self.names, self.min_score, self.stride = tuple(names), min_score, stride
-        self.hidden, self.threshold = hidden, threshold
+        self.hidden, self.threshold, self.alarm = hidden, threshold, alarm or CollapseAlarm(stop=False)
 
-    def report(
-        self, banks: dict[str, ScoreBank], difficulties: dict[str, Difficulty], first_step: int
-    ) -> dict[str, float]:
+    def report(self, records: dict[str, TeacherRecord], first_step: int) -> dict[str, float]:
         """The numbers of `pseudo_labels.statistics`; with two networks each with the name of its network.
 
         `health_kept` becomes `health_kept_first`, `health_kept/nose` becomes `health_kept_first/nose`. The agreement
         belongs to both. A number for which nothing was counted is left out.
 
         Args:
-            banks: of each network.
-            difficulties: of the same networks; one may be missing, its persons are then neither easy nor hard.
+            records: by the name of a network.
             first_step: predictions made before this step do not count.
         """
-        networks = {name: self._read(bank, difficulties.get(name), first_step) for name, bank in banks.items()}
+        networks = {name: self._read(record, first_step) for name, record in records.items()}
         found = {}
         for name, network in networks.items():
             own = self._judge(network)
@@ -80,11 +79,10 @@ class PseudoLabelHealth:
             )
         return found
 
-    def _read(self, bank: ScoreBank, difficulty: Difficulty | None, first_step: int) -> _Network:
-        easy = None
-        if difficulty is not None and difficulty.ready:
-            easy = (difficulty.p_easy(image_scores(bank.peaks)) > 0.5).cpu().numpy()
-        keypoints, peaks, stamp = (t.cpu().numpy() for t in (bank.keypoints, bank.peaks, bank.stamp))
+    def _read(self, record: TeacherRecord, first_step: int) -> _Network:
+        easy = record.easy(record.peaks)
+        easy = None if easy is None else easy.cpu().numpy()
+        keypoints, peaks, stamp = (t.cpu().numpy() for t in (record.keypoints, record.peaks, record.stamp))
         fresh = statistics.fresh_rows(stamp, first_step)
         return _Network(keypoints, peaks, fresh, statistics.kept_joints(peaks, self.min_score), easy)
 

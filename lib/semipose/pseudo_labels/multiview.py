@@ -15,7 +15,7 @@ from torch import Tensor
 from semipose.codecs import HeatmapCodec
 from semipose.errors import DataError
 from semipose.geometry import affine
-from semipose.views.view import View, swap_rows
+from semipose.views.view import View
 
 PEAKS = 6  # of each heatmap, to choose from
 PEAK_RADIUS = 2  # heatmap pixels around a peak that belong to it
@@ -44,13 +44,13 @@ class Multiview:
 
         The pair is the one with the largest height * height * exp(-miss^2 / (2 sigma^2)).
         """
-        maps = swap_rows(heatmaps, view.flip_order, view.flipped)
+        maps = view.values_in_base(heatmaps)
         first, second = zip(*self.pairs)
         # one by one: a list as index becomes a tensor, for which a GPU would have to wait
         twins = torch.stack([maps[:, joint] for joint in (*first, *second)], dim=1)
         heights, cells = _peaks(twins)
         width = heatmaps.shape[-1]
-        spots = torch.stack([cells % width, cells // width], -1) * codec.stride + codec.offset
+        spots = codec.to_view(torch.stack([cells % width, cells // width], -1))
         places = affine.apply(view.to_base, spots.flatten(1, 2).to(view.to_base.dtype)).view_as(spots)
         miss = self._miss(*places.chunk(2, dim=1))
         logs = heights.clamp_min(FAINTEST).log()
@@ -61,7 +61,7 @@ class Multiview:
         kept = maps.clone()
         for joint, left in zip((*first, *second), _only(twins, spot, chosen > 0).unbind(1)):
             kept[:, joint] = left
-        return swap_rows(kept, view.flip_order, view.flipped)
+        return view.from_base().swap(kept)
 
     def _miss(self, first: Tensor, second: Tensor) -> Tensor:
         """(B, P, n, n) distance from the constraint of all combinations of (B, P, n, 2) and (B, P, n, 2), pixels."""

@@ -1,27 +1,58 @@
 """What one teacher has said about the unlabelled images so far, and what that tells about their difficulty."""
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
-from semipose.pseudo_labels.score_bank import ScoreBank
+from semipose.runtime.ranks import rank, ranks
+
+NEVER = -1
 
 
 class TeacherRecord(nn.Module):
-    """The newest predictions of a teacher and the easy/hard split fitted to them once an epoch.
+    """The newest prediction for each unlabelled person, and the easy/hard split fitted to them once an epoch.
 
-    It belongs to the training, not to the networks: algorithms keep it outside their own state, so that `best.pth`
-    stays small and several processes can each fill their own.
+    The predictions come from the passes that training makes anyway. All tensors are buffers, so that a checkpoint keeps
+    them. The record belongs to the training, not to the networks: algorithms keep it outside their own state, so that
+    `best.pth` stays small and several processes can each fill their own.
+
+    Attributes:
+        keypoints: (N, K, 2) float32, base-crop pixels.
+        peaks: (N, K) float32, heatmap maxima.
+        stamp: (N,) int64, step of the newest prediction; -1 = never seen.
+        difficulty: the split.
 
     Args:
-        size: unlabelled persons.
-        joints: keypoints of the skeleton.
+        size: N, unlabelled persons.
+        joints: K, keypoints of the skeleton.
     """
 
     def __init__(self, size: int, joints: int):
         super().__init__()
-        self.bank = ScoreBank(size, joints)
+        self.register_buffer("keypoints", torch.zeros(size, joints, 2))
+        self.register_buffer("peaks", torch.zeros(size, joints))
+        self.register_buffer("stamp", torch.full((size,), NEVER))
         self.difficulty = Difficulty(joints)
+
+    @torch.no_grad()
+    def fill(self, index: Tensor, keypoints: Tensor, peaks: Tensor, step: int) -> None:
+        """Keep the predictions of one batch. Nothing leaves the device.
+
+        Args:
+            index: (B,) int64, rows; where a row comes twice, the later one in the batch is kept.
+            keypoints: (B, K, 2) base-crop pixels, in the joint order of the base crop.
+            peaks: (B, K) heatmap maxima, in the joint order of the base crop.
+            step: of the training run.
+        """
+        newest = _last_of_each(index)
+        self.keypoints[index] = keypoints.detach().to(self.keypoints.dtype)[newest]
+        self.peaks[index] = peaks.detach().to(self.peaks.dtype)[newest]
+        self.stamp.index_fill_(0, index, step)
+
+    def seen(self) -> Tensor:
+        """(N,) bool, true for the persons that have a prediction."""
+        return self.stamp > NEVER
 
     @torch.no_grad()
     def easy(self, peaks: Tensor) -> Tensor | None:
@@ -30,5 +61,41 @@ class TeacherRecord(nn.Module):
 
     def refit(self) -> SplitReport:
         """Fit the split to all images seen so far, by any process."""
-        self.bank.gather()
-        return self.difficulty.refit(self.bank.peaks[self.bank.seen()])
+        self.gather()
+        return self.difficulty.refit(self.peaks[self.seen()])
+
+    @torch.no_grad()
+    def gather(self) -> None:
+        """Give every rank the newest entries of all ranks; of equally new ones that of the lowest rank.
+
+        Every rank must call it at the same place. With one process it does nothing.
+        """
+        if ranks() == 1:
+            return
+        newest = self.stamp.clone()
+        dist.all_reduce(newest, dist.ReduceOp.MAX)
+        owner = torch.where(self.stamp == newest, rank(), ranks())
+        dist.all_reduce(owner, dist.ReduceOp.MIN)
+        for values in (self.keypoints, self.peaks):
+            _take_from_owner(values, owner == rank())
+        self.stamp.copy_(newest)
+
+
+def _last_of_each(index: Tensor) -> Tensor:
+    """(B,) for each place of a batch the last place that holds the same row.
+
+    Equal rows then write equal values: an assignment with repeated rows is otherwise in no defined order.
+    """
+    places = torch.arange(len(index), device=index.device)
+    return torch.where(index.unsqueeze(1) == index, places, 0).amax(1)
+
+
+def _take_from_owner(values: Tensor, mine: Tensor) -> None:
+    """Replace (N, ...) `values` on each rank by those of the one rank where `mine` (N,) is true.
+
+    Integers are summed, since a float sum would turn -0.0 to 0.0: the owner keeps its values bit for bit.
+    """
+    shape = (-1,) + (1,) * (values.dim() - 1)
+    bits = torch.where(mine.view(shape), values.view(torch.int32), 0)
+    dist.all_reduce(bits)
+    values.copy_(bits.view(values.dtype))

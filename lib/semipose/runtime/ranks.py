@@ -21,7 +21,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from semipose.errors import LostRankError, SemiposeError
-from semipose.runtime.sync_batch_norm import SYNCED
 from semipose.structures import PairBatch, StepOutput
 
 TIMEOUT = timedelta(minutes=30)  # longer than the first rank may take to score a validation set
@@ -235,7 +234,7 @@ def average_statistics(networks: list[nn.Module]) -> None:
     if ranks() == 1:
         return
     norms = [module for network in networks for module in network.modules() if isinstance(module, _BatchNorm)]
-    moved = [norm for norm in norms if norm.training and not isinstance(norm, SYNCED)]
+    moved = [norm for norm in norms if norm.training and not isinstance(norm, nn.SyncBatchNorm)]
     if moved:
         statistics = [buffer for norm in moved for buffer in (norm.running_mean, norm.running_var)]
         joined = torch.cat(statistics)

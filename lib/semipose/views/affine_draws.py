@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from semipose.geometry import affine
-from semipose.views.row_draws import draw_rows
 
 HALF_BODY_MIN_JOINTS = 9
 HALF_BODY_PADDING = 1.5
@@ -48,11 +47,11 @@ class AffineDraw:
 
 def draw_affine(policy: AffinePolicy, count: int, generator: torch.Generator) -> AffineDraw:
     """Parameters for `count` samples; the same generator state gives the same parameters on every device."""
-    degrees = draw_rows(torch.randn, (count,), generator) * policy.rotation
+    degrees = torch.randn((count,), generator=generator) * policy.rotation
     degrees = degrees.clamp(-2 * policy.rotation, 2 * policy.rotation)
-    turned = draw_rows(torch.rand, (count,), generator) < policy.rotation_prob
-    zoom = draw_rows(torch.randn, (count,), generator) * policy.scale
-    mirrored = draw_rows(torch.rand, (count,), generator) < policy.flip
+    turned = torch.rand((count,), generator=generator) < policy.rotation_prob
+    zoom = torch.randn((count,), generator=generator) * policy.scale
+    mirrored = torch.rand((count,), generator=generator) < policy.flip
     return AffineDraw(degrees * turned, 1 + zoom.clamp(-policy.scale_clip, policy.scale_clip), mirrored)
 
 
@@ -83,8 +82,8 @@ def half_body_maps(
         (MSPN / HRNet half-body transform).
     """
     count = len(keypoints)
-    chosen = draw_rows(torch.rand, (count,), generator) < policy.half_body
-    wants_upper = draw_rows(torch.rand, (count,), generator) < 0.7
+    chosen = torch.rand((count,), generator=generator) < policy.half_body
+    wants_upper = torch.rand((count,), generator=generator) < 0.7
     if policy.half_body == 0:
         return to_base
     chosen, wants_upper = (drawn.to(to_base.device, non_blocking=True) for drawn in (chosen, wants_upper))

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from semipose.views.hiding_boxes import Boxes, box_mask, draw_half_sizes
-from semipose.views.row_draws import draw_rows
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def draw_cutmix(
     """Rectangles centred anywhere in views of (width, height) `size`."""
     centres = _draw_centres((batch, policy.count), size, generator)
     low, high = policy.area
-    area = low + (high - low) * draw_rows(torch.rand, (batch, policy.count, 1), generator)
+    area = low + (high - low) * torch.rand((batch, policy.count, 1), generator=generator)
     half = area.sqrt() / 2 * torch.tensor(size)
     return Boxes(*(drawn.to(device, non_blocking=True) for drawn in (centres, half)))
 
@@ -67,4 +66,4 @@ def paste_boxes(images: Tensor, boxes: Boxes, donors: Tensor) -> Tensor:
 
 def _draw_centres(shape: tuple[int, int], size: tuple[int, int], generator: torch.Generator) -> Tensor:
     # from the outer edge of the first pixel to that of the last
-    return draw_rows(torch.rand, (*shape, 2), generator) * torch.tensor(size) - 0.5
+    return torch.rand((*shape, 2), generator=generator) * torch.tensor(size) - 0.5

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from semipose.views.row_draws import draw_rows
-
 REFERENCE_SIDE = 192  # sizes in policies are given for the papers' 256x192 crop and scale with its shorter side
 NOWHERE = -1.0  # the half size of a box that is switched off: no pixel is that near to its centre
 
@@ -30,7 +28,7 @@ def draw_half_sizes(
 ) -> Tensor:
     """(B, n, 2) half sides in view pixels, on the CPU; `shape` is (B, n), `limits` are pixels of a 256x192 crop."""
     low, high = limits
-    return (low + (high - low) * draw_rows(torch.rand, (*shape, 2), generator)) * scale_of(size)
+    return (low + (high - low) * torch.rand((*shape, 2), generator=generator)) * scale_of(size)
 
 
 def largest_half_size(limits: tuple[float, float], size: tuple[int, int]) -> int:

@@ -5,13 +5,11 @@ of the teacher (`draw_adaptive_cutout`).
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from semipose.views.hiding_boxes import Boxes, draw_half_sizes, keep_boxes, scale_of
-from semipose.views.row_draws import draw_rows
 
 ADAPTIVE_CONFIDENT = 0.45  # a joint counts from this share of the largest peak in the batch
 ADAPTIVE_FEWEST, ADAPTIVE_MOST = 2, 8  # joints hidden where none and where all are confident
@@ -47,7 +45,7 @@ def draw_joint_mask(
 ) -> Boxes:
     """Boxes like those of `draw_cutout` on `joints` = (fewest, most) joints, a number drawn for each image."""
     fewest, most = joints
-    counts = draw_rows(partial(torch.randint, fewest, most + 1), (len(keypoints),), generator)
+    counts = torch.randint(fewest, most + 1, (len(keypoints),), generator=generator)
     boxes = _draw_joint_boxes(policy, most, keypoints, size, generator)
     return _keep_first(boxes, counts.to(keypoints.device, non_blocking=True))
 
@@ -78,8 +76,8 @@ def _draw_joint_boxes(
 ) -> Boxes:
     batch, joints = keypoints.shape[:2]
     count = min(most, joints)
-    order = draw_rows(torch.rand, (batch, joints), generator).topk(count, dim=1).indices
-    noise = draw_rows(torch.randn, (batch, count, 2), generator) * policy.jitter * scale_of(size)
+    order = torch.rand((batch, joints), generator=generator).topk(count, dim=1).indices
+    noise = torch.randn((batch, count, 2), generator=generator) * policy.jitter * scale_of(size)
     half = draw_half_sizes(policy.half_size, (batch, count), size, generator)
     order, noise, half = (drawn.to(keypoints.device, non_blocking=True) for drawn in (order, noise, half))
     return Boxes(take_joints(keypoints, order) + noise, half)

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from semipose.views.hiding_boxes import Boxes, draw_half_sizes, keep_boxes, largest_half_size
 from semipose.views.joint_cutout import take_joints
-from semipose.views.row_draws import draw_rows
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def draw_joint_paste(
     batch, joints = keypoints.shape[:2]
     count = min(policy.joints, joints)
     donors, found = draw_donors(easy, batch, keypoints.device, generator)
-    keys = draw_rows(torch.rand, (batch, joints), generator).to(keypoints.device, non_blocking=True)
+    keys = torch.rand((batch, joints), generator=generator).to(keypoints.device, non_blocking=True)
     shared = (weights > 0) & (weights > 0).index_select(0, donors)
     allowed = shared | ~shared.any(1, keepdim=True)
     drawn = keys.masked_fill(~allowed, -1.0).topk(count, dim=1)
@@ -90,7 +89,7 @@ def draw_cut_occlude(
     batch, joints = keypoints.shape[:2]
     count = min(policy.joints, joints)
     donors, found = draw_donors(None, batch, keypoints.device, generator)
-    orders = draw_rows(torch.rand, (2, batch, joints), generator, rows=1).topk(count).indices
+    orders = torch.rand((2, batch, joints), generator=generator).topk(count).indices
     orders = orders.to(keypoints.device, non_blocking=True)
     return _patches(policy, keypoints, donors, orders, found.unsqueeze(1), size, generator)
 

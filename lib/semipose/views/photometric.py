@@ -5,13 +5,10 @@
 """
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from semipose.views.row_draws import RankGenerator, draw_rows
 
 
 @dataclass(frozen=True)
@@ -40,12 +37,11 @@ def change_colors(images: Tensor, policy: ColorPolicy, generator: torch.Generato
 
 def _jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     batch = len(images)
-    gain = 1 + strength * (2 * draw_rows(torch.rand, (batch, 3, 1, 1), generator) - 1)
-    bias = strength / 2 * (2 * draw_rows(torch.rand, (batch, 1, 1, 1), generator) - 1)
-    amount = strength / 4 * draw_rows(torch.rand, (batch, 1, 1, 1), generator)
-    # one seed is drawn, so that the noise is made where the images are; each rank makes that of its own rows only
+    gain = 1 + strength * (2 * torch.rand((batch, 3, 1, 1), generator=generator) - 1)
+    bias = strength / 2 * (2 * torch.rand((batch, 1, 1, 1), generator=generator) - 1)
+    amount = strength / 4 * torch.rand((batch, 1, 1, 1), generator=generator)
+    # one seed is drawn, so that the noise is made where the images are
     seed = int(torch.randint(2**31, (1,), generator=generator))
-    seed += generator.rank if isinstance(generator, RankGenerator) else 0
     local = torch.Generator(images.device).manual_seed(seed)
     noise = torch.randn(images.shape, generator=local, device=images.device)
     gain, bias, amount = (t.to(images, non_blocking=True) for t in (gain, bias, amount))
@@ -54,9 +50,9 @@ def _jitter(images: Tensor, strength: float, generator: torch.Generator) -> Tens
 
 def _random_operation(images: Tensor, magnitude: float, generator: torch.Generator) -> Tensor:
     batch = len(images)
-    kind = draw_rows(partial(torch.randint, len(OPERATIONS)), (batch,), generator)
-    sign = draw_rows(partial(torch.randint, 2), (batch,), generator) * 2 - 1
-    level = (draw_rows(torch.rand, (batch,), generator) * magnitude * sign).view(-1, 1, 1, 1)
+    kind = torch.randint(len(OPERATIONS), (batch,), generator=generator)
+    sign = torch.randint(2, (batch,), generator=generator) * 2 - 1
+    level = (torch.rand((batch,), generator=generator) * magnitude * sign).view(-1, 1, 1, 1)
     level = level.to(images, non_blocking=True)
     result = images.clone()
     for number, operation in enumerate(OPERATIONS):

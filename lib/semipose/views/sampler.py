@@ -12,7 +12,6 @@ from semipose.views.affine_draws import AffinePolicy, draw_affine, half_body_map
 from semipose.views.hard_operations import occlude
 from semipose.views.occlusion import OcclusionPolicies, PredictedJoints
 from semipose.views.photometric import ColorPolicy, change_colors
-from semipose.views.row_draws import RankGenerator
 from semipose.views.view import View, centre_map
 
 
@@ -34,7 +33,7 @@ class ViewPolicies:
 
 
 class ViewSampler:
-    """Makes the views of one step; every draw is a function of (seed, step), so a resumed run repeats it.
+    """Makes the views of one step. Every draw is a function of (seed, step, rank), so a resumed run repeats it.
 
     Args:
         policies: strengths.
@@ -42,19 +41,17 @@ class ViewSampler:
         size: (width, height) of a view.
         fill: colour (3,) in [0, 1] of hidden boxes.
         seed: 0 or more, below 2**32.
-        rank, ranks: which process this is, and of how many. The rows of all ranks get what they would get as one
-            batch; only what takes from another image takes from the rank's own (joint_paste, cut_occlude, cutmix,
-            mix-up, the largest peak of adaptive_cutout), and the noise of colour changes is another one.
+        rank: which process this is. Ranks draw different numbers.
     """
 
     def __init__(
         self, policies: ViewPolicies, skeleton: Skeleton, size: tuple[int, int], fill: Tensor, seed: int,
-        rank: int = 0, ranks: int = 1,
+        rank: int = 0,
     ):  # fmt: skip
         if not skeleton.upper_body:
             policies = replace(policies, labeled=replace(policies.labeled, half_body=0.0))
         self.policies, self.size, self.fill, self.seed = policies, tuple(size), fill, seed
-        self.rank, self.ranks = rank, ranks
+        self.rank = rank
         self.flip_order = torch.tensor(skeleton.flip_order)
         self.upper_body = torch.tensor(skeleton.upper_body_mask)
         self._constants = {}
@@ -66,12 +63,9 @@ class ViewSampler:
         return self._constants[device]
 
     def at_step(self, step: int) -> "StepViews":
-        generator = torch.Generator() if self.ranks == 1 else RankGenerator(self.rank, self.ranks)
-        return StepViews(self, generator.manual_seed(self.seed * 1_000_003 + step))
-
-    def share(self, batch: PoseBatch) -> float:
-        """Factor of a mean over `batch`: the mean of such products over the ranks is the mean over all their rows."""
-        return self.ranks * len(batch) / max(batch.joined, self.ranks) if batch.joined else 1.0
+        """The draws of step `step`."""
+        number = self.seed * 1_000_003 + step + (self.rank << 53)  # seeds of a step are below 2**53
+        return StepViews(self, torch.Generator().manual_seed(number))
 
 
 class StepViews:
@@ -89,7 +83,6 @@ class StepViews:
     def labeled(self, batch: PoseBatch) -> View:
         """A view for the supervised loss: affine, half body, light colour changes."""
         _, upper_body, _ = self._sampler.constants(batch.images.device)
-        self._draw_for(batch)
         to_base = half_body_maps(
             self._centre(batch), batch.keypoints, batch.weights > 0, upper_body,
             self._policies.labeled, self._size, self.generator,
@@ -99,27 +92,18 @@ class StepViews:
 
     def easy(self, batch: PoseBatch) -> View:
         """A view that a teacher can read: weak affine change, no colour change."""
-        self._draw_for(batch)
         unflipped = torch.zeros_like(batch.index, dtype=torch.bool)
         return self._changed(batch, self._centre(batch), unflipped, self._policies.easy)
 
     def hard(self, batch: PoseBatch, easy: View) -> View:
         """A further change of `easy`, sampled anew from the base crops, with colour changes."""
-        self._draw_for(batch)
         view = self._changed(batch, easy.to_base, easy.flipped, self._policies.hard)
         return view.with_images(change_colors(view.images, self._policies.hard_colors, self.generator))
 
     def occlude(self, images: Tensor, operations: tuple[str, ...], joints: PredictedJoints) -> Tensor:
-        """Images (B, 3, H, W) of a hard view after its operations; `joints` are what a teacher says is in them.
-
-        The images are of the batch whose view was made last.
-        """
+        """Images (B, 3, H, W) of a hard view after its operations; `joints` are what a teacher says is in them."""
         _, _, fill = self._sampler.constants(images.device)
         return occlude(images, operations, joints, self._policies.occlusion, fill, self.generator)
-
-    def _draw_for(self, batch: PoseBatch) -> None:
-        if isinstance(self.generator, RankGenerator):
-            self.generator.joined = batch.joined
 
     def _centre(self, batch: PoseBatch) -> Tensor:
         height, width = batch.images.shape[-2:]

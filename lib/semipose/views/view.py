@@ -67,6 +67,14 @@ class View:
         """The map for labels given in base-crop pixels."""
         return ViewMap(self.to_base, self.flipped, self.flip_order)
 
+    def points_in_base(self, points: Tensor) -> Tensor:
+        """Keypoints (B, K, 2) of this view, in pixels and joint order of the base crop."""
+        return self.values_in_base(affine.apply(self.to_base, points))
+
+    def values_in_base(self, values: Tensor) -> Tensor:
+        """Values (B, K, ...) of this view's keypoints, in the joint order of the base crop."""
+        return swap_rows(values, self.flip_order, self.flipped)
+
     def map_to(self, target: "View") -> ViewMap:
         """The map for predictions made on this view, to be used on `target`."""
         to_source = affine.compose(affine.invert(self.to_base), target.to_base)

@@ -7,14 +7,23 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from semipose.algorithms.algorithm import Recipe
-from semipose.algorithms.terms import StepData, TeacherOutput, hard_input, make_views, teach, trust_in
+from semipose.algorithms.recipe import Recipe
+from semipose.algorithms.step import (
+    Teacher,
+    TeacherAnswer,
+    Views,
+    ask_teachers,
+    hard_task,
+    labeled_tasks,
+    make_views,
+    trust_in,
+)
 from semipose.codecs import HeatmapCodec
 from semipose.data.images import read_image
 from semipose.geometry import affine
-from semipose.pseudo_labels import Prediction, TeacherRecord, image_scores
+from semipose.pseudo_labels import Prediction, image_scores
 from semipose.skeletons import Skeleton
 from semipose.structures import PairBatch, Persons, PoseBatch
 from semipose.views.sampler import centred_view
@@ -31,14 +40,6 @@ class Drawn:
 
     picture: np.ndarray
     facts: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Teacher:
-    """A network, and its record with the easy/hard split."""
-
-    network: nn.Module
-    record: TeacherRecord
 
 
 def original_pictures(persons: Persons, batch: PoseBatch, size: tuple[int, int], skeleton: Skeleton) -> list[Drawn]:
@@ -60,11 +61,10 @@ def original_pictures(persons: Persons, batch: PoseBatch, size: tuple[int, int],
 
 def labeled_pictures(recipe: Recipe, batch: PoseBatch, step: int, skeleton: Skeleton) -> list[Drawn]:
     """The labelled views of step `step`, with their keypoints and target heatmaps."""
-    labeled = make_views(recipe, PairBatch(batch), step).labeled
-    # drawn a second time, from the same seed: what a student is given has no points any more
-    view = recipe.views.at_step(step).labeled(batch)
-    points = view.from_base().points(batch.keypoints)
-    return _with_targets(view.with_images(labeled.images), points, labeled.target, labeled.weights, skeleton)
+    views = make_views(recipe, PairBatch(batch), step)
+    (task,) = labeled_tasks(recipe, views)
+    points = views.labeled.from_base().points(batch.keypoints)
+    return _with_targets(views.labeled, points, task.target, task.weights, skeleton)
 
 
 def centred_pictures(codec: HeatmapCodec, size: tuple[int, int], batch: PoseBatch, skeleton: Skeleton) -> list[Drawn]:
@@ -84,12 +84,12 @@ def easy_hard_pictures(
             stand in for pseudo-labels.
     """
     known = known_labels(persons, batch)
-    data = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
-    said = (
-        _said(recipe, data, teachers) if teachers else {WHERE_KNOWN: labels_as_teacher(recipe, data.easy, batch, known)}
-    )
-    rows = [_easy_hard_row(recipe, data, name, *found, skeleton) for name, found in said.items()]
-    columns = 1 + len(data.hard)
+    views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
+    answers = _answers(recipe, views, teachers)
+    if not teachers:
+        answers = {WHERE_KNOWN: labels_as_teacher(recipe, views.easy, batch, known)}
+    rows = [_easy_hard_row(recipe, views, name, *found, skeleton) for name, found in answers.items()]
+    columns = 1 + len(views.hard)
     drawn = []
     for i in range(len(batch)):
         panels, titles = zip(*(panel for row in rows for panel in row[i]))
@@ -102,13 +102,13 @@ def pseudo_pictures(
     recipe: Recipe, persons: Persons, batch: PoseBatch, step: int, skeleton: Skeleton, teachers: dict[str, Teacher]
 ) -> list[Drawn]:
     """What teachers say about the easy view, joint by joint, and the true joints where they are known."""
-    data = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
-    truth, _ = labels_as_teacher(recipe, data.easy, batch, known_labels(persons, batch))
-    said = _said(recipe, data, teachers)
+    views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
+    truth, _ = labels_as_teacher(recipe, views.easy, batch, known_labels(persons, batch))
+    said = _answers(recipe, views, teachers)
     kept = {name: recipe.labeler(found.prediction, None, trust).weights > 0 for name, (found, trust) in said.items()}
     chance = {name: teachers[name].record.difficulty.p_easy(image_scores(said[name][0].peaks)) for name in said}
     drawn = []
-    for i, picture in enumerate(view_pictures(data.easy)):
+    for i, picture in enumerate(view_pictures(views.easy)):
         panels, titles, facts = [], [], {}
         for name, (found, _) in said.items():
             panels.append(_true_panel(picture, truth.prediction, i, skeleton))
@@ -144,7 +144,7 @@ def known_labels(persons: Persons, batch: PoseBatch) -> Tensor:
     return torch.from_numpy(persons.keypoints[batch.index.cpu().numpy(), :, 2] > 0).to(batch.images.device)
 
 
-def labels_as_teacher(recipe: Recipe, view: View, batch: PoseBatch, known: Tensor) -> tuple[TeacherOutput, Tensor]:
+def labels_as_teacher(recipe: Recipe, view: View, batch: PoseBatch, known: Tensor) -> tuple[TeacherAnswer, Tensor]:
     """Labels of `batch` as if a teacher had said them about `view`, and which of them count (B, K), in its order.
 
     Joints that are not `known` (B, K) lie outside all views.
@@ -153,7 +153,7 @@ def labels_as_teacher(recipe: Recipe, view: View, batch: PoseBatch, known: Tenso
     to_view = view.from_base()
     points, trust = to_view.points(base), to_view.swap(peaks)
     heatmaps, _ = recipe.codec.encode(points, trust)
-    return TeacherOutput(Prediction(heatmaps, points, trust), base, peaks, None), trust
+    return TeacherAnswer(Prediction(heatmaps, points, trust), base, peaks, None), trust
 
 
 def view_pictures(view: View) -> list[np.ndarray]:
@@ -183,24 +183,22 @@ def _with_targets(view: View, points: Tensor, target: Tensor, weights: Tensor, s
     return drawn
 
 
-def _said(recipe: Recipe, data: StepData, teachers: dict[str, Teacher]) -> dict[str, tuple[TeacherOutput, Tensor]]:
+def _answers(
+    recipe: Recipe, views: Views, teachers: dict[str, Teacher]
+) -> dict[str, tuple[TeacherAnswer, Tensor | None]]:
     """By name what each teacher says about the easy view, and how far it is trusted."""
-    said = {name: teach(recipe, teacher.network, teacher.record, data) for name, teacher in teachers.items()}
-    trusts = {}
-    for name, teacher in teachers.items():
-        other = next((said[n] for n in said if n != name), None)
-        trusts[name] = trust_in(recipe, data, teacher.record, said[name], other)
-    return {name: (said[name], trusts[name]) for name in said}
+    answers = ask_teachers(recipe, teachers, views)
+    return {name: (answer, trust_in(recipe, name, teachers, answers, views)) for name, answer in answers.items()}
 
 
 def _easy_hard_row(
-    recipe: Recipe, data: StepData, name: str, taught: TeacherOutput, trust: Tensor | None, skeleton: Skeleton
+    recipe: Recipe, views: Views, name: str, taught: TeacherAnswer, trust: Tensor | None, skeleton: Skeleton
 ) -> list[list[tuple[np.ndarray, str]]]:
     """For each person its panels and their titles: the easy view, then each hard view as a student is given it."""
     own = recipe.labeler(taught.prediction, None, trust)
-    columns = [_column(data.easy, own.keypoints, own.weights, f"easy view, {name}", skeleton)]
-    for number, (view, operations) in enumerate(zip(data.hard, recipe.views.policies.hard_views), 1):
-        given = hard_input(recipe, data, view, operations, taught, trust)
+    columns = [_column(views.easy, own.keypoints, own.weights, f"easy view, {name}", skeleton)]
+    for number, (view, operations) in enumerate(zip(views.hard, recipe.views.policies.hard_views), 1):
+        given = hard_task(recipe, views, view, operations, taught, trust)
         title = f"hard view {number}, {' + '.join(operations) or 'nothing hidden'}"
         columns.append(_column(view.with_images(given.images), given.keypoints, given.weights, title, skeleton))
     return list(zip(*columns))
@@ -225,7 +223,7 @@ def _teacher_panels(
     return [view, draw_scores(skeleton.keypoints, scores, kept, errors.cpu().numpy(), view.shape[0])]
 
 
-def _verdict(found: TeacherOutput, kept: Tensor, chance: Tensor, i: int) -> str:
+def _verdict(found: TeacherAnswer, kept: Tensor, chance: Tensor, i: int) -> str:
     call = "no easy/hard split"
     if found.easy is not None:
         call = f"{'easy' if found.easy[i] else 'hard'} (probability of easy {chance[i]:.2f})"

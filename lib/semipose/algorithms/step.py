@@ -1,0 +1,283 @@
+"""A training step, told from top to bottom in `training_step`.
+
+Views of the images -> what the teachers say about the easy view -> what each student is shown and should answer (its
+tasks) -> losses. All random numbers come from one generator of the step, in this order.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from semipose.algorithms.mixing import Mix, draw_mix, mix_images, mix_targets
+from semipose.algorithms.recipe import Recipe
+from semipose.algorithms.student import Student
+from semipose.algorithms.worst_case import LabeledFeatures, PseudoFeatures, worst_terms
+from semipose.losses import reduce_keypoints
+from semipose.pseudo_labels import Prediction, PseudoLabels, TeacherRecord
+from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
+from semipose.structures import LabeledOutput, PairBatch, StepOutput
+from semipose.timing import timed
+from semipose.views.occlusion import PredictedJoints
+from semipose.views.sampler import StepViews
+from semipose.views.view import View
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A network that makes pseudo-labels, and the record of what it has said."""
+
+    network: nn.Module
+    record: TeacherRecord
+
+
+@dataclass(frozen=True)
+class Views:
+    """The views of one step, shared by all students.
+
+    Attributes:
+        draws: the random numbers of the step.
+        ramp: factor of the unlabelled losses.
+        labeled: None if no term takes labelled images.
+        easy: of the unlabelled images, for teachers; None while no unlabelled term is active.
+        hard: of the unlabelled images, for students; () while neither `cons` nor `worst` is active.
+    """
+
+    batch: PairBatch
+    step: int
+    draws: StepViews
+    ramp: float
+    labeled: View | None = None
+    easy: View | None = None
+    hard: tuple[View, ...] = ()
+
+
+@dataclass(frozen=True)
+class TeacherAnswer:
+    """What a teacher says about the easy view.
+
+    Attributes:
+        prediction: in pixels and joint order of the view.
+        keypoints, peaks: (B, K, 2) and (B, K), the same in pixels and joint order of the base crop.
+        easy: (B,) bool, which images the teacher finds easy; None while that is not known.
+    """
+
+    prediction: Prediction
+    keypoints: Tensor
+    peaks: Tensor
+    easy: Tensor | None
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a student is shown, and what it should answer.
+
+    Attributes:
+        term: name of the loss term: "pose", "cons" or "mix".
+        images: (B, 3, H, W).
+        target, weights: heatmaps (B, K, h, w) and weights (B, K).
+        factor: of the loss; 0 = the images are only needed for the worst-case head.
+        keypoints: (B, K, 2) of the teacher, in pixels of the images; None for labels.
+        contestable: (B, K) weights of the pseudo-labels that the worst-case head may contradict; None for none.
+        mix: set where the images are mixed inside the network.
+    """
+
+    term: str
+    images: Tensor
+    target: Tensor
+    weights: Tensor
+    factor: float
+    keypoints: Tensor | None = None
+    contestable: Tensor | None = None
+    mix: Mix | None = None
+
+
+def training_step(
+    recipe: Recipe, batch: PairBatch, step: int, students: dict[str, Student], teachers: dict[str, Teacher],
+    taught_by: dict[str, str],
+) -> StepOutput:  # fmt: skip
+    """The loss of one step.
+
+    Args:
+        students: those that learn in this step. With a name other than "", it is put behind the names of their losses.
+        teachers: those that are asked in this step, by name.
+        taught_by: name of the teacher of each student; without teachers {}.
+    """
+    views = make_views(recipe, batch, step)
+    answers = ask_teachers(recipe, teachers, views)
+    trusts = {name: trust_in(recipe, name, teachers, answers, views) for name in answers}
+    tasks = {}
+    for name, student in students.items():
+        tasks[name] = labeled_tasks(recipe, views)
+        if answers:
+            teacher = taught_by[name]
+            tasks[name] += unlabeled_tasks(recipe, student, views, answers[teacher], trusts[teacher])
+    terms, outputs = {}, []
+    for name, student in students.items():
+        losses, labeled = learn(recipe, student, tasks[name], step)
+        terms |= {f"{term}_{name}" if name else term: loss for term, loss in losses.items()}
+        outputs += labeled
+    logs = {f"loss_{term}": loss.detach() for term, loss in terms.items()}
+    return StepOutput(torch.stack(list(terms.values())).sum(), logs, tuple(outputs))
+
+
+@timed("views")
+def make_views(recipe: Recipe, batch: PairBatch, step: int) -> Views:
+    """The views that the active loss terms need."""
+    weights, draws, ramp = recipe.weights, recipe.views.at_step(step), recipe.ramp(step)
+    labeled, easy, hard = None, None, ()
+    if weights.labeled:
+        labeled = draws.labeled(batch.labeled)
+    if batch.unlabeled is not None and weights.unlabeled and ramp > 0:
+        easy = draws.easy(batch.unlabeled)
+        if weights.cons > 0 or weights.worst > 0:
+            hard = tuple(draws.hard(batch.unlabeled, easy) for _ in recipe.views.policies.hard_views)
+    return Views(batch, step, draws, ramp, labeled, easy, hard)
+
+
+@torch.no_grad()
+@timed("teachers")
+def ask_teachers(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> dict[str, TeacherAnswer]:
+    """What each teacher says about the easy view, kept in its record; {} while no unlabelled term is active.
+
+    Teachers are in eval mode (their BatchNorm is not touched) and get no gradient.
+    """
+    if views.easy is None:
+        return {}
+    return {name: _ask(recipe, teacher, views) for name, teacher in teachers.items()}
+
+
+def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
+    network, view, training = teacher.network, views.easy, teacher.network.training
+    network.eval()
+    heatmaps = network(view.images)
+    network.train(training)
+    with timed("pseudo-labels"):
+        prediction = recipe.labeler.read(heatmaps, view)
+        keypoints, peaks = view.points_in_base(prediction.keypoints), view.values_in_base(prediction.scores)
+        teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step)
+        return TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+
+
+def trust_in(
+    recipe: Recipe, name: str, teachers: dict[str, Teacher], answers: dict[str, TeacherAnswer], views: Views
+) -> Tensor | None:
+    """Factors (B, K) of the pseudo-label weights of teacher `name`, in the joint order of the easy view; None for ones.
+
+    With two teachers the answers of the other one tell how far both agree.
+    """
+    if not recipe.reweight:
+        return None
+    answer, record = answers[name], teachers[name].record
+    other = next((found.keypoints for key, found in answers.items() if key != name), None)
+    evidence = TeacherEvidence(
+        record.difficulty, answer.peaks, answer.keypoints, other, recipe.codec.stride, recipe.agreement_sigma
+    )
+    return views.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
+
+
+def labeled_tasks(recipe: Recipe, views: Views) -> list[Task]:
+    """The labelled view with its labels; [] if no term takes labelled images."""
+    if views.labeled is None:
+        return []
+    batch, to_view = views.batch.labeled, views.labeled.from_base()
+    target, weights = recipe.codec.encode(to_view.points(batch.keypoints), to_view.swap(batch.weights))
+    return [Task("pose", views.labeled.images, target, weights, recipe.weights.pose)]
+
+
+def unlabeled_tasks(
+    recipe: Recipe, student: Student, views: Views, answer: TeacherAnswer, trust: Tensor | None
+) -> list[Task]:
+    """The hard views with what the teacher says of them, then the mixed images."""
+    operations = recipe.views.policies.hard_views
+    tasks = [hard_task(recipe, views, *pair, answer, trust) for pair in zip(views.hard, operations)]
+    if recipe.weights.mix > 0:
+        tasks.append(_mixed_task(recipe, student, views, answer, trust))
+    return tasks
+
+
+def hard_task(
+    recipe: Recipe, views: Views, view: View, operations: tuple[str, ...], answer: TeacherAnswer, trust: Tensor | None
+) -> Task:
+    """A hard view after its operations, with the teacher's answer moved to it."""
+    with timed("pseudo-labels"):
+        pseudo = recipe.labeler(answer.prediction, views.easy.map_to(view), trust)
+    with timed("views"):
+        joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, answer.easy)
+        images = views.draws.occlude(view.images, operations, joints)
+    contestable = _contestable(recipe, views, answer, pseudo) if recipe.weights.worst > 0 else None
+    factor = recipe.weights.cons * views.ramp
+    return Task("cons", images, pseudo.target, pseudo.weights, factor, pseudo.keypoints, contestable)
+
+
+def _contestable(recipe: Recipe, views: Views, answer: TeacherAnswer, pseudo: PseudoLabels) -> Tensor:
+    """(B, K) weights for the worst-case head; by default only those of images that the split calls easy."""
+    share = torch.ones_like(answer.peaks[:, 0])
+    if recipe.worst.easy_only:
+        share = torch.zeros_like(share) if answer.easy is None else answer.easy.to(share)
+    return pseudo.weights * (views.ramp * share.unsqueeze(1))
+
+
+def _mixed_task(recipe: Recipe, student: Student, views: Views, answer: TeacherAnswer, trust: Tensor | None) -> Task:
+    stages, device = len(student.network.early_stages), views.easy.images.device
+    mix = draw_mix(recipe.mix, len(views.easy), stages, views.draws.generator, device)
+    pseudo = recipe.labeler(answer.prediction, None, trust)
+    images, target = mix_images(views.easy.images, mix), mix_targets(pseudo.target, pseudo.weights, mix)
+    inside = None if mix.stage is None else mix
+    return Task("mix", images, *target, recipe.weights.mix * views.ramp, mix=inside)
+
+
+@timed("students")
+def learn(
+    recipe: Recipe, student: Student, tasks: list[Task], step: int
+) -> tuple[dict[str, Tensor], list[LabeledOutput]]:
+    """The weighted loss terms of one student, and what it answers about the labelled images.
+
+    Returns:
+        Terms `pose`, `cons`, `mix`, `worst`, each only where its weight is above 0 and its data are there; and a list
+        of at most one output.
+    """
+    features = student_features(student, tasks, recipe.joint_forward)
+    terms, outputs = {}, []
+    for task, found in zip(tasks, features, strict=True):
+        if task.factor == 0:
+            continue
+        heatmaps = student.heatmaps(found, pseudo=task.term != "pose")
+        if task.term == "pose":
+            outputs.append(LabeledOutput(heatmaps.detach(), task.target, task.weights))
+        loss = task.factor * reduce_keypoints(recipe.codec.loss(heatmaps, task.target), task.weights)
+        terms[task.term] = terms[task.term] + loss if task.term in terms else loss
+    if recipe.weights.worst > 0:
+        terms["worst"] = recipe.weights.worst * _worst_loss(recipe, student, tasks, features, step)
+    return terms, outputs
+
+
+def student_features(student: Student, tasks: list[Task], together: bool) -> list[Tensor]:
+    """Features of the images of all tasks, in one forward pass (one BatchNorm batch) or in one for each.
+
+    Images that are mixed inside the network pass alone; they are those of the last task.
+    """
+    plain = [task.images for task in tasks if task.mix is None]
+    if len(plain) > 1 and together:
+        features = list(student.features(torch.cat(plain)).split([len(images) for images in plain]))
+    else:
+        features = [student.features(images) for images in plain]
+    return features + [student.mixed_features(task.images, task.mix) for task in tasks if task.mix is not None]
+
+
+def _worst_loss(recipe: Recipe, student: Student, tasks: list[Task], features: list[Tensor], step: int) -> Tensor:
+    """Worst-case head on the labelled and the hard views.
+
+    In the unit of the heatmap loss, which is per heatmap pixel, so that the weights of both can be compared.
+    """
+    labeled = LabeledFeatures(features[0], tasks[0].target, tasks[0].weights)
+    hard = [(task, found) for task, found in zip(tasks, features) if task.term == "cons"]
+    pseudo = None
+    if hard:
+        pseudo = PseudoFeatures(
+            torch.cat([found for _, found in hard]), torch.cat([task.keypoints for task, _ in hard]),
+            torch.cat([task.contestable for task, _ in hard]),
+        )  # fmt: skip
+    terms = worst_terms(student.worst_head, labeled, pseudo, recipe.codec, recipe.worst, step)
+    return torch.stack(list(terms.values())).sum() / math.prod(recipe.codec.size)
