@@ -63,7 +63,7 @@ def measure(file: Path) -> None:
     from semipose.data.context_crops import ContextCrops
     from semipose.data.crop_cache import make_crop_source
     from semipose.data.formats import read_coco
-    from semipose.data.loaders import PairLoader
+    from semipose.data.loaders import PairLoader, Side, Workers
     from semipose.data.person_dataset import PersonDataset
     from semipose.skeletons import COCO
 
@@ -74,7 +74,7 @@ def measure(file: Path) -> None:
     print(f"  read {len(persons)} persons: {seconds:.1f} s, peak {peak():.0f} MiB, of which imports {before:.0f} MiB")
     crops = ContextCrops(persons, (192, 256), margin=1.25, padding=1.25)
     dataset = PersonDataset(make_crop_source(crops, "none", file.parent), [1.0] * 17, "replace")
-    loader = PairLoader(dataset, None, (8, 0), BATCHES, 0, workers=WORKERS)
+    loader = PairLoader(Side(dataset, 8), steps=BATCHES, workers=Workers(WORKERS))
     for number, _ in enumerate(loader.batches(0), 1):
         if number == BATCHES - WORKERS:  # while all workers are alive and have read
             own = [private_memory(child) for child in children()]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from semipose.algorithms import ALGORITHMS, Algorithm
-from semipose.algorithms.algorithm import Recipe
+from semipose.algorithms.recipe import Recipe
 from semipose.codecs import HeatmapCodec
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
@@ -97,10 +97,13 @@ def first_batch(persons: Persons, size: tuple[int, int], count: int) -> PairBatc
 
 def make_algorithm(name: str, backbone: str, size: tuple[int, int], channels_last: bool, **recipe) -> Algorithm:
     """In training mode; `recipe`: fields of `Recipe` that differ from the defaults."""
-    kind = ALGORITHMS[name]
+    entry = ALGORITHMS[name]
     torch.manual_seed(0)
-    students = [build_pose_network(backbone, len(COCO), "", channels_last) for _ in range(kind.num_students)]
+    students = [build_pose_network(backbone, len(COCO), "", channels_last) for _ in range(entry.students)]
     codec = HeatmapCodec(size, students[0].heatmap_size(size), SIGMA)
     views = ViewSampler(ViewPolicies(), COCO, size, students[0].mean.flatten(), 0)
-    common = Recipe(codec, views, PseudoLabeler(codec), unlabeled_size=Scale.images)
-    return kind(students, replace(common, **recipe)).train()
+    use_ema = True if entry.use_ema is None else entry.use_ema
+    common = Recipe(
+        codec, views, PseudoLabeler(codec), phases=entry.phases, use_ema=use_ema, unlabeled_size=Scale.images
+    )  # fmt: skip
+    return entry.make(students, replace(common, **recipe)).train()

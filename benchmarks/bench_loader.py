@@ -14,7 +14,7 @@ from bench_turns import Times, in_turns, markdown, spread
 from torch.utils.data import DataLoader
 
 from semipose.codecs import HeatmapCodec
-from semipose.data.loaders import PairLoader
+from semipose.data.loaders import PairLoader, Side, Workers
 from semipose.data.person_dataset import PersonDataset
 from semipose.models.pose_network import IMAGENET_MEAN, IMAGENET_STD
 from semipose.skeletons import COCO
@@ -73,7 +73,8 @@ def our_pass(
     dataset: PersonDataset, scale: Scale, workers: int, passes: int, finish: Callable[[PoseBatch], None] | None = None
 ) -> Callable[[], int]:
     steps = passes * len(dataset) // scale.loader_batch
-    loader = PairLoader(dataset, None, (scale.loader_batch, 0), steps, 0, workers, opencv_in_one_thread)
+    loading = Workers(workers, opencv_in_one_thread)
+    loader = PairLoader(Side(dataset, scale.loader_batch), steps=steps, workers=loading)
     numbers = itertools.count()
 
     def run() -> int:

@@ -11,8 +11,8 @@ from bench_turns import in_turns, markdown, spread
 from torch import nn
 
 from semipose.algorithms import Algorithm
-from semipose.algorithms.terms import forward_together
-from semipose.data.loaders import PairLoader
+from semipose.algorithms.step import Task, student_features
+from semipose.data.loaders import PairLoader, Side
 from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.evaluation.network_outputs import predict_heatmaps
@@ -65,7 +65,8 @@ def bare_passes(algorithm: Algorithm, batch: PairBatch) -> Callable[[], None]:
     def passes() -> None:
         for student in algorithm.learners("all"):
             predict_heatmaps(student.network, easy, algorithm.recipe.codec)
-            features = forward_together(student, [labeled.images, easy.images])
+            tasks = [Task(term, view.images, None, None, 1.0) for term, view in (("pose", labeled), ("cons", easy))]
+            features = student_features(student, tasks, together=True)
             outputs = [student.heatmaps(found) for found in features]
             torch.stack([nn.functional.mse_loss(o, torch.zeros_like(o)) for o in outputs]).sum().backward()
             student.zero_grad(set_to_none=True)
@@ -89,8 +90,9 @@ def turns_row(
     backbone: str, size: tuple[int, int], batches: tuple[int, int], persons: Persons, repeats: int
 ) -> tuple:  # fmt: skip
     dataset = make_dataset(persons, size, "ram", Path("."))
+    sides = [Side(dataset, batch) for batch in batches]
     updates = {
-        name: update_of_each(make_algorithm(name, backbone, size, True), PairLoader(dataset, dataset, batches, 0, 0))
+        name: update_of_each(make_algorithm(name, backbone, size, True), PairLoader(*sides))
         for name in ("cotrain1", "cotrain")
     }
     times = in_turns(updates, repeats)

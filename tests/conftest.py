@@ -2,6 +2,7 @@
 
 import os
 import random
+from contextlib import contextmanager
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -16,6 +17,30 @@ torch.set_num_threads(1)
 # The machines are shared, so no deadline; the same examples in every run, so that a failure is not a matter of luck.
 hypothesis.settings.register_profile("semipose", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("semipose")
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device(request) -> torch.device:
+    """For tests of a GPU: their bodies run on the CPU too, so that they cannot rot where there is none."""
+    return torch.device(request.param)
+
+
+@contextmanager
+def never_waiting(device: torch.device):
+    """While it lasts, an operation that makes the CPU wait for the GPU raises; does nothing on a CPU."""
+    if device.type == "cpu":
+        yield
+        return
+    try:
+        torch.cuda.set_sync_debug_mode("error")
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.fixture(name="never_waiting")
+def never_waiting_fixture(device):
+    return lambda: never_waiting(device)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """The shape of the house: imports point down, the configuration is read at the top only, files stay short."""
 
 import ast
+from fnmatch import fnmatch
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -203,3 +204,14 @@ def test_a_reader_of_the_configuration_is_found(line):
 def test_forbidden_words_are_found(line):
     assert len(forbidden(line)) == 1
     assert forbidden("net.eval(); torch.cuda.is_available(); ast.literal_eval('1')") == []
+
+
+def test_every_test_file_is_collected(request):
+    """pytest passes over folders with some names, such as `build`, without a word."""
+    tests = Path(__file__).parent
+    skipped = {Path(pattern).name for pattern in request.config.getini("norecursedirs")}
+    folders = {part for path in tests.rglob("test_*.py") for part in path.relative_to(tests).parts[:-1]}
+    assert [name for name in folders if any(fnmatch(name, pattern) for pattern in skipped)] == []
+    files = [path for path in tests.rglob("*.py") if path.name not in ("conftest.py", "__init__.py")]
+    helpers = [path.name for path in files if not path.name.startswith("test_") and "def test_" in path.read_text()]
+    assert helpers == [], "tests in a file whose name pytest does not look for"

@@ -4,19 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import make_batch, make_networks, make_recipe
+from tiny import make_algorithm, make_batch
 
 from semipose.algorithms import ALGORITHMS
-from semipose.algorithms.algorithm import LossWeights, Ramp
+from semipose.algorithms.recipe import LossWeights, Ramp
 from semipose.codecs import CODECS
 
 EVERY = pytest.mark.parametrize("name", ALGORITHMS)
-SEMI = pytest.mark.parametrize("name", [n for n, kind in ALGORITHMS.items() if kind.uses_unlabeled])
-
-
-def build(name: str, **settings):
-    kind = ALGORITHMS[name]
-    return kind(make_networks(kind.num_students), make_recipe(**settings)).train()
+SEMI = pytest.mark.parametrize("name", [n for n, entry in ALGORITHMS.items() if entry.takes_unlabeled])
 
 
 def gradients(algorithm, phase: str, batch=None, step: int = 0) -> dict[str, torch.Tensor]:
@@ -34,7 +29,7 @@ def learner_names(algorithm, phase: str) -> set[str]:
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("target", ["heatmap", "redrawn"])
 def test_loss_is_a_finite_scalar_with_every_codec(name, codec, target):
-    algorithm = build(name, codec=codec, target=target)
+    algorithm = make_algorithm(name, codec=codec, target=target)
     for phase in algorithm.phases:
         output = algorithm(make_batch(), 0, phase)
         assert output.loss.shape == () and output.loss.isfinite() and output.loss > 0
@@ -44,7 +39,7 @@ def test_loss_is_a_finite_scalar_with_every_codec(name, codec, target):
 @EVERY
 @pytest.mark.parametrize("joint_forward", [True, False])
 def test_gradients_reach_the_learners_of_the_phase_and_nothing_else(name, joint_forward):
-    algorithm = build(name, joint_forward=joint_forward)
+    algorithm = make_algorithm(name, joint_forward=joint_forward)
     for phase in algorithm.phases:
         assert set(gradients(algorithm, phase)) == learner_names(algorithm, phase)
 
@@ -52,14 +47,14 @@ def test_gradients_reach_the_learners_of_the_phase_and_nothing_else(name, joint_
 @SEMI
 def test_each_term_alone_reaches_every_learner(name):
     for weights in (LossWeights(1, 0), LossWeights(0, 1), LossWeights(0, 0, mix=1)):
-        algorithm = build(name, weights=weights)
+        algorithm = make_algorithm(name, weights=weights)
         for phase in algorithm.phases:
             assert set(gradients(algorithm, phase)) == learner_names(algorithm, phase)
 
 
 @SEMI
 def test_unlabeled_coordinates_change_nothing(name):
-    algorithm, batch = build(name), make_batch()
+    algorithm, batch = make_algorithm(name), make_batch()
     other = replace(batch.unlabeled, keypoints=batch.unlabeled.keypoints + 5, weights=batch.unlabeled.weights * 0)
     for phase in algorithm.phases:
         losses = []
@@ -72,7 +67,7 @@ def test_unlabeled_coordinates_change_nothing(name):
 
 @SEMI
 def test_unlabeled_images_act(name):
-    algorithm, batch = build(name), make_batch()
+    algorithm, batch = make_algorithm(name), make_batch()
     phase = algorithm.phases[0]
     first = gradients(algorithm, phase, batch)
     first = {key: value.clone() for key, value in first.items()}
@@ -83,7 +78,7 @@ def test_unlabeled_images_act(name):
 
 @EVERY
 def test_forward_is_a_function_of_the_step(name):
-    algorithm, batch = build(name), make_batch()
+    algorithm, batch = make_algorithm(name), make_batch()
     state = {key: value.clone() for key, value in algorithm.state_dict().items()}
     losses = []
     for step in (3, 3, 4):
@@ -95,10 +90,10 @@ def test_forward_is_a_function_of_the_step(name):
 @SEMI
 def test_a_term_of_weight_zero_is_not_computed(name):
     batch = make_batch()
-    algorithm = build(name, weights=LossWeights(cons=0))
+    algorithm = make_algorithm(name, weights=LossWeights(cons=0))
     logs = algorithm(batch, 0, algorithm.phases[0]).logs
     assert not any("cons" in key for key in logs) and any("pose" in key for key in logs)
-    algorithm = build(name, weights=LossWeights(pose=0))
+    algorithm = make_algorithm(name, weights=LossWeights(pose=0))
     logs = algorithm(batch, 0, algorithm.phases[0]).logs
     assert not any("pose" in key for key in logs) and any("cons" in key for key in logs)
 
@@ -106,7 +101,7 @@ def test_a_term_of_weight_zero_is_not_computed(name):
 @SEMI
 def test_weights_scale_their_terms(name):
     batch = make_batch()
-    single, double = build(name), build(name, weights=LossWeights(2, 3))
+    single, double = make_algorithm(name), make_algorithm(name, weights=LossWeights(2, 3))
     one, two = (a(batch, 0, a.phases[0]).logs for a in (single, double))
     for key in one:
         factor = 2.0 if "pose" in key else 3.0
@@ -115,7 +110,7 @@ def test_weights_scale_their_terms(name):
 
 @SEMI
 def test_ramp_switches_the_unlabeled_terms_on(name):
-    algorithm, batch = build(name, ramp=Ramp(2, 6)), make_batch()
+    algorithm, batch = make_algorithm(name, ramp=Ramp(2, 6)), make_batch()
     phase = algorithm.phases[0]
     assert not any("cons" in key for key in algorithm(batch, 1, phase).logs)
     assert any("cons" in key for key in algorithm(batch, 2, phase).logs)
@@ -124,7 +119,7 @@ def test_ramp_switches_the_unlabeled_terms_on(name):
 
 @EVERY
 def test_teachers_move_only_after_a_step_and_never_by_gradient(name):
-    algorithm = build(name)
+    algorithm = make_algorithm(name)
     teachers = [m for m in algorithm.modules() if type(m).__name__ == "EmaTeacher"]
     for teacher in teachers:
         assert not any(p.requires_grad for p in teacher.parameters())
@@ -143,11 +138,11 @@ def test_teachers_move_only_after_a_step_and_never_by_gradient(name):
 
 @EVERY
 def test_state_dict_round_trip(name):
-    algorithm = build(name)
+    algorithm = make_algorithm(name)
     for step in range(2):
         gradients(algorithm, algorithm.phases[0], step=step)
         algorithm.after_step(algorithm.phases[0])
-    copy = ALGORITHMS[name](make_networks(algorithm.num_students, seed=9), make_recipe()).train()
+    copy = make_algorithm(name, seed=9)
     copy.load_state_dict(algorithm.state_dict())
     batch = make_batch(seed=1)
     for phase in algorithm.phases:
@@ -156,7 +151,7 @@ def test_state_dict_round_trip(name):
 
 @EVERY
 def test_predictors_and_main_names(name):
-    algorithm = build(name)
+    algorithm = make_algorithm(name)
     predictors = algorithm.predictors()
     assert set(algorithm.main_predictors()) <= set(predictors)
     images = torch.rand(2, 3, 32, 24)
@@ -165,7 +160,7 @@ def test_predictors_and_main_names(name):
 
 @EVERY
 def test_supervised_part_learns(name):
-    algorithm, batch = build(name, weights=LossWeights(cons=0)), make_batch()
+    algorithm, batch = make_algorithm(name, weights=LossWeights(cons=0)), make_batch()
     losses = []
     for phase in algorithm.phases:
         optimizer = torch.optim.Adam([p for net in algorithm.learners(phase) for p in net.parameters()], lr=0.01)

@@ -10,14 +10,14 @@
 
 import pytest
 import torch
-from tiny import make_batch, make_networks, make_recipe
+from tiny import make_algorithm, make_batch
 
 from semipose.algorithms import ALGORITHMS
-from semipose.algorithms.algorithm import LossWeights
+from semipose.algorithms.recipe import LossWeights
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 
 LAMBDA = 0.07
-SEMI = pytest.mark.parametrize("name", [n for n, kind in ALGORITHMS.items() if kind.uses_unlabeled])
+SEMI = pytest.mark.parametrize("name", [n for n, entry in ALGORITHMS.items() if entry.takes_unlabeled])
 PARTS = {"worst_head": "worst head", "pseudo_head": "pseudo head", "network.head": "main head"}
 
 
@@ -25,10 +25,7 @@ def build(name: str, weights: LossWeights, pseudo_head=False, reversal=LAMBDA, e
     """An algorithm whose gradient reversal is constant, and that trusts every image from the first step."""
     schedule = ReversalSchedule(low=reversal, high=reversal)
     policy = WorstPolicy(schedule=schedule, easy_only=easy_only, pseudo_head=pseudo_head)
-    kind = ALGORITHMS[name]
-    recipe = make_recipe(weights=weights, worst=policy, use_ema=True, **settings)
-    torch.manual_seed(1)
-    return kind(make_networks(kind.num_students), recipe).train()
+    return make_algorithm(name, seed=1, weights=weights, worst=policy, **settings)
 
 
 def gradients(algorithm, batch=None) -> dict[str, torch.Tensor]:

@@ -1,7 +1,8 @@
 import torch
 from torch import nn
 
-from semipose.algorithms.algorithm import LossWeights, Recipe
+from semipose.algorithms import ALGORITHMS, Algorithm
+from semipose.algorithms.recipe import LossWeights, Recipe
 from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.skeletons import COCO
@@ -56,6 +57,14 @@ def make_recipe(codec: str = "gaussian", weights=PLAIN, target="heatmap", hard_v
     )  # fmt: skip
     views = ViewSampler(policies, COCO, SIZE, torch.full((3,), 0.5), seed=0)
     return Recipe(codec, views, PseudoLabeler(codec, target), weights, **{"unlabeled_size": POOL} | settings)
+
+
+def make_algorithm(name: str, seed: int = 0, **settings) -> Algorithm:
+    """An algorithm of the table; EMAs teach where the table leaves the choice."""
+    entry = ALGORITHMS[name]
+    fixed = {} if entry.use_ema is None else {"use_ema": entry.use_ema}
+    recipe = make_recipe(**{"phases": entry.phases} | settings | fixed)
+    return entry.make(make_networks(entry.students, seed), recipe).train()
 
 
 def make_batch(seed: int = 0, labeled: int = 3, unlabeled: int = 4) -> PairBatch:

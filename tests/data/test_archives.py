@@ -25,7 +25,7 @@ from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import CachedCrops, make_crop_source
 from semipose.data.formats import locate_coco, read_coco, read_folder
 from semipose.data.images import image_size, read_image
-from semipose.data.loaders import PairLoader, evaluation_loader
+from semipose.data.loaders import PairLoader, Side, Workers, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.sources import guess_format, read_own, read_pool
 from semipose.errors import ConfigError, DataError
@@ -490,7 +490,7 @@ def test_400_reads_from_an_archive_by_several_processes(crowd, tmp_path, workers
     plain, inside = make_dataset(crowd), make_dataset(zipped(crowd, tmp_path / "images.zip"))
     inside.__getitems__([0])  # the archive is open before the processes are forked
     expected = plain.__getitems__(range(400)).images
-    loader = PairLoader(inside, None, (8, 0), 0, 0, workers)
+    loader = PairLoader(Side(inside, 8), workers=Workers(workers))
     batches = [batch.labeled for batch in loader.batches(0)]
     assert sorted(torch.cat([batch.index for batch in batches]).tolist()) == list(range(400))
     for batch in batches:
@@ -501,7 +501,7 @@ def test_400_reads_from_an_archive_by_several_processes(crowd, tmp_path, workers
 @pytest.mark.parametrize("cache", ["none", "ram", "disk"])
 def test_workers_that_are_started_and_not_forked_read_archives(crowd, tmp_path, cache):
     inside = make_dataset(zipped(crowd, tmp_path / "images.zip"), cache, tmp_path / "cache")
-    loader = evaluation_loader(inside, 40, workers=2)
+    loader = evaluation_loader(inside, 40, Workers(2))
     loader.multiprocessing_context = "spawn"
     images = torch.cat([batch.images for batch in loader])
     assert torch.equal(images, make_dataset(crowd).__getitems__(range(400)).images)

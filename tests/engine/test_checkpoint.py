@@ -381,10 +381,8 @@ def test_rng_state_round_trip_through_a_file(tmp_path):
     assert draw() == first
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_rng_state_round_trip_on_the_gpu(tmp_path):
+def test_rng_state_round_trip_of_a_device(tmp_path, device):
     save_atomic({"rng": checkpoint.rng_state()}, tmp_path / "last.pth")
-    first = torch.rand(3, device="cuda")
-    checkpoint.restore_rng_state(load_checkpoint(tmp_path / "last.pth", device="cuda")["rng"])
-    assert torch.equal(torch.rand(3, device="cuda"), first)
+    first = torch.rand(3, device=device)
+    checkpoint.restore_rng_state(load_checkpoint(tmp_path / "last.pth", device=device)["rng"])
+    assert torch.equal(torch.rand(3, device=device), first)

@@ -15,9 +15,9 @@ from semipose import assemble
 from semipose.assemble.validator import best_metric, build_metric_options
 from semipose.config import load_config
 from semipose.config.source_keys import convert_sources
-from semipose.data.loaders import evaluation_loader
+from semipose.data.loaders import Workers, evaluation_loader
 from semipose.errors import ConfigError, DataError
-from semipose.evaluation import KeypointPredictions
+from semipose.evaluation import KeypointPredictions, validation
 from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
 from semipose.geometry import affine
 from semipose.models.heads import LinearHead
@@ -233,7 +233,7 @@ def test_interrupts_are_polled_between_batches(config):
     assert len(looks) == 3
 
 
-def test_parts_of_two_ranks_are_joined_in_order(config):
+def test_parts_of_two_ranks_are_joined_in_order(config, monkeypatch):
     """Batches of 4, 4 and 2 persons: the second rank has one, and an empty one."""
     persons, parts = assemble.read_validation(config), []
     whole = assemble.build_validator(config, persons)
@@ -241,11 +241,13 @@ def test_parts_of_two_ranks_are_joined_in_order(config):
     for rank in (1, 0):
         validator = assemble.build_validator(config, persons)
         entry = only(validator)
-        loader = evaluation_loader(entry.dataset, 4, rank=rank, ranks=2)
+        loader = evaluation_loader(entry.dataset, 4, Workers(rank=rank, ranks=2))
         validator.sets = {"val": replace(entry, loader=loader)}
-        validator.rank, validator.ranks = rank, 2
-        validator.gather = lambda part: parts.append(part) or parts[::-1]
+        for name, answer in {"rank": rank, "ranks": 2}.items():
+            monkeypatch.setattr(validation, name, lambda answer=answer: answer)
+        monkeypatch.setattr(validation, "gather", lambda part: parts.append(part) or parts[::-1])
         found = validator.predict(only(validator), {"student": LeftRight()}, ("student",))
+    monkeypatch.undo()
     rows, people = found["student"]
     assert rows.tolist() == list(range(PEOPLE))
     assert validator.score(only(validator), rows, people).items() <= expected.items()

@@ -192,7 +192,7 @@ def test_mixing_inside_works_before_and_after_compilation(pair, graphs, compiled
             holder.student(images())
     found = []
     for holder in pair:
-        with mixed_inside(holder.student, 0, slice(None), permutation, 0.3):
+        with mixed_inside(holder.student, 0, permutation, 0.3):
             found.append(holder.student.features(images()))
     assert torch.equal(*found)
     plain = [holder.student.features(images()) for holder in pair]

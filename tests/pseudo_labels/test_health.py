@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from semipose.data.context_crops import ContextCrops
-from semipose.pseudo_labels import Difficulty, ScoreBank
+from semipose.pseudo_labels import TeacherRecord
 from semipose.pseudo_labels.health import HiddenAnnotations, PseudoLabelHealth, hidden_annotations
 from semipose.structures import Persons
 
@@ -19,35 +19,29 @@ def hidden(seed=0) -> HiddenAnnotations:
     return HiddenAnnotations(keypoints, rng.random((N, K)) < 0.8, rng.uniform(30, 60, N))
 
 
-def bank(truth: HiddenAnnotations, seed: int) -> ScoreBank:
+def record(truth: HiddenAnnotations, seed: int, split: bool = True) -> TeacherRecord:
     """Every second person is seen with confidence and about right; three are of an earlier epoch, two never seen."""
     rng = np.random.default_rng(seed)
     sure = np.arange(N) % 2 == 0
     keypoints = truth.keypoints + rng.normal(0, np.where(sure, 1.5, 8)[:, None, None], (N, K, 2))
     peaks = rng.normal(np.where(sure, 0.8, 0.3)[:, None], 0.05, (N, K)).clip(0, 1)
-    filled = ScoreBank(N, K)
+    filled = TeacherRecord(N, K)
     for rows, step in ((np.arange(3), 7), (np.arange(3, N - 2), 12)):
         filled.fill(torch.tensor(rows), torch.tensor(keypoints[rows]), torch.tensor(peaks[rows]), step)
+    assert not split or not filled.refit().reason
     return filled
-
-
-def fitted(of: ScoreBank) -> Difficulty:
-    difficulty = Difficulty(K)
-    assert not difficulty.refit(of.peaks[of.seen()]).reason
-    return difficulty
 
 
 @pytest.fixture
 def two():
     truth = hidden()
-    banks = {"first": bank(truth, 1), "second": bank(truth, 2)}
-    return truth, banks, {name: fitted(one) for name, one in banks.items()}
+    return truth, {"first": record(truth, 1), "second": record(truth, 2)}
 
 
 def test_one_network_by_a_loop(two):
-    truth, banks, difficulties = two
-    filled, difficulty = banks["first"], difficulties["first"]
-    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth, 0.1).report({"ema": filled}, {"ema": difficulty}, 10)
+    truth, records = two
+    filled, difficulty = records["first"], records["first"].difficulty
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth, 0.1).report({"ema": filled}, 10)
     right, kept = {"easy": [], "hard": []}, []
     for n in range(3, N - 2):
         easy = float(difficulty.p_easy(filled.peaks[n].sum().view(1))) > 0.5
@@ -71,20 +65,20 @@ def test_one_network_by_a_loop(two):
 
 @pytest.mark.parametrize(("low", "high", "share"), [(0.1, 0.5, 0.0), (0.5, 0.9, 1.0)])
 def test_easy_is_what_is_more_likely_easy_than_hard(two, low, high, share):
-    truth, banks, difficulties = two
-    filled, scores = banks["first"], torch.linspace(0, K, 5001)
-    p_easy = difficulties["first"].p_easy(scores)
+    truth, records = two
+    filled, scores = records["first"], torch.linspace(0, K, 5001)
+    p_easy = filled.difficulty.p_easy(scores)
     filled.peaks[:] = scores[(p_easy > low) & (p_easy < high)][0] / K
-    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({"first": filled}, difficulties, 10)
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({"first": filled}, 10)
     assert found["easy_share"] == share
 
 
 def test_two_networks_are_told_apart(two):
-    truth, banks, difficulties = two
+    truth, records = two
     health = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth)
-    found = health.report(banks, difficulties, 10)
-    for name in banks:
-        alone = health.report({name: banks[name]}, {name: difficulties[name]}, 10)
+    found = health.report(records, 10)
+    for name in records:
+        alone = health.report({name: records[name]}, 10)
         assert alone["pseudo_PCK_easy"] == found[f"pseudo_PCK_easy_{name}"]
         assert alone["health_peak/nose"] == found[f"health_peak_{name}/nose"]
         assert {key.replace(f"_{name}", "") for key in found if f"_{name}" in key} == alone.keys()
@@ -94,8 +88,8 @@ def test_two_networks_are_told_apart(two):
 
 
 def test_agreement_counts_what_both_keep_and_have_seen_in_this_epoch(two):
-    truth, banks, _ = two
-    first, second = banks["first"], banks["second"]
+    truth, records = two
+    first, second = records["first"], records["second"]
     second.stamp[4] = 9
     second.peaks[6] = 0.0
     distances = [
@@ -103,32 +97,31 @@ def test_agreement_counts_what_both_keep_and_have_seen_in_this_epoch(two):
         for n in range(3, N - 2) for k in range(K)
         if n not in (4, 6) and first.peaks[n, k] >= 0.5 and second.peaks[n, k] >= 0.5
     ]  # fmt: skip
-    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report(banks, {}, 10)
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report(records, 10)
     assert found["agreement_px"] == pytest.approx(np.median(distances))
 
 
 def test_without_split_and_without_annotations(two):
-    _, banks, _ = two
-    health = PseudoLabelHealth(NAMES, 0.5, STRIDE)
-    for difficulties in ({}, {"first": Difficulty(K), "second": Difficulty(K)}):
-        found = health.report(banks, difficulties, 10)
-        assert not any(key.startswith(("easy_share", "pseudo_PCK")) for key in found)
-        assert {"health_kept_first", "health_peak_second", "agreement_px"} <= found.keys()
+    truth, _ = two
+    records = {"first": record(truth, 1, split=False), "second": record(truth, 2, split=False)}
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE).report(records, 10)
+    assert not any(key.startswith(("easy_share", "pseudo_PCK")) for key in found)
+    assert {"health_kept_first", "health_peak_second", "agreement_px"} <= found.keys()
 
 
 def test_no_teacher_has_said_anything_yet(two):
-    truth, _, _ = two
-    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({"ema": ScoreBank(N, K)}, {"ema": Difficulty(K)}, 0)
+    truth, _ = two
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({"ema": TeacherRecord(N, K)}, 0)
     assert found == {"health_persons": 0.0}
-    assert PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({}, {}, 0) == {}
+    assert PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({}, 0) == {}
 
 
-def test_banks_and_random_numbers_are_left_alone(two):
-    truth, banks, difficulties = two
-    parts = [module for pair in zip(banks.values(), difficulties.values()) for module in pair]
+def test_records_and_random_numbers_are_left_alone(two):
+    truth, records = two
+    parts = list(records.values())
     before = [{key: value.clone() for key, value in part.state_dict().items()} for part in parts]
     random = torch.get_rng_state(), np.random.get_state()[1].copy()
-    PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report(banks, difficulties, 10)
+    PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report(records, 10)
     for part, old in zip(parts, before):
         assert all(torch.equal(value, old[key]) for key, value in part.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random[0]) and (np.random.get_state()[1] == random[1]).all()

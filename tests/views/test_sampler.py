@@ -164,9 +164,9 @@ def hidden(draws, view, keypoints):
     return draws.occlude(view.images, ("joint_cutout",), PredictedJoints(keypoints, ones, ones))
 
 
-def everything(policies, seed, step):
+def everything(policies, seed, step, rank=0):
     batch = noise_batch()
-    draws = sampler(policies, seed).at_step(step)
+    draws = ViewSampler(policies, COCO, SIZE, FILL, seed, rank).at_step(step)
     labeled, easy = draws.labeled(batch), draws.easy(batch)
     hard = draws.hard(batch, easy)
     return [labeled, easy, hard, hard.with_images(hidden(draws, hard, batch.keypoints))]
@@ -183,9 +183,9 @@ def test_draws_are_a_function_of_seed_and_step():
             assert torch.equal(getattr(one, field), getattr(other, field))
 
 
-@pytest.mark.parametrize(("seed", "step"), [(1, 8), (2, 7), (2, 6), (0, 8), (7, 1), (1, 0)])
-def test_another_seed_or_step_gives_other_views(seed, step):
-    for one, other in zip(everything(STRONG, 1, 7), everything(STRONG, seed, step), strict=True):
+@pytest.mark.parametrize(("seed", "step", "rank"), [(1, 8, 0), (2, 7, 0), (2, 6, 0), (0, 8, 0), (1, 0, 0), (1, 7, 1)])
+def test_another_seed_step_or_rank_gives_other_views(seed, step, rank):
+    for one, other in zip(everything(STRONG, 1, 7), everything(STRONG, seed, step, rank), strict=True):
         assert not torch.equal(one.images, other.images)
 
 
@@ -305,45 +305,40 @@ def test_everything_stays_on_the_device_of_the_batch():
         assert {t.device.type for t in made} == {"meta"}
 
 
-@pytest.mark.gpu
-def test_views_of_the_gpu_are_those_of_the_cpu():
+def test_views_of_a_device_are_those_of_the_cpu(device):
     policies = ViewPolicies(AffinePolicy(half_body=0.5), hard_colors=ColorPolicy(0.0, 2, 0.5))
     batch = noise_batch()
-    on_cpu, on_gpu = sampler(policies).at_step(0), sampler(policies).at_step(0)
+    on_cpu, on_device = sampler(policies).at_step(0), sampler(policies).at_step(0)
     for kind in ("labeled", "easy"):
-        one, other = getattr(on_cpu, kind)(batch), getattr(on_gpu, kind)(batch.to(torch.device("cuda")))
-        assert other.images.is_cuda and other.flip_order.is_cuda
+        one, other = getattr(on_cpu, kind)(batch), getattr(on_device, kind)(batch.to(device))
+        assert other.images.device.type == other.flip_order.device.type == device.type
         assert torch.allclose(one.to_base, other.to_base.cpu(), atol=1e-4)
         assert torch.allclose(one.images, other.images.cpu(), atol=1e-3)
-    hard, cuda_hard = on_cpu.hard(batch, one), on_gpu.hard(batch.to(torch.device("cuda")), other)
-    covered, cuda_covered = (
-        hidden(d, v, batch.keypoints.to(v.images.device)) for d, v in ((on_cpu, hard), (on_gpu, cuda_hard))
+    hard, hard_there = on_cpu.hard(batch, one), on_device.hard(batch.to(device), other)
+    covered, covered_there = (
+        hidden(d, v, batch.keypoints.to(v.images.device)) for d, v in ((on_cpu, hard), (on_device, hard_there))
     )
-    assert (covered - cuda_covered.cpu()).abs().mean() < 1e-3
+    assert (covered - covered_there.cpu()).abs().mean() < 1e-3
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("kind", CODECS)
 @pytest.mark.parametrize("target", PSEUDO_TARGETS)
-def test_views_and_targets_never_wait_for_the_gpu(kind, target):
+def test_views_and_targets_never_wait_for_the_gpu(kind, target, device, never_waiting):
     codec = HeatmapCodec(SIZE, (12, 16), 1.0, kind)
     labeler, views = PseudoLabeler(codec, target, 0.3), sampler(STRONG)
-    batch = noise_batch().to(torch.device("cuda"))
+    batch = noise_batch().to(device)
 
     def step(number):
         draws = views.at_step(number)
         labeled, easy = draws.labeled(batch), draws.easy(batch)
         hard, to_view = draws.hard(batch, easy), labeled.from_base()
         made, _ = codec.encode(to_view.points(batch.keypoints), to_view.swap(batch.weights))
-        taught = labeler(labeler.read(codec.unmirror(made, easy.flip_order)), easy.map_to(hard))
+        taught = labeler(labeler.read(codec.unmirror(made, easy.flip_order), easy), easy.map_to(hard))
         return hidden(draws, hard, taught.keypoints), codec.loss(made, taught.target)
 
     step(0)  # constants are copied once, and libraries are loaded
-    try:
-        torch.cuda.set_sync_debug_mode("error")
+    with never_waiting():
         step(1)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 def test_views_of_a_batch_share_its_pixels_and_views_of_another_do_not():

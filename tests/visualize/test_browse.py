@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from semipose.algorithms.algorithm import LossWeights, Recipe
-from semipose.algorithms.terms import make_views
+from semipose.algorithms.recipe import LossWeights, Recipe
+from semipose.algorithms.step import Teacher, labeled_tasks, make_views
 from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler, TeacherRecord
 from semipose.skeletons import Skeleton
@@ -99,7 +99,7 @@ def follows(picture, keypoints, flipped) -> bool:
 def test_labeled_views_are_those_of_training_and_joints_lie_on_their_spots(batch, drawn_views):
     recipe = make_recipe()
     pictures = browse.labeled_pictures(recipe, batch, 3, THREE)
-    trained = make_views(recipe, PairBatch(batch), 3).labeled
+    (trained,) = labeled_tasks(recipe, make_views(recipe, PairBatch(batch), 3))
     expected = (trained.images * 255).round().byte().permute(0, 2, 3, 1).numpy()
     flipped = recipe.views.at_step(3).labeled(batch).flipped
     for i, (picture, keypoints, shown) in enumerate(drawn_views):
@@ -177,8 +177,8 @@ def test_pseudo_labels_with_scores_split_and_truth(batch, drawn_views, monkeypat
     record = TeacherRecord(COUNT, 3)
     record.difficulty.refit(torch.cat([torch.full((20, 3), 0.1), torch.full((20, 3), 0.6)]) + 0.02 * torch.rand(40, 3))
     teachers = {
-        "first": browse.Teacher(Oracle(recipe.codec, points, [0.9, 0.7, 0.3]), record),
-        "second": browse.Teacher(Oracle(recipe.codec, points, [0.1, 0.1, 0.1]), TeacherRecord(COUNT, 3)),
+        "first": Teacher(Oracle(recipe.codec, points, [0.9, 0.7, 0.3]), record),
+        "second": Teacher(Oracle(recipe.codec, points, [0.1, 0.1, 0.1]), TeacherRecord(COUNT, 3)),
     }
     drawn = browse.pseudo_pictures(recipe, persons_of(batch, known), batch, 2, THREE, teachers)
     assert len(drawn) == COUNT and len(lists) == 2 * COUNT and len(drawn_views) == 4 * COUNT
@@ -197,7 +197,7 @@ def test_easy_hard_shows_what_teachers_say(batch, drawn_views):
     recipe = make_recipe(min_score=0.5)
     easy = make_views(recipe, PairBatch(batch, batch.without_labels()), 2).easy
     oracle = Oracle(recipe.codec, easy.from_base().points(batch.keypoints), [0.9, 0.7, 0.3])
-    teachers = {"ema": browse.Teacher(oracle, TeacherRecord(COUNT, 3))}
+    teachers = {"ema": Teacher(oracle, TeacherRecord(COUNT, 3))}
     persons = persons_of(batch, ~ALL)
     drawn = browse.easy_hard_pictures(recipe, persons, batch, 2, THREE, teachers)
     for (picture, points, shown), flipped in zip(drawn_views[:COUNT], easy.flipped):

@@ -64,7 +64,8 @@ class ViewSampler:
 
     def at_step(self, step: int) -> "StepViews":
         """The draws of step `step`."""
-        number = self.seed * 1_000_003 + step + (self.rank << 53)  # seeds of a step are below 2**53
+        # torch takes the lower 32 bits of a seed only; a large odd factor keeps ranks far apart in them
+        number = self.seed * 1_000_003 + step + self.rank * 2_654_435_761
         return StepViews(self, torch.Generator().manual_seed(number))
 
 

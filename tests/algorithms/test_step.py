@@ -1,29 +1,29 @@
 """The parts of a step: hard views by difficulty, several of them, mixing, trust, and what is off costs nothing."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
-from tiny import POOL, make_batch, make_networks, make_recipe
+from tiny import POOL, make_algorithm, make_batch, make_networks, make_recipe
 
+import semipose
 from semipose.algorithms import ALGORITHMS
-from semipose.algorithms.algorithm import LossWeights
-from semipose.algorithms.cotraining import CoTraining
-from semipose.algorithms.mean_teacher import MeanTeacher
 from semipose.algorithms.mixing import MixPolicy
-from semipose.algorithms.terms import make_views, teach, trust_in
+from semipose.algorithms.recipe import LossWeights
+from semipose.algorithms.step import Teacher, ask_teachers, make_views, trust_in
 from semipose.algorithms.worst_case import WorstPolicy
 from semipose.errors import ConfigError
 from semipose.pseudo_labels import TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.views.hard_operations import HARD_OPERATIONS
 
-SEMI = pytest.mark.parametrize("name", [n for n, kind in ALGORITHMS.items() if kind.uses_unlabeled])
+SEMI = pytest.mark.parametrize("name", [n for n, entry in ALGORITHMS.items() if entry.takes_unlabeled])
 
 
 def build(name="mean_teacher", **settings):
-    kind = ALGORITHMS[name]
-    return kind(make_networks(kind.num_students), make_recipe(**settings)).train()
+    return make_algorithm(name, **settings)
 
 
 def run(algorithm, batch=None, step=0):
@@ -36,7 +36,7 @@ def split_at(algorithm, peaks=(0.1, 0.9)) -> None:
     for record in algorithm.records.values():
         rows = torch.arange(POOL)
         level = torch.tensor(peaks)[rows % 2].unsqueeze(1) + 0.001 * rows.unsqueeze(1)
-        record.bank.fill(rows, torch.zeros(POOL, 17, 2), level.expand(-1, 17), 0)
+        record.fill(rows, torch.zeros(POOL, 17, 2), level.expand(-1, 17), 0)
     assert all(not report.reason for report in algorithm.after_epoch().values())
 
 
@@ -62,14 +62,13 @@ def test_the_split_decides_what_by_difficulty_does():
 @SEMI
 def test_losses_of_several_hard_views_are_summed(name):
     """A view that is there twice, with no random change of its own, counts twice."""
-    recipe = make_recipe(hard_views=((),))
-    still = replace(recipe.views.policies.hard, rotation=0.0, scale=0.0, flip=0.0)
     logs = {}
     for count in (1, 3):
-        recipe = make_recipe(hard_views=((),) * count, joint_forward=False)
-        recipe.views.policies = replace(recipe.views.policies, hard=still)
-        kind = ALGORITHMS[name]
-        _, logs[count] = run(kind(make_networks(kind.num_students), recipe).train())
+        algorithm = build(name, hard_views=((),) * count, joint_forward=False)
+        views = algorithm.recipe.views
+        still = replace(views.policies.hard, rotation=0.0, scale=0.0, flip=0.0)
+        views.policies = replace(views.policies, hard=still)
+        _, logs[count] = run(algorithm)
     for key, value in logs[1].items():
         torch.testing.assert_close(logs[3][key], (3 if "cons" in key else 1) * value, rtol=1e-4, atol=1e-8)
 
@@ -117,7 +116,7 @@ def test_a_term_that_is_off_changes_nothing_and_costs_nothing(name, monkeypatch)
         raise AssertionError("computed although it is off")
 
     for part in ("draw_mix", "worst_terms", "TeacherEvidence"):
-        monkeypatch.setattr(f"semipose.algorithms.terms.{part}", forbidden)
+        monkeypatch.setattr(f"semipose.algorithms.step.{part}", forbidden)
     outcomes = []
     others = {
         "mix": MixPolicy("manifold", 0.1, 2.0), "agreement_sigma": 9.0,
@@ -139,7 +138,7 @@ def test_reweighting_multiplies_the_weights_of_pseudo_labels(reweight):
     plain, weighted = build("cotrain1"), build("cotrain1", reweight=reweight)
     half = {key: (lambda evidence: torch.full_like(evidence.peaks, 0.5)) for key in REWEIGHTINGS}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("semipose.algorithms.terms.REWEIGHTINGS", half)
+        patch.setattr("semipose.algorithms.step.REWEIGHTINGS", half)
         _, logs = run(weighted)
     _, reference = run(plain)
     for key, value in reference.items():
@@ -158,14 +157,14 @@ def test_every_reweighting_acts_once_there_is_a_split(reweight):
 
 def test_trust_follows_the_mirrored_view():
     recipe, (network,) = make_recipe(reweight="soft"), make_networks(1)
-    data, record = make_views(recipe, make_batch(), 0), TeacherRecord(POOL, 17)
-    taught = teach(recipe, network, record, data)
-    record.difficulty.joint_trust = lambda peaks: torch.arange(17.0).expand(len(peaks), -1)
-    trust = trust_in(recipe, data, record, taught)
+    views, teachers = make_views(recipe, make_batch(), 0), {"ema": Teacher(network, TeacherRecord(POOL, 17))}
+    answers = ask_teachers(recipe, teachers, views)
+    teachers["ema"].record.difficulty.joint_trust = lambda peaks: torch.arange(17.0).expand(len(peaks), -1)
+    trust = trust_in(recipe, "ema", teachers, answers, views)
     order = recipe.views.flip_order
-    for row, flipped in enumerate(data.easy.flipped):
+    for row, flipped in enumerate(views.easy.flipped):
         assert torch.equal(trust[row], order.float() if flipped else torch.arange(17.0))
-    assert data.easy.flipped.any() and not data.easy.flipped.all()
+    assert views.easy.flipped.any() and not views.easy.flipped.all()
 
 
 def test_agreement_needs_two_networks():
@@ -176,20 +175,33 @@ def test_agreement_needs_two_networks():
 def test_each_network_has_its_own_split():
     algorithm = build("cotrain1")
     run(algorithm)
-    first, second = (algorithm.records[name].bank.peaks for name in ("first", "second"))
+    first, second = (algorithm.records[name].peaks for name in ("first", "second"))
     assert not torch.equal(first, second)
-    assert algorithm.records["first"].bank.seen().sum() == 4
+    assert algorithm.records["first"].seen().sum() == 4
 
 
 def test_sequential_asks_both_teachers_only_for_their_agreement():
     for reweight, asked in (("", 1), ("gmm", 1), ("agreement", 2)):
         algorithm = build("cotrain", reweight=reweight)
         run(algorithm)
-        assert sum(record.bank.seen().any() for record in algorithm.records.values()) == asked
+        assert sum(record.seen().any() for record in algorithm.records.values()) == asked
 
 
 def test_records_are_no_part_of_the_networks():
-    for algorithm in (build("cotrain1"), MeanTeacher(make_networks(1), make_recipe())):
-        assert not any("bank" in key or "difficulty" in key for key in algorithm.state_dict())
+    for algorithm in (build("cotrain1"), build("mean_teacher")):
+        assert not any("stamp" in key or "difficulty" in key for key in algorithm.state_dict())
     assert isinstance(algorithm.records["ema"], TeacherRecord)
-    assert CoTraining.compares_teachers and not MeanTeacher.compares_teachers
+
+
+def test_which_files_a_step_enters(capsys):
+    """Prints them (pytest -s), as a measure of how much one must read; only `step.py` is asserted."""
+    algorithm, entered = build("mean_teacher"), set()
+    sys.setprofile(lambda frame, event, _: entered.add(frame.f_code.co_filename))
+    run(algorithm)
+    algorithm.after_step("all")
+    sys.setprofile(None)
+    root = Path(semipose.__file__).parent
+    own = sorted(str(Path(name).relative_to(root)) for name in entered if name.startswith(f"{root}/"))
+    with capsys.disabled():
+        print(f"\n{len(own)} files in a Mean Teacher step (without optimiser): {', '.join(own)}")
+    assert "algorithms/step.py" in own

@@ -20,9 +20,10 @@ import sklearn.mixture  # noqa: F401  all that a fork would have to import
 import torch._dynamo  # noqa: F401
 
 from semipose import cli, runs  # noqa: F401
-from semipose.engine import checkpoint, distributed
+from semipose.engine import checkpoint
 from semipose.engine.trainer import Trainer
 from semipose.evaluation import validation as validate
+from semipose.runtime import ranks as distributed
 from semipose.runtime.launch import run_ranks
 
 ROOT = Path(__file__).resolve().parents[2]
