@@ -17,6 +17,7 @@ KEYS = {
     "WORKERS": Key(4, low=0),
     # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts
     "ALGORITHM": Key("supervised"),
+    # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
     # keypoints of the networks: coco, mpii, aic, crowdpose, lsp, jhmdb, ochuman, coco_aic, mirror_mouse, or a file
     # (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
@@ -35,6 +36,7 @@ KEYS = {
     "DATASET.CROP_MARGIN": Key(1.25, low=1),  # size of a stored crop in units of the input
     "DATASET.BOX_PADDING": Key(1.25, low=0.1),  # growth of the person box
     "DATASET.MAX_BAD": Key(10, low=0),  # unreadable images that are skipped before the run stops
+    # --- MODEL: the network and its heatmaps
     "MODEL.BACKBONE": Key("resnet18"),  # resnet18/34/50/101/152, light_unet, light_unet_deep
     "MODEL.PRETRAINED": Key(""),  # "" = from scratch, "imagenet" = torchvision's weights, or a local file
     # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which
@@ -45,6 +47,7 @@ KEYS = {
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     "MODEL.CODEC": Key("gaussian"),  # gaussian (float centre, DARK decoding) or msra (as in the papers)
     "MODEL.CHANNELS_LAST": Key(True),  # memory format of networks and images; faster on CPU and tensor cores
+    # --- TRAIN: steps, epochs, optimiser
     "TRAIN.BATCH_SIZE": Key(32, low=1),  # labelled images in a step, on each GPU
     "TRAIN.BATCH_SIZE_UNSUP": Key(32, low=1),  # unlabelled images in a step, on each GPU
     # An epoch is one pass over the unlabelled set (supervised: over the labelled one). Sequential co-training makes one
@@ -85,15 +88,18 @@ KEYS = {
     "TRAIN.COMPILE": Key(False),  # networks through torch.compile while training; for a GPU, needs a C++ compiler
     "TRAIN.PRINT_FREQ": Key(50, low=1),  # steps between log lines
     "TRAIN.STOP_ON_COLLAPSE": Key(False),  # end the run when the pseudo-labels collapse, instead of a warning
+    # --- CHECKPOINT: what is kept of a run
     # how many of the newest are kept: last.pth, last.previous.pth, last.previous_2.pth, ...
     "CHECKPOINT.KEEP": Key(2, low=1, high=100),
     # steps between saves of last.pth within an epoch; 0 = at the end of epochs only
     "CHECKPOINT.INTERVAL_STEPS": Key(1000, low=0),
+    # --- WEIGHT, LOSS: what is learned from
     "WEIGHT.LOSS_POSE": Key(1.0, low=0),  # supervised loss (flag --pose)
     "WEIGHT.LOSS_CONS": Key(1.0, low=0),  # easy-hard consistency (flag --cons)
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
+    # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     "EMA_DECAY": Key(0.999, low=0, high=1),
     "REWEIGHT": Key(False),  # pseudo-label weights times PSEUDO.REWEIGHT_BY (flag --reweight)
@@ -108,6 +114,7 @@ KEYS = {
     # by which they may miss, as a share of the longer side of the crop
     "PSEUDO.MULTIVIEW_TOLERANCE": Key(0.03, low=1e-4, high=1),
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
+    # --- AUGMENT: views
     # The views: standard deviation of the turn in degrees, clipped at two of them, and the share of images turned;
     # standard deviation and largest change of the zoom; share of images mirrored; of persons cut in half.
     "AUGMENT.LABELED.ROTATION": Key(30.0, low=0, high=180),
@@ -149,6 +156,7 @@ KEYS = {
     # rand_augment as one of HARD_VIEWS; HARD.RAND_AUGMENT is for all of them
     "AUGMENT.RAND_AUGMENT.OPERATIONS": Key(2, low=0),
     "AUGMENT.RAND_AUGMENT.MAGNITUDE": Key(0.5, low=0, high=1),
+    # --- MIX, WORST: parts of the method
     # input, or manifold = at a random early stage of the network
     "MIX.WHERE": Key("input", choices=("input", "manifold")),
     "MIX.LAMBDA": Key(0.355, low=0, high=1),  # share of the first image
@@ -163,6 +171,7 @@ KEYS = {
     "WORST.EASY_ONLY": Key(True),  # only pseudo-labels of easy images enter
     # with LOSS_WORST: pseudo-labels have their own head, the main one learns labels only
     "WORST.PSEUDO_HEAD": Key(False),
+    # --- TEST: evaluation
     "TEST.BATCH_SIZE": Key(64, low=1),
     "TEST.FLIP_TEST": Key(False),  # average with the mirrored image
     "TEST.USE_GT_BBOX": Key(True),
@@ -180,6 +189,7 @@ KEYS = {
     # box (longer side), torso, head, head_size (as in PCKh), or two keypoints: "nose left_eye"
     "TEST.PCK_NORM": Key("box"),
     "TEST.NME_NORM": Key("box"),  # of the metric nme: as PCK_NORM
+    # --- TRACKING: where a run is recorded
     # auto = online when logged in, else offline
     "TRACKING.WANDB": Key("auto", choices=("auto", "online", "offline", "off")),
     "TRACKING.PROJECT": Key("semipose"),
