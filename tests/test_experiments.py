@@ -1,57 +1,50 @@
-"""Every YAML of a run under experiments/ loads, its parts can be built, and it takes its first steps on sample data."""
+"""Every experiment loads, its parts can be built, and it takes its first steps on sample data; pieces fit together."""
 
-import json
+import re
+from functools import cache
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from scipy.io import savemat
+import yaml
+from sample_sets import write_sets
 
 from semipose import assemble
 from semipose.algorithms import ALGORITHMS
 from semipose.config import default_config, flat_keys, load_config, to_plain
-from semipose.data.crop_cache import CACHES
-from semipose.data.sources import guess_format
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.errors import ConfigError
 from semipose.evaluation import NORMS
 from semipose.runtime.signals import Interrupts
-from semipose.skeletons import COCO, get_skeleton
+from semipose.skeletons import get_skeleton
 from semipose.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
-PLANS = "ablation"  # plans of tools/ablation.py, not configurations
-FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*.y*ml")) if path.parent.name != PLANS}
-EXPERIMENTS = {str(Path(name).with_suffix("")): path for name, path in FILES.items() if "_base_" not in name}
-# from scratch: weights are not downloaded here
-CONFIGS = {name: load_config(path, pairs=["MODEL.PRETRAINED", "", "GPUS", "cpu"]) for name, path in EXPERIMENTS.items()}
-MODELS = {str((to_plain(config.MODEL), config.DATASET.SKELETON)): config for config in CONFIGS.values()}
-
-FAMILIES = [f"coco/res18/256x192_COCO{size}_" for size in ("1K", "5K", "10K")]
-FAMILIES += [f"wild/res{depth}_256x192_" for depth in (50, 101, 152)] + ["mpii/res18_256x256_"]
-METHODS = {
-    "supervised": "supervised", "pose_cons": "pose_cons", "pose_dual": "pose_dual", "mean_teacher": "mean_teacher",
-    "cotrain": "cotrain1", "cotrain_sequential": "cotrain", "train_2p": "train_2p",
-    "multiaugs_single": "pose_cons", "multiaugs_dual": "pose_dual", "multiaugs_mean_teacher": "mean_teacher",
-    "multiaugs_cotrain": "cotrain1",
-}  # fmt: skip
+KINDS = ("data", "method", "network")
+PIECES = {kind: [f"{kind}/{path.stem}" for path in sorted((FOLDER / kind).glob("*.yaml"))] for kind in KINDS}
+FAMILIES = sorted({path.parent.name for path in FOLDER.glob("*/*.yaml")} - {*KINDS, "ablation"})  # ablation: plans
+LEAVES = [f"{path.parent.name}/{path.stem}" for family in FAMILIES for path in sorted((FOLDER / family).glob("*.yaml"))]
+# what is trained here: the leaves, and each method that they do not have
+RUNS = LEAVES + [f"data/coco_1k {method} network/res18_256x192" for method in PIECES["method"]]
 OF_THE_METHOD = ("ALGORITHM", "USE_EMA", "WEIGHT.", "WORST.", "AUGMENT.HARD_VIEWS", "AUGMENT.PASTE.", "AUGMENT.CUTMIX.")
-# the published schedules are not all of one length; supervised epochs count steps, as they have no pool to pass over
-SHORTER = {"TRAIN.END_EPOCH", "TRAIN.LR_STEP"}
-ALSO_DIFFERENT = {name: SHORTER for name in METHODS if name.startswith("multiaugs")} | {
-    "supervised": {"TRAIN.STEPS_PER_EPOCH", "TRAIN.EVAL_INTERVAL"},
-    "train_2p": {"TRAIN.WARM_EPOCH"},
-}
 
 
-@pytest.fixture(params=CONFIGS.values(), ids=CONFIGS)
+def text_of(name: str) -> str:
+    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+@cache
+def load(run: str):
+    """From scratch: weights are not downloaded here."""
+    return load_config([FOLDER / f"{name}.yaml" for name in run.split()], pairs=["MODEL.PRETRAINED", "", "GPUS", "cpu"])
+
+
+@pytest.fixture(params=LEAVES)
 def config(request):
-    return request.param
+    return load(request.param)
 
 
 def changed(config, **values):
@@ -63,43 +56,50 @@ def changed(config, **values):
     return copy
 
 
-def flat(config) -> dict:
-    return flat_keys(to_plain(config))
+# How files are put together
 
 
-def differences(one: str, two: str) -> set[str]:
-    """The keys in which two experiments differ."""
-    one, two = flat(CONFIGS[one]), flat(CONFIGS[two])
-    return {key for key in one if one[key] != two[key]}
+def test_a_leaf_joins_pieces_and_a_piece_builds_on_nothing():
+    for name in LEAVES:
+        bases = yaml.safe_load(text_of(name))["_BASE_"]
+        assert all(base.removeprefix("../").removesuffix(".yaml") in sum(PIECES.values(), []) for base in bases), name
+    assert not any("_BASE_" in text_of(name) for kind in KINDS for name in PIECES[kind])
 
 
-def test_there_are_experiments():
-    assert {"demo", "coco", "lsp", "wild", "mpii", "mixed"} <= {Path(name).parts[0] for name in EXPERIMENTS}
+@pytest.mark.parametrize("one, two", [*combinations(KINDS, 2)])
+def test_pieces_of_two_kinds_set_different_keys(one, two):
+    """So their order does not matter, and one of them can be changed for another."""
+    keys = [{key for name in PIECES[kind] for key in flat_keys(yaml.safe_load(text_of(name)))} for kind in (one, two)]
+    assert keys[0] and keys[1] and not keys[0] & keys[1]
 
 
-def test_bases_load_as_well():
-    bases = set(FILES) - set(EXPERIMENTS)
-    assert bases and all(load_config(FILES[name]) for name in bases)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_has_its_results_beside_it(family):
+    assert (FOLDER / family / "RESULTS.md").is_file()
+
+
+def test_files_that_are_named_in_texts_exist():
+    texts = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *FOLDER.rglob("*.md")]
+    texts += [FOLDER / f"{name}.yaml" for name in [*LEAVES, *sum(PIECES.values(), [])]]
+    named = {name for text in texts for name in re.findall(r"experiments/[\w/]+\.ya?ml", text.read_text("utf-8"))}
+    assert len(named) > 10 and not [name for name in named if not (ROOT / name).is_file()]
 
 
 # Networks, views, optimisers
 
 
-@pytest.mark.parametrize("config", MODELS.values(), ids=range(len(MODELS)))
-def test_the_network_gives_heatmaps_of_the_configured_size(config):
+@pytest.mark.parametrize("name", PIECES["network"])
+def test_the_network_gives_heatmaps_of_the_configured_size(name):
+    config = load(name)
     with torch.device("meta"):
-        network = assemble.build_network(config)
         width, height = config.MODEL.IMAGE_SIZE
-        heatmaps = network(torch.zeros(2, 3, height, width))
-    joints = len(get_skeleton(config.DATASET.SKELETON))
-    assert heatmaps.shape == (2, joints, *reversed(config.MODEL.HEATMAP_SIZE))
+        heatmaps = assemble.build_network(config)(torch.zeros(2, 3, height, width))
+    assert heatmaps.shape == (2, len(get_skeleton("coco")), *reversed(config.MODEL.HEATMAP_SIZE))
 
 
-@pytest.mark.parametrize("config", MODELS.values(), ids=range(len(MODELS)))
-def test_a_heatmap_size_that_does_not_fit_is_refused(config):
-    wrong = changed(config, MODEL__HEATMAP_SIZE=[n * 2 for n in config.MODEL.HEATMAP_SIZE])
+def test_a_heatmap_size_that_does_not_fit_is_refused():
     with torch.device("meta"), pytest.raises(ConfigError, match="MODEL.HEATMAP_SIZE"):
-        assemble.build_network(wrong)
+        assemble.build_network(changed(load("network/res18_256x192"), MODEL__HEATMAP_SIZE=[96, 128]))
 
 
 def test_recipe_views_and_optimisers_are_built(config):
@@ -117,23 +117,14 @@ def test_recipe_views_and_optimisers_are_built(config):
         stepper.step(phase, learner(torch.ones(1, 2)).sum(), 0)
 
 
-def test_values_that_are_checked_only_when_data_are_read(config):
-    assert config.DATASET.CACHE in CACHES and config.TEST.PCK_NORM in NORMS
-    assert config.TEST.OKS_NMS in ("hard", "soft", "none") and config.TRAIN.ALTERNATE in ("epoch", "step")
-    assert config.TRACKING.WANDB in ("auto", "online", "offline", "off")
+def test_values_that_fit_together(config):
+    assert config.TEST.PCK_NORM in NORMS
     if config.TEST.PCK_NORM in ("head", "torso"):
         assert getattr(get_skeleton(config.DATASET.SKELETON), config.TEST.PCK_NORM)
-
-
-def test_the_rate_falls_before_the_run_ends(config):
     if config.TRAIN.SCHEDULE == "step":
         assert sorted(set(config.TRAIN.LR_STEP)) == config.TRAIN.LR_STEP
         assert all(config.TRAIN.WARM_EPOCH < epoch < config.TRAIN.END_EPOCH for epoch in config.TRAIN.LR_STEP)
-
-
-def test_the_cropped_margin_is_worth_its_name(config):
-    """Views zoom out and turn; a crop without margin would show them black borders."""
-    assert config.DATASET.CROP_MARGIN > 1
+    assert config.DATASET.CROP_MARGIN > 1, "views zoom out and turn; without a margin they show black borders"
 
 
 def test_defaults_are_an_experiment_too():
@@ -143,98 +134,15 @@ def test_defaults_are_an_experiment_too():
     assert network.heatmap_size(tuple(config.MODEL.IMAGE_SIZE)) == tuple(config.MODEL.HEATMAP_SIZE)
 
 
-# Sample data: three persons on two images for each set, in the layout that the experiments expect
+@pytest.mark.parametrize("folder", ["demo", "lsp", "mouse"])
+def test_compared_runs_differ_in_the_method_only(folder):
+    """Same data, network, optimiser and schedule, so that a difference is one of the method."""
+    one, two = (flat_keys(to_plain(load(f"{folder}/{name}"))) for name in ("supervised", "cotrain"))
+    different = {key for key in one if one[key] != two[key]}
+    assert "ALGORITHM" in different and all(key.startswith(OF_THE_METHOD) for key in different)
 
 
-def write_images(folder: Path, name: str) -> list[dict]:
-    folder.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(name))
-    for number in (1, 2):
-        Image.fromarray(noise.integers(0, 256, (64, 96, 3), np.uint8)).save(folder / f"{name}{number}.jpg")
-    return [{"id": n, "file_name": f"{name}{n}.jpg", "width": 96, "height": 64} for n in (1, 2)]
-
-
-def write_persons(file: Path, images: list[dict], keypoints: tuple[str, ...]) -> None:
-    joints = [value for k in range(len(keypoints)) for value in (20 + 2 * k, 12 + 2 * k, 2)]
-    person = {"category_id": 1, "iscrowd": 0, "bbox": [15, 8, 50, 48], "area": 1200, "keypoints": joints}
-    annotations = [{**person, "id": n, "image_id": 1 + n % 2} for n in (1, 2, 3)]
-    categories = [{"id": 1, "name": "person", "keypoints": list(keypoints)}]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps({"images": images, "annotations": annotations, "categories": categories}))
-
-
-def write_set(root: Path, name: str, keypoints: tuple[str, ...]) -> None:
-    write_persons(
-        root / f"annotations/person_keypoints_{name}.json", write_images(root / "images" / name, name), keypoints
-    )
-
-
-def write_pool(root: Path, entry: dict) -> None:
-    """An image list and a detector's boxes, as of WILD."""
-    folder = root / entry["images"]
-    (root / entry["annotation"]).parent.mkdir(parents=True, exist_ok=True)
-    (root / entry["annotation"]).write_text(json.dumps({"images": write_images(folder, folder.name)}))
-    box = {"category_id": 1, "bbox": [10.5, 8, 40, 50], "score": 0.9}
-    (root / entry["boxes"]).parent.mkdir(parents=True, exist_ok=True)
-    (root / entry["boxes"]).write_text(json.dumps([{**box, "image_id": 1 + n % 2} for n in (1, 2, 3)]))
-
-
-def write_coco(root: Path, entry: dict) -> None:
-    if "boxes" in entry:
-        return write_pool(root, entry)
-    file = root / entry["annotation"]
-    name = file.stem.removeprefix("person_keypoints_")
-    write_persons(file, write_images(file.parents[1] / "images" / name, name), COCO.keypoints)
-
-
-def write_aic(root: Path, entry: dict) -> None:
-    """AIC's own format."""
-    images = write_images(root / entry["images"], Path(entry["annotation"]).stem)
-    joints = [value for k in range(14) for value in (20 + 2 * k, 12 + 2 * k, 1)]
-    names = [image["file_name"].removesuffix(".jpg") for image in images]
-    humans = [["human1", "human2"], ["human1"]]
-    rows = [
-        {
-            "image_id": name, "human_annotations": {human: [15, 8, 65, 56] for human in people},
-            "keypoint_annotations": dict.fromkeys(people, joints),
-        }
-        for name, people in zip(names, humans)
-    ]  # fmt: skip
-    (root / entry["annotation"]).write_text(json.dumps(rows))
-
-
-def write_mpii(root: Path, entry: dict) -> None:
-    images = write_images(root / entry["images"], Path(entry["annotation"]).stem)
-    joints = [[20.0 + 2 * k, 12.0 + 2 * k] for k in range(16)]
-    person = {"center": [40.0, 30.0], "scale": 0.25, "joints": joints, "joints_vis": [1] * 16}
-    (root / entry["annotation"]).parent.mkdir(parents=True, exist_ok=True)
-    rows = [person | {"image": images[n % 2]["file_name"]} for n in (1, 2, 3)]
-    (root / entry["annotation"]).write_text(json.dumps(rows))
-    if "head_boxes" in entry:
-        corners = np.array([[10.0, 10.0], [18.0, 18.0]])[:, :, None].repeat(3, 2)
-        savemat(root / entry["head_boxes"], {"headboxes_src": corners})
-
-
-def write_video(root: Path, entry: dict) -> None:
-    (root / entry["annotation"]).parent.mkdir(parents=True, exist_ok=True)
-    writer = cv2.VideoWriter(str(root / entry["annotation"]), cv2.VideoWriter_fourcc(*"mp4v"), 10, (96, 64))
-    for level in range(21):
-        writer.write(np.full((64, 96, 3), 10 * level, np.uint8))
-    writer.release()
-
-
-def write_csv(root: Path, entry: dict) -> None:
-    """52 frames to learn from and 3 to validate on."""
-    parts = get_skeleton("mirror_mouse").keypoints
-    header = [["scorer"] + ["me"] * 34, ["bodyparts"] + [p for p in parts for _ in "xy"], ["coords"] + ["x", "y"] * 17]
-    root.mkdir(parents=True, exist_ok=True)
-    for number in range(55):
-        Image.fromarray(np.full((64, 96, 3), number, np.uint8)).save(root / f"{number:02d}.png")
-    rows = [[f"{number:02d}.png"] + [str(10 + k) for k in range(34)] for number in range(55)]
-    (root / entry["annotation"]).write_text("\n".join(map(",".join, header + rows)))
-
-
-WRITERS = {"lightning_pose": write_csv, "coco": write_coco, "aic": write_aic, "mpii": write_mpii, "video": write_video}
+# Training on sample data
 
 
 @pytest.fixture(scope="session")
@@ -243,15 +151,10 @@ def sample_root(tmp_path_factory):
     roots = {}
 
     def find(data) -> Path:
-        keys = ("TRAIN_SET", "TEST_SET", "TRAIN_UNSUP_SET")
-        key = str([data.SKELETON, *(data[key] for key in keys)])
+        key = str([data.SKELETON, data.TRAIN_SET, data.TEST_SET, data.TRAIN_UNSUP_SET])
         if key not in roots:
-            root = roots[key] = tmp_path_factory.mktemp("data") / "set"
-            for entry in [e for key in keys for e in ([data[key]] if isinstance(data[key], str) else data[key])]:
-                if isinstance(entry, str):
-                    write_set(root, entry, get_skeleton(data.SKELETON).keypoints)
-                else:
-                    WRITERS[entry.get("format") or guess_format("", entry["annotation"], pool=False)](root, entry)
+            roots[key] = tmp_path_factory.mktemp("data") / "set"
+            write_sets(roots[key], data)
         return roots[key]
 
     return find
@@ -276,10 +179,6 @@ def small(config, root: Path):
     )  # fmt: skip
 
 
-# sizes of COCO and depths of WILD are the same run once they are small
-SMALL = {str(to_plain(small(config, Path(config.DATASET.ROOT)))): name for name, config in CONFIGS.items()}
-
-
 def test_a_batch_is_read(config, sample_root):
     config = on_samples(config, sample_root(config.DATASET))
     data = assemble.build_data(config)
@@ -294,9 +193,9 @@ def test_a_batch_is_read(config, sample_root):
         assert batch.unlabeled.images.shape == (3, 3, height, width) and not batch.unlabeled.weights.any()
 
 
-@pytest.mark.parametrize("name", SMALL.values())
-def test_the_first_steps_are_taken(name, sample_root, tmp_path):
-    config = small(CONFIGS[name], sample_root(CONFIGS[name].DATASET))
+@pytest.mark.parametrize("run", RUNS)
+def test_the_first_steps_are_taken(run, sample_root, tmp_path):
+    config = small(load(run), sample_root(load(run).DATASET))
     data = assemble.build_data(config)
     trainer = assemble.build_trainer(config, data, CheckpointFolder(tmp_path), Tracker([]), Interrupts())
     before = {name: value.clone() for name, value in trainer.algorithm.named_parameters() if value.requires_grad}
@@ -309,62 +208,3 @@ def test_the_first_steps_are_taken(name, sample_root, tmp_path):
     assert all(value.isfinite().all() for value in after.values())
     still = [name for name, value in before.items() if torch.equal(value, after[name])]
     assert len(still) < len(before) / 10, still
-
-
-# What is compared with what
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("method", METHODS)
-def test_methods_of_a_family_differ_in_the_method_only(family, method):
-    """Same data, network, optimiser and schedule, so that a difference in AP is one of the method."""
-    assert METHODS[method] == CONFIGS[family + method].ALGORITHM
-    found = {key for key in differences(family + "pose_cons", family + method) if not key.startswith(OF_THE_METHOD)}
-    assert found <= ALSO_DIFFERENT.get(method, set())
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_method_is_the_same_in_all_families(method):
-    settings = [
-        {key: value for key, value in flat(CONFIGS[family + method]).items() if key.startswith(OF_THE_METHOD)}
-        for family in FAMILIES
-    ]
-    views = [chosen.pop("AUGMENT.HARD_VIEWS") for chosen in settings]
-    assert all(chosen == settings[0] for chosen in settings)
-    if method.startswith("multiaugs"):  # as its authors: four views on subsets of COCO, the first two of them elsewhere
-        assert [len(some) for some in views] == [4, 4, 4, 2, 2, 2, 2]
-        assert all(some == views[0][: len(some)] for some in views)
-    else:
-        assert all(some == views[0] for some in views)
-
-
-def test_joint_and_sequential_differ_in_the_algorithm_only():
-    for family in FAMILIES:
-        assert differences(family + "cotrain", family + "cotrain_sequential") == {"ALGORITHM"}
-
-
-@pytest.mark.parametrize("folder", ["demo", "lsp"])
-def test_compared_runs_differ_in_the_method_only(folder):
-    different = differences(f"{folder}/supervised", f"{folder}/cotrain")
-    assert "ALGORITHM" in different and all(key.startswith(OF_THE_METHOD) for key in different)
-
-
-def test_a_size_in_a_name_is_the_number_of_labels():
-    for size in (1, 5, 10):
-        assert {CONFIGS[f"coco/res18/256x192_COCO{size}K_{method}"].DATASET.TRAIN_LEN for method in METHODS} == {
-            size * 1000
-        }
-
-
-def test_families_share_their_network_and_pool():
-    """Depths of WILD, and sizes of COCO, differ in nothing else."""
-    for method in METHODS:
-        for depth in (101, 152):
-            names = f"wild/res50_256x192_{method}", f"wild/res{depth}_256x192_{method}"
-            assert differences(*names) == {"MODEL.BACKBONE"}
-        names = f"coco/res18/256x192_COCO5K_{method}", f"coco/res18/256x192_COCO10K_{method}"
-        assert differences(*names) == {"DATASET.TRAIN_LEN"}
-
-
-def test_the_readme_has_no_placeholder():
-    assert "" not in (ROOT / "README.md").read_text(encoding="utf-8")

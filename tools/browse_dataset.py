@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
+from semipose.cli import add_configuration, files_and_pairs
+
 PHASES = {
     "original": ("train", "val", "unlabeled"),
     "transformed": ("train", "val"),
@@ -44,13 +46,12 @@ class Shown:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
+    add_configuration(parser)
     parser.add_argument("--mode", choices=PHASES, default="original", help="default %(default)s")
     parser.add_argument("--phase", choices=PHASES["original"], help="whom (default: train, or the pool: unlabeled)")
     parser.add_argument("--output-dir", required=True, help="folder for index.html and the pictures")
     parser.add_argument("--max-items", type=int, default=32, help="persons, from all sources (default %(default)s)")
     parser.add_argument("--checkpoint", help="last.pth of a run, or best.pth, which has no easy/hard split")
-    parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration")
     args = parser.parse_intermixed_args(arguments)
 
     import logging
@@ -123,7 +124,8 @@ def load(args: argparse.Namespace) -> tuple:
     if args.checkpoint:
         state = load_checkpoint(args.checkpoint)
         flags |= runs.network_keys(state, args.checkpoint)
-    return load_config(args.cfg, flags, args.pairs), state
+    files, pairs = files_and_pairs(args)
+    return load_config(files, flags, pairs), state
 
 
 def choose(config, phase: str, count: int) -> tuple[list[Shown], int]:

@@ -56,6 +56,22 @@ def valid() -> None:
     _exit_with(lambda: _validate(arguments))
 
 
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """What names a configuration on a command line: `--cfg FILE [FILE ...]`, and `KEY VALUE` pairs anywhere."""
+    files = "YAML files under experiments/, joined left to right"
+    parser.add_argument("--cfg", required=True, nargs="+", action="extend", metavar="FILE", help=files)
+    parser.add_argument(
+        "pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4"
+    )
+
+
+def files_and_pairs(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+    """The files of `--cfg`, and all pairs: those right after the files were parsed as more of them."""
+    words = arguments.cfg
+    end = next((k for k, word in enumerate(words) if k and not word.endswith((".yaml", ".yml"))), len(words))
+    return words[:end], words[end:] + arguments.pairs
+
+
 def _train(arguments: argparse.Namespace, algorithm: str | None) -> int:
     config = _load(arguments, {"ALGORITHM": algorithm} if algorithm else {})
     from semipose import runs
@@ -80,7 +96,8 @@ def _load(arguments: argparse.Namespace, fixed: dict):
 
     flags = {key: getattr(arguments, flag, None) for flag, key in FLAG_KEYS.items()}
     given = {key: value for key, value in flags.items() if value is not None}
-    config = load_config(arguments.cfg, fixed | given, arguments.pairs)
+    files, pairs = files_and_pairs(arguments)
+    config = load_config(files, fixed | given, pairs)
     if "ALGORITHM" in fixed and fixed["ALGORITHM"] != config.ALGORITHM:
         raise ConfigError(f"command line: ALGORITHM: {config.ALGORITHM!r} is not allowed; it is {fixed['ALGORITHM']!r}")
     return config
@@ -88,12 +105,9 @@ def _load(arguments: argparse.Namespace, fixed: dict):
 
 def _common_parser(description: str) -> _Parser:
     parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
+    add_configuration(parser)
     parser.add_argument("--gpus", help='number of the GPU, several ("0,1"), or "cpu"; default: the first one')
     parser.add_argument("--workers", type=int, help="loader processes")
-    parser.add_argument(
-        "pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4"
-    )
     return parser
 
 

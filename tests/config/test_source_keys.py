@@ -3,8 +3,7 @@
 import pytest
 
 from semipose.config import load_config, to_yaml
-from semipose.config.limits import LIMITS
-from semipose.config.source_keys import SOURCE, convert_sources
+from semipose.config.source_keys import convert_sources
 from semipose.errors import ConfigError
 
 MIXED = """DATASET:
@@ -84,7 +83,3 @@ def test_refusals_name_where_key_and_value(entry, words):
         convert_sources([entry], "DATASET.TEST_SET", "here.yaml")
     message = str(error.value)
     assert message.startswith("here.yaml: DATASET.TEST_SET") and all(word in message for word in words), message
-
-
-def test_numbers_in_the_table_have_limits():
-    assert {key for key, value in SOURCE.items() if type(value) in (int, float)} <= LIMITS.keys()

@@ -14,7 +14,7 @@ from semipose.prepare.label_splits import make_splits
 from semipose.skeletons import get_skeleton
 
 COCO = get_skeleton("coco")
-SUPERVISED = Path(__file__).parents[2] / "experiments/coco/res18/256x192_COCO1K_supervised.yaml"
+SUPERVISED = Path(__file__).parents[2] / "experiments/coco/res18_256x192_1k_supervised.yaml"
 BARE = 90  # an image without an annotation
 IMAGES = [50, 30, BARE, 80, 10, 70, 20, 60, 40]  # of which 80 has no person to train on
 ON = [10, 10, 80, 20, 20, 30, 40, 50, 50, 60, 70, 30]  # image of each annotation

@@ -1,15 +1,14 @@
-"""Values of the configuration in the type of their default, within their limits."""
+"""Values of the configuration in the type of their default."""
 
 import ast
 
 from yacs.config import CfgNode
 
-from semipose.config.limits import LIMITS, describe
+from semipose.config.key import MAX_NUMBER
 from semipose.errors import ConfigError
 from semipose.plain_yaml import parse_yaml
 
 FIXED_LENGTH = ("SIZE", "MASK_JOINTS", "AREA")  # ends of keys whose lists have as many items as the default
-MAX_NUMBER = 2**63
 
 
 def convert(default: object, value: object, full: str, where: str) -> object:
@@ -32,15 +31,6 @@ def convert(default: object, value: object, full: str, where: str) -> object:
             raise ConfigError(f"{where}: {full}: {value!r} needs {len(default)} numbers, as in {default!r}")
         value = [convert(default[0] if default else "", item, full, where) for item in value]
     return value
-
-
-def check_limits(value: object, full: str, where: str) -> None:
-    for number in value if isinstance(value, list) else [value]:
-        if type(number) not in (int, float):
-            continue
-        low, high = LIMITS[full.rpartition(".")[2]]
-        if not low <= number <= min(high, MAX_NUMBER):
-            raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {describe((low, high))} expected")
 
 
 def _wanted(default: object) -> str:

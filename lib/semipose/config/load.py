@@ -10,23 +10,27 @@ from pathlib import Path
 import yaml
 from yacs.config import CfgNode
 
-from semipose.config.convert import check_limits, convert
-from semipose.config.defaults import default_config
+from semipose.config.convert import convert
+from semipose.config.defaults import KEYS, default_config
+from semipose.config.key import check_allowed
 from semipose.config.source_keys import SOURCE_KEYS, convert_sources
 from semipose.errors import ConfigError
 from semipose.plain_yaml import parse_yaml
 
 MAX_BYTES = 1_000_000
-MAX_BASES = 10
+MAX_FILES = 50  # joined into one configuration; lists of lists of bases could be endless
 SKELETON_FILES = (".yaml", ".yml", ".py")
 DEFAULTS = default_config()
 
 
-def load_config(path: str | Path, flags: dict[str, object] | None = None, pairs: list[str] = ()) -> CfgNode:
-    """The defaults, then the file's `_BASE_` chain, then the file, then flags, then `KEY VALUE` pairs; frozen.
+def load_config(
+    files: str | Path | list[str | Path], flags: dict[str, object] | None = None, pairs: list[str] = ()
+) -> CfgNode:
+    """The defaults, then each file after what it builds on, then flags, then `KEY VALUE` pairs; frozen.
 
     Args:
-        path: a `.yaml` file. `_BASE_: other.yaml` in it names the file (relative to it) that it builds on.
+        files: one `.yaml` file, or several that are joined left to right: where two set a key, the right one counts.
+            `_BASE_: other.yaml` or `_BASE_: [one.yaml, two.yaml]` in a file is what it builds on, relative to it.
         flags: full key -> value, from named flags.
         pairs: `["TRAIN.LR", "0.0005", ...]`.
 
@@ -34,8 +38,11 @@ def load_config(path: str | Path, flags: dict[str, object] | None = None, pairs:
         ConfigError: naming file or command line, key, value, and what is allowed.
     """
     config = default_config()
-    for file, content in _chain(Path(path)):
-        _merge(config, content, str(file), "")
+    found = []
+    for file in files if isinstance(files, list) else [files]:
+        _add_with_bases(Path(file), (), found)
+    for path, content in found:
+        _merge(config, content, str(path), "")
     for key, value in (flags or {}).items():
         _set(config, key, value, "command line")
     if len(pairs) % 2:
@@ -71,18 +78,20 @@ def to_yaml(config: CfgNode) -> str:
     return yaml.safe_dump(to_plain(config), sort_keys=False)
 
 
-def _chain(path: Path) -> list[tuple[Path, dict]]:
-    files = []
-    while path is not None:
-        if len(files) >= MAX_BASES:
-            raise ConfigError(f"{path}: _BASE_: more than {MAX_BASES} files build on each other; is there a circle?")
-        content = _read_yaml(path)
-        base = content.pop("_BASE_", None)
-        if base is not None and not isinstance(base, str):
-            raise ConfigError(f"{path}: _BASE_: {base!r} is not the name of a file")
-        files.append((path, content))
-        path = path.parent / base if base else None
-    return files[::-1]
+def _add_with_bases(path: Path, above: tuple[Path, ...], found: list[tuple[Path, dict]]) -> None:
+    """Add to `found` all that `path` builds on, left to right, and at last itself; `above` build on `path`."""
+    if len(above) + len(found) >= MAX_FILES:
+        raise ConfigError(f"{path}: more than {MAX_FILES} files are joined")
+    content = _read_yaml(path)
+    if any(os.path.realpath(path) == os.path.realpath(file) for file in above):
+        raise ConfigError(f"{above[-1]}: _BASE_: {path} builds on this file; that is a circle")
+    bases = content.pop("_BASE_", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list) or not all(base and isinstance(base, str) for base in bases):
+        raise ConfigError(f"{path}: _BASE_: {bases!r} is not the name of a file, or a list of names")
+    for base in bases:
+        _add_with_bases(path.parent / base, (*above, path), found)
+    found.append((path, content))
 
 
 def _read_yaml(path: Path) -> dict:
@@ -133,7 +142,7 @@ def _set_in(node: CfgNode, key: str, full: str, value: object, where: str, root:
         node[key] = convert_sources(value, full, where)
         return
     node[key] = convert(default, value, full, where)
-    check_limits(node[key], full, where)
+    check_allowed(KEYS[full], node[key], full, where)
 
 
 def _unknown(known: CfgNode, full: str, where: str) -> ConfigError:

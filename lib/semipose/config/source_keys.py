@@ -1,40 +1,42 @@
 """Data sources in a configuration: a set name, a path, or a mapping of the keys below; one of them or a list."""
 
-from semipose.config.convert import check_limits, convert, parse
+from semipose.config.convert import convert, parse
+from semipose.config.key import Key, check_allowed
 from semipose.errors import ConfigError
 from semipose.plain_yaml import check_keys, parse_yaml
 
 SOURCE_KEYS = ("DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET")
 
-# every key of a source, with its default; paths are relative to DATASET.ROOT
-SOURCE = {
-    "name": "",  # how results are keyed; "" = name of the annotation file or folder
+# Every key of a source, with its default and what is allowed; paths are relative to DATASET.ROOT.
+KEYS = {
+    "name": Key(""),  # how results are keyed; "" = name of the annotation file or folder
     # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, images, video; "" = seen from the path
-    "format": "",
-    "annotation": "",  # set name, annotation file, folder, zip archive of images or video
-    "images": "",  # folder or zip archive that file names refer to; "" = looked for in the usual places
-    "skeleton": "",  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
+    "format": Key(""),
+    "annotation": Key(""),  # set name, annotation file, folder, zip archive of images or video
+    "images": Key(""),  # folder or zip archive that file names refer to; "" = looked for in the usual places
+    "skeleton": Key(""),  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
     # [[source, target], [[a, b], target], ...] by name or number, [a, b] = mean of two; [] = equal names
-    "keypoint_pairs": [],
-    "start": 0,  # leave out the first so many person instances
-    "length": 0,  # then take so many; 0 = all
-    "sample_ratio_factor": 1.0,  # the source counts as round(N * factor) persons in a pass
-    "source_ratio": 0.0,  # share of the source in every batch (for all sources of a side, or for none)
-    "group_id_mapping_file": "",  # json {annotation id: group id} (tools/generate_group_id_mapping.py)
-    "group_id_weight": {},  # {group id: factor} of the supervised loss; other groups 1
-    "boxes": "",  # detections [{image_id, category_id, bbox, score}] in place of the annotation's boxes
-    "box_threshold": 0.0,  # smallest score of a detection
-    "head_boxes": "",  # MPII: .mat with head boxes, for PCKh with the json annotation
-    "one_based": True,  # MPII: joints of the json count from 1
-    "every": 1,  # video: take every so many-th frame
-    # validation only
-    "metrics": [],  # oks, pck, pckh, jhmdb, auc, epe, nme, crowdpose; [] = those of the format, or else TEST.METRICS
-    "output_keypoint_indices": [],  # of the network's keypoints, those that the annotation has; [] = equal names
+    "keypoint_pairs": Key([]),
+    "start": Key(0, low=0),  # leave out the first so many person instances
+    "length": Key(0, low=0),  # then take so many; 0 = all
+    "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass
+    "source_ratio": Key(0.0, low=0),  # share of the source in every batch (for all sources of a side, or for none)
+    "group_id_mapping_file": Key(""),  # json {annotation id: group id} (tools/generate_group_id_mapping.py)
+    "group_id_weight": Key({}),  # {group id: factor} of the supervised loss; other groups 1
+    "boxes": Key(""),  # detections [{image_id, category_id, bbox, score}] in place of the annotation's boxes
+    "box_threshold": Key(0.0, low=0),  # smallest score of a detection
+    "head_boxes": Key(""),  # MPII: .mat with head boxes, for PCKh with the json annotation
+    "one_based": Key(True),  # MPII: joints of the json count from 1
+    "every": Key(1, low=1),  # video: take every so many-th frame
+    # validation only: oks, pck, pckh, jhmdb, auc, epe, nme, crowdpose; [] = those of the format, or else TEST.METRICS
+    "metrics": Key([]),
+    "output_keypoint_indices": Key([]),  # of the network's keypoints, those that the annotation has; [] = equal names
 }
+SOURCE = {name: key.default for name, key in KEYS.items()}
 
 
 def convert_sources(value: object, full: str, where: str) -> str | list:
-    """A set name as it is; any other value as a list of names and mappings with the keys of `SOURCE`.
+    """A set name as it is; any other value as a list of names and mappings with the keys of `KEYS`.
 
     Raises:
         ConfigError: naming file or command line, key, value, and what is allowed.
@@ -76,7 +78,7 @@ def _value(key: str, value: object, full: str, where: str) -> object:
         value = value if isinstance(value, list) else [value]
         return [convert(0, item, full, where) for item in value]
     value = convert(SOURCE[key], value, full, where)
-    check_limits(value, full, where)
+    check_allowed(KEYS[key], value, full, where)
     if key == "name" and (value in (".", "..") or set(value) & set("/\\")):
         raise ConfigError(f"{where}: {full}: {value!r} is not allowed; a name that can be that of a file expected")
     return value

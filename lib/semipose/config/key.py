@@ -1,0 +1,40 @@
+"""What a key may hold: its default, and the range or the choices that are allowed."""
+
+from math import inf
+from typing import NamedTuple
+
+from semipose.errors import ConfigError
+
+MAX_NUMBER = 2**63
+
+
+class Key(NamedTuple):
+    """The type of a value is that of the default. A number has a `low`. Of a list each item is meant.
+
+    `choices` are for texts that the code knows by heart. Those that name an entry of a table (ALGORITHM, MODEL.CODEC,
+    ...) are looked up there.
+    """
+
+    default: object
+    low: float | None = None
+    high: float = inf
+    choices: tuple[str, ...] = ()
+
+
+def check_allowed(key: Key, value: object, full: str, where: str) -> None:
+    """Raises ConfigError, naming file or command line, key, value and what is allowed."""
+    for item in value if isinstance(value, list) else [value]:
+        if not _allows(key, item):
+            raise ConfigError(f"{where}: {full}: {value!r} is not allowed; {_allowed(key)} expected")
+
+
+def _allows(key: Key, item: object) -> bool:
+    if type(item) in (int, float):
+        return key.low <= item <= min(key.high, MAX_NUMBER)
+    return not key.choices or item in key.choices
+
+
+def _allowed(key: Key) -> str:
+    if key.choices:
+        return ", ".join(key.choices)
+    return f"at least {key.low}" if key.high == inf else f"from {key.low} to {key.high}"
