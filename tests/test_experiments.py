@@ -108,7 +108,7 @@ def test_recipe_views_and_optimisers_are_built(config):
     assert recipe.codec.size == tuple(config.MODEL.HEATMAP_SIZE)
     assert 100 * config.TRAIN.WARM_EPOCH <= recipe.ramp.start <= recipe.ramp.end < 100 * config.TRAIN.END_EPOCH
     assert assemble.build_policies(config) == recipe.views.policies
-    kind = assemble.algorithm_type(config)
+    kind = assemble.algorithm_entry(config)
     assert kind is ALGORITHMS[config.ALGORITHM]
     learner = torch.nn.Linear(2, 2)
     stepper = assemble.build_stepper(config, SimpleNamespace(phases=kind.phases, learners=lambda phase: [learner]), 10)
@@ -189,7 +189,7 @@ def test_a_batch_is_read(config, sample_root):
     batch = next(assemble.build_pair_loader(config, data).batches(0))
     width, height = (round(side * config.DATASET.CROP_MARGIN) for side in config.MODEL.IMAGE_SIZE)
     assert batch.labeled.images.shape == (2, 3, height, width) and batch.labeled.weights.any()
-    if ALGORITHMS[config.ALGORITHM].uses_unlabeled:
+    if ALGORITHMS[config.ALGORITHM].takes_unlabeled:
         assert batch.unlabeled.images.shape == (3, 3, height, width) and not batch.unlabeled.weights.any()
 
 

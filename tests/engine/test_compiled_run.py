@@ -68,7 +68,7 @@ def test_a_stopped_compiled_run_goes_on_as_if_it_had_not_been(data_root, tmp_pat
     stopped = make_trainer(data_root, tmp_path / "stopped", interrupts=StopAfter(3), pairs=pairs)
     with pytest.raises(Interrupted):
         stopped.fit()
-    stopped.tracker.finish({})
+    stopped.record.tracker.finish({})
     torch._dynamo.reset()
     state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
     resumed = make_trainer(data_root, tmp_path / "stopped", pairs=pairs, resumed=state)

@@ -44,7 +44,7 @@ def test_a_run_with_everything_goes_on_exactly(data_root, tmp_path, whole, looks
     stopped = make_trainer(data_root, tmp_path / "part", "cotrain", StopAfter(looks), pairs)
     with pytest.raises(Interrupted):
         stopped.fit()
-    stopped.tracker.finish({})
+    stopped.record.tracker.finish({})
     state, path = CheckpointFolder(tmp_path / "part").find_resume("auto")
     assert any(sums["count"] for sums in state["stepper"]["sums"].values())
     resumed = make_trainer(data_root, tmp_path / "part", "cotrain", pairs=pairs, resumed=state)

@@ -110,7 +110,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(data_root, tmp_path, algori
     stopped = make_trainer(data_root, tmp_path / "stopped", algorithm, StopAfter(looks), ["WORKERS", workers])
     with pytest.raises(Interrupted):
         stopped.fit()
-    stopped.tracker.finish({})
+    stopped.record.tracker.finish({})
     state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
     resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, None, ["WORKERS", workers], state)
     resumed.load_state_dict(state, str(path))
@@ -141,7 +141,7 @@ def test_banks_splits_and_every_term_survive_a_stop(data_root, tmp_path, algorit
     with pytest.raises(Interrupted):
         stopped.warm_up(warm)
         stopped.fit()
-    stopped.tracker.finish({})
+    stopped.record.tracker.finish({})
     state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
     resumed = make_trainer(data_root, tmp_path / "stopped", algorithm, pairs=pairs, resumed=state)
     resumed.load_state_dict(state, str(path))

@@ -179,13 +179,13 @@ def test_nothing_is_fetched_before_the_last_batch_is_predicted(config, monkeypat
     assert events == 3 * ["batch"] + 6 * ["fetch"]
 
 
-def test_no_open_file_of_a_worker_is_kept(config):
+def test_no_open_file_of_a_worker_is_kept(config, monkeypatch):
     """A set of many batches would run out of them."""
     config, kept = config.clone(), []
     config.defrost()
     config.WORKERS = 1
     validator = assemble.build_validator(config, assemble.read_validation(config))
-    validator.gather = lambda pieces: kept.extend(pieces) or [pieces]
+    monkeypatch.setattr(validation, "gather", lambda pieces: kept.extend(pieces) or [pieces])
     validator.predict(only(validator), {"student": LeftRight()}, ("student",))
     assert len(kept) == 3 and not any(value.is_shared() for _, *values in kept for value in values)
 

@@ -23,7 +23,7 @@ from semipose.tracking.tracker import Tracker, make_tracker
 CFG = "experiments/demo/cotrain.yaml"
 # Nothing random, and BatchNorm in eval mode: what is left of a rank's batch is its mean
 SMALL = """DATASET.TEST_SET val MODEL.IMAGE_SIZE [32,48] MODEL.HEATMAP_SIZE [8,12] TRAIN.STEPS_PER_EPOCH 0 GPUS cpu
-TRAIN.UNSUP_START 0.1 TRAIN.UNSUP_RAMP 0.1 MODEL.FREEZE [*.bn?,*.stem.1,*.stem.4,*.shortcut.1]
+TRAIN.UNSUP_START 0.1 TRAIN.UNSUP_RAMP 0.1 MODEL.FREEZE ["*.bn?","*.stem.1","*.stem.4","*.shortcut.1"]
 TRAIN.OPTIMIZER sgd TRAIN.LR 0.01 TRAIN.WARMUP_STEPS 0
 TRAIN.SCHEDULE constant TRAIN.PRINT_FREQ 1 TRAIN.EVAL_INTERVAL 9 PSEUDO.TARGET heatmap PSEUDO.MIN_SCORE 0
 AUGMENT.HARD_VIEWS [[]] AUGMENT.HARD.COLOR 0 TEST.BATCH_SIZE 2 TRACKING.TENSORBOARD false""".split()
