@@ -44,6 +44,11 @@ def test_a_chart_of_almost_nothing(curves):
     assert to_pixels(line_chart(curves, "", "epoch", "AP")).std() > 0
 
 
+def test_the_ticks_of_a_single_epoch_are_whole():
+    (axes,) = line_chart({"one": [(6, 0.3)], "other": [(6, 0.2)]}, "", "epoch", "AP").axes
+    assert [tick for tick in axes.get_xticks() if 5 <= tick <= 7] == [5, 6, 7]
+
+
 def test_many_curves_differ_in_colour_or_style():
     (axes,) = line_chart({f"run {n}": [(0, n), (1, n)] for n in range(20)}, "", "step", "AP").axes
     assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 20

@@ -45,10 +45,18 @@ def draw_lines(figure, curves: dict[str, Curve], title: str, x_label: str, y_lab
     label_axes(axes, title, x_label, y_label)
     axes.xaxis.get_major_locator().set_params(integer=True)
     lines = [_draw_curve(axes, n, curve) for n, curve in enumerate(curves.values())]
-    if all(y >= 0 for line in lines for y in line.get_ydata()):
-        axes.set_ylim(bottom=0)
+    _set_limits(axes, lines)
     if lines:
         _add_legend(figure, lines, list(curves))
+
+
+def _set_limits(axes, lines: list) -> None:
+    """The y axis starts at 0 where nothing is below; a single x gets whole numbers beside it."""
+    xs, ys = (np.concatenate([line.get_data()[axis] for line in lines] or [[]]) for axis in (0, 1))
+    if (ys >= 0).all():
+        axes.set_ylim(bottom=0)
+    if len(np.unique(xs)) == 1:
+        axes.set_xlim(xs[0] - 1, xs[0] + 1)
 
 
 def _draw_curve(axes, n: int, curve: Curve):
