@@ -25,7 +25,7 @@ from semipose.tracking.tracker import Tracker
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
-PLANS = "ablation"  # plans of tools/ablation.py, not configurations
+PLANS = "sweeps"  # plans of tools/sweep.py, not configurations
 FILES = {str(path.relative_to(FOLDER)): path for path in sorted(FOLDER.rglob("*.y*ml")) if path.parent.name != PLANS}
 EXPERIMENTS = {str(Path(name).with_suffix("")): path for name, path in FILES.items() if "_base_" not in name}
 # from scratch: weights are not downloaded here
