@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 
 help:
 	@echo "make demo      draw the demo data, train on it, write output/demo/report.html"
-	@echo "make ablation  train every part of the method by itself on the demo data, write the table (hours)"
+	@echo "make ablation  train with and without each part of the method on the demo data, write table and chart (an hour)"
 	@echo "make test      run all tests that need no GPU"
 	@echo "make chaos     try out what is promised about kills, signals and bad files (25 minutes)"
 	@echo "make lint      check style and formatting"
@@ -37,7 +37,7 @@ demo: $(STAMP)
 	@$(RUN) tools/demo.py $(ARGS)
 
 ablation: $(STAMP)
-	@$(RUN) tools/ablation.py $(ARGS)
+	@$(RUN) tools/sweep.py experiments/sweeps/demo.yaml $(ARGS)
 
 # One thread per worker: more threads than cores make small networks slower.
 test: $(STAMP)

@@ -27,6 +27,7 @@ setup(
         "numpy>=1.26",
         "opencv-python>=4.8",
         "pillow>=10",
+        "matplotlib>=3.8",
         "pycocotools>=2.0.7",
         "scikit-learn>=1.4",
         "scipy>=1.11",

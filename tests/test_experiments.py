@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
 KINDS = ("data", "method", "network")
 PIECES = {kind: [f"{kind}/{path.stem}" for path in sorted((FOLDER / kind).glob("*.yaml"))] for kind in KINDS}
-FAMILIES = sorted({path.parent.name for path in FOLDER.glob("*/*.yaml")} - {*KINDS, "ablation"})  # ablation: plans
+FAMILIES = sorted({path.parent.name for path in FOLDER.glob("*/*.yaml")} - {*KINDS, "sweeps"})  # sweeps: plans
 LEAVES = [f"{path.parent.name}/{path.stem}" for family in FAMILIES for path in sorted((FOLDER / family).glob("*.yaml"))]
 # what is trained here: the leaves, and each method that they do not have
 RUNS = LEAVES + [f"data/coco_1k {method} network/res18_256x192" for method in PIECES["method"]]

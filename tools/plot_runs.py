@@ -70,14 +70,10 @@ def short_names(runs: list[Path]) -> list[str]:
 
 
 def write_chart(curves: dict[str, list], metric: str, axis: str, out: Path) -> None:
-    from semipose.data.images import write_png
-    from semipose.visualize import line_chart_svg
-    from semipose.visualize.chart_pictures import draw_line_chart
+    from semipose.visualize.charts import line_chart, save_chart
+    from semipose.visualize.learning_curve import with_unit
 
-    if out.suffix == ".svg":
-        out.write_text(line_chart_svg(curves, "", axis, metric, 960, 600), encoding="utf-8")
-    else:
-        write_png(str(out), draw_line_chart(curves, metric, axis, width=960, height=600))
+    save_chart(line_chart(curves, "", axis, with_unit(metric), 960, 600), out)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,11 @@
-"""Skeletons, heatmaps, tiles and charts: what is drawn lands where it should, and only there."""
+"""Skeletons, heatmaps and tiles: what is drawn lands where it should, and only there."""
 
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from semipose.skeletons import Skeleton, get_skeleton
-from semipose.visualize.charts import line_chart_svg, round_ticks
 from semipose.visualize.draw import SIDE_COLORS, draw_heatmaps, draw_skeleton, enlarge, keypoint_sides, tile
 
 THREE = Skeleton(
@@ -120,70 +118,3 @@ def test_tile_places_images_in_rows():
     assert (sheet == 30).all(-1).sum() == 4
     assert (sheet[4:7] == 255).all() and (sheet[:4, 6:9] == 255).all()
     assert tile(images[:1], columns=5).shape == (4, 6, 3)
-
-
-CURVES = {
-    "one & <two>": [(0, 0.0), (100, 12.5), (250, 40.1), (400, 47.0)],
-    "other": [(0, 5.0), (400, 5.0)],
-    "gap": [(0, 1.0), (100, float("nan")), (400, 3.0)],
-}
-
-
-def chart(curves=CURVES, title="AP of <runs>"):
-    root = ElementTree.fromstring(line_chart_svg(curves, title, "step & more", "AP"))
-    lines = [[tuple(map(float, p.split(","))) for p in e.get("points").split()] for e in root.iter("polyline")]
-    return root, lines
-
-
-def test_chart_is_xml_within_its_view_box():
-    root, lines = chart()
-    _, _, width, height = map(float, root.get("viewBox").split())
-    assert [len(line) for line in lines] == [4, 2, 2]
-    assert all(0 <= x <= width and 0 <= y <= height for line in lines for x, y in line)
-    texts = [t.text for t in root.iter("text")]
-    assert {"AP of <runs>", "step & more", "AP", "one & <two>", "other", "gap", "0", "400", "50"} <= set(texts)
-    for e in root.iter("text"):
-        assert 0 <= float(e.get("x")) <= width and 0 <= float(e.get("y")) <= height
-    strokes = [e.get("stroke") for e in root.iter("polyline")]
-    assert len(set(strokes)) == 3
-
-
-def test_chart_points_are_linear_in_the_data():
-    (first, second, _) = chart()[1]
-    xs, ys = np.array(first).T
-    assert (np.diff(xs) > 0).all() and (np.diff(ys) < 0).all(), "up in the data is up in the drawing"
-    assert np.allclose((xs - xs[0]) / (xs[-1] - xs[0]), np.array([0, 100, 250, 400]) / 400, atol=1e-3)
-    assert np.allclose((ys - ys[0]) / (ys[-1] - ys[0]), np.array([0, 12.5, 40.1, 47]) / 47, atol=1e-3)
-    assert second[0][1] == second[1][1]
-
-
-def test_tick_labels_stand_at_their_values():
-    root, lines = chart()
-    at = {t.text: float(t.get("x")) for t in root.iter("text") if t.get("text-anchor") == "middle"}
-    assert at["0"] == pytest.approx(lines[0][0][0], abs=0.1) and at["100"] == pytest.approx(lines[0][1][0], abs=0.1)
-
-
-@pytest.mark.parametrize("curves", [{}, {"none": []}, {"one": [(3, 2.0)]}, {"flat": [(1, 0.0), (2, 0.0)]}])
-def test_chart_of_almost_nothing(curves):
-    root, lines = chart(curves, title="")
-    _, _, width, height = map(float, root.get("viewBox").split())
-    assert all(0 <= x <= width and 0 <= y <= height for line in lines for x, y in line)
-
-
-def test_many_curves_differ_in_color_or_dash():
-    root, _ = chart({f"run {n}": [(0, n), (1, n)] for n in range(12)})
-    assert len({(e.get("stroke"), e.get("stroke-dasharray")) for e in root.iter("polyline")}) == 12
-
-
-@pytest.mark.parametrize(
-    "low, high, most, expected",
-    [
-        (0, 52.7, 7, [0, 10, 20, 30, 40, 50, 60]),
-        (0, 0.53, 7, [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]),
-        (0, 1500, 8, [0, 500, 1000, 1500]),
-        (-3, 4, 7, [-4, -2, 0, 2, 4]),
-        (0, 0.3, 7, [0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3]),
-    ],
-)
-def test_round_ticks(low, high, most, expected):
-    assert round_ticks(low, high, most) == expected

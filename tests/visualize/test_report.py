@@ -1,8 +1,10 @@
 """The report page: whole, self-contained, escaped, replaced in one move."""
 
 import base64
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -82,7 +84,7 @@ def test_page_loads_nothing_from_elsewhere(tmp_path):
 
 
 def test_images_decode_to_what_was_given(tmp_path):
-    images = write(tmp_path / "r.html").images()
+    images = write(tmp_path / "r.html", curves={}).images()
     tiny, picture, pseudo = (decode(a["src"]) for a in images)
     assert images[0]["src"].startswith("data:image/png") and (tiny == noise(48, 64)).all()
     assert images[1]["src"].startswith("data:image/jpeg") and picture.shape == (200, 120, 3)
@@ -134,8 +136,27 @@ def test_all_text_is_escaped(tmp_path):
         y_label=EVIL,
     )
     assert "script" not in {tag for tag, _ in page.tags}
-    assert page.text.count(EVIL) == 10  # 2 titles, 3 cells, legend, 2 axes, caption, note
-    assert page.images()[0]["alt"] == EVIL
+    assert page.text.count(EVIL) == 7  # 2 titles, 3 cells, caption, note
+    chart, example = page.images()[:2]
+    assert example["alt"] == EVIL and chart["alt"] == f"{EVIL} over {EVIL}"
+    assert svg_texts(chart["src"]).count(EVIL) == 3  # legend, 2 axes
+
+
+def test_the_chart_is_an_svg_that_needs_nothing_from_elsewhere(tmp_path):
+    source = write(tmp_path / "r.html").images()[0]["src"]
+    assert {"supervised", "co-trained", "step", "AP (%)", "800"} <= set(svg_texts(source))
+    links = re.findall(r'(?:href="|url\()([^")]*)', svg_of(source))
+    assert links and all(link.startswith("#") for link in links)
+
+
+def svg_of(uri: str) -> str:
+    kind, data = uri.split(",", 1)
+    assert kind == "data:image/svg+xml;base64"
+    return base64.b64decode(data, validate=True).decode()
+
+
+def svg_texts(uri: str) -> list[str]:
+    return [element.text for element in ElementTree.fromstring(svg_of(uri)).iter("{http://www.w3.org/2000/svg}text")]
 
 
 def test_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """Pictures for people: skeletons on crops, charts, the report page."""
 
-from semipose.visualize.charts import line_chart_svg
+from semipose.visualize.charts import line_chart, save_chart
 from semipose.visualize.draw import draw_heatmaps, draw_skeleton, enlarge, tile
 from semipose.visualize.report import ExampleRow, write_report
 
-__all__ = ["ExampleRow", "draw_heatmaps", "draw_skeleton", "enlarge", "line_chart_svg", "tile", "write_report"]
+__all__ = [
+    "ExampleRow", "draw_heatmaps", "draw_skeleton", "enlarge", "line_chart", "save_chart", "tile", "write_report",
+]  # fmt: skip

@@ -1,137 +1,140 @@
-"""Line charts as inline SVG text, without a plotting library (as pictures: chart_pictures.py)."""
+"""Charts for run folders, trackers and reports, drawn by matplotlib.
 
-import math
+A figure belongs to its caller: pyplot, which keeps a list of figures and looks for a screen, is not used.
+"""
+
+import io
+import os
 from collections.abc import Sequence
-from html import escape
+from statistics import fmean, stdev
+
+import numpy as np
 
 Curve = Sequence[tuple[float, float]]
 
 # Okabe and Ito (2008), without yellow, which is lost on white
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#333333", "#56b4e9", "#e69f00")
-_DASHES = ("", "7 4", "2 3")
-_FONT = 13
-_LEGEND_ROW = 20
+STYLES = ("-", "--", ":")  # the colours start again with the next one
+DPI = 100
+MAX_DOTS = 60  # longer curves are lines without a dot at each value
+SVG_SETTINGS = {"svg.fonttype": "none", "svg.hashsalt": "semipose"}  # text stays text; the same file each time
 
 
-def line_chart_svg(
-    curves: dict[str, Curve], title: str, x_label: str, y_label: str, width: int = 480, height: int = 340
-) -> str:
-    """A line chart: axes with ticks at round numbers, a legend, one colour per curve.
+def new_figure(width: int, height: int):
+    """An empty `matplotlib.figure.Figure`, in pixels, whose parts make room for each other."""
+    from matplotlib.figure import Figure
+
+    return Figure((width / DPI, height / DPI), dpi=DPI, layout="constrained")
+
+
+def line_chart(curves: dict[str, Curve], title: str, x_label: str, y_label: str, width: int = 640, height: int = 440):
+    """A `Figure` of the given pixels with what `draw_lines` draws."""
+    figure = new_figure(width, height)
+    draw_lines(figure, curves, title, x_label, y_label)
+    return figure
+
+
+def draw_lines(figure, curves: dict[str, Curve], title: str, x_label: str, y_label: str) -> None:
+    """One line per curve, in a figure or a part of one, with a legend below.
 
     Args:
-        curves: name -> points (x, y) in drawing order; a point that is not finite is left out.
-        title: line above the chart; empty for none.
-        x_label: below the x axis.
-        y_label: along the y axis.
-        width: of the view box; the drawing scales with the page.
-        height: of the view box.
-
-    Returns:
-        One `<svg>` element, with all text escaped.
+        curves: name -> points (x, y) in drawing order, x a whole number; a point that is not finite is left out.
+        title: line above the chart; "" for none.
     """
-    curves = {n: [(x, y) for x, y in c if math.isfinite(x) and math.isfinite(y)] for n, c in curves.items()}
-    legend, legend_height = _legend(list(curves), left=56, right=width - 14, top=36 if title else 14)
-    box = (56, (36 if title else 14) + legend_height, width - 26, height - 48)
-    xs = [x for c in curves.values() for x, _ in c]
-    ys = [y for c in curves.values() for _, y in c]
-    x_low, x_high, x_ticks = x_axis(xs)
-    y_low, y_high, y_ticks = y_axis(ys)
-
-    def place(x: float, y: float) -> tuple[float, float]:
-        across, up = (x - x_low) / (x_high - x_low), (y - y_low) / (y_high - y_low)
-        return box[0] + across * (box[2] - box[0]), box[3] - up * (box[3] - box[1])
-
-    parts = [
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title or y_label)}" '
-        f'font-family="system-ui, sans-serif" font-size="{_FONT}" fill="#222">',
-        f'<rect width="{width}" height="{height}" fill="#fff"/>',
-    ]
-    if title:
-        parts.append(_text(box[0], 20, title, 'font-weight="600"'))
-    parts += legend
-    parts += _grid(box, [(place(x, y_low)[0], x) for x in x_ticks], [(place(x_low, y)[1], y) for y in y_ticks])
-    parts.append(_text((box[0] + box[2]) / 2, height - 8, x_label, 'text-anchor="middle" fill="#555"'))
-    middle = (box[1] + box[3]) / 2
-    parts.append(_text(16, middle, y_label, f'text-anchor="middle" fill="#555" transform="rotate(-90 16 {middle:g})"'))
-    for n, (name, curve) in enumerate(curves.items()):
-        parts += _curve(n, name, curve, [place(x, y) for x, y in curve])
-    return "\n".join([*parts, "</svg>"])
+    axes = figure.subplots()
+    label_axes(axes, title, x_label, y_label)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    lines = [_draw_curve(axes, n, curve) for n, curve in enumerate(curves.values())]
+    _set_limits(axes, lines)
+    if lines:
+        _add_legend(figure, lines, list(curves))
 
 
-def round_ticks(low: float, high: float, most: int) -> list[float]:
-    """At most `most` multiples of 1, 2 or 5 times a power of ten, from the last at or below `low` to at or above
-    `high` (finite, low < high)."""
-    power = 10.0 ** math.floor(math.log10((high - low) / most))
-    for step in (power * f for f in (1, 2, 5, 10, 20, 50)):
-        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-        if last - first < most:
-            break
-    return [round(i * step, 12) for i in range(first, last + 1)]
+def _set_limits(axes, lines: list) -> None:
+    """The y axis starts at 0 where nothing is below; a single x gets whole numbers beside it."""
+    xs, ys = (np.concatenate([line.get_data()[axis] for line in lines] or [[]]) for axis in (0, 1))
+    if (ys >= 0).all():
+        axes.set_ylim(bottom=0)
+    if len(np.unique(xs)) == 1:
+        axes.set_xlim(xs[0] - 1, xs[0] + 1)
 
 
-def x_axis(values: list[float]) -> tuple[float, float, list[float]]:
-    """Ends of the data and the ticks between them."""
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if low == high:
-        low, high = low - 1, high + 1
-    return low, high, [t for t in round_ticks(low, high, 8) if low <= t <= high]
+def _draw_curve(axes, n: int, curve: Curve):
+    points = np.array(curve, float).reshape(-1, 2)
+    points = points[np.isfinite(points).all(1)]
+    style = {"color": COLORS[n % len(COLORS)], "linestyle": STYLES[n // len(COLORS) % len(STYLES)]}
+    return axes.plot(*points.T, marker="o" if len(points) <= MAX_DOTS else "", markersize=3, **style)[0]
 
 
-def y_axis(values: list[float]) -> tuple[float, float, list[float]]:
-    """An axis that ends on ticks; it starts at 0 when no value is below."""
-    low, high = (min(0.0, min(values)), max(0.0, max(values))) if values else (0.0, 1.0)
-    ticks = round_ticks(low, high if high > low else low + 1, 7)
-    return ticks[0], ticks[-1], ticks
+def _add_legend(figure, lines: list, names: list[str]) -> None:
+    width = figure.bbox.width - 20
+    columns = max(1, int(width // (50 + 7 * max(map(len, names)))))
+    legend = figure.legend(lines, [" "] * len(names), loc="outside lower center", ncols=columns, frameon=False)
+    # set afterwards: a name that begins with _ would be left out, and one with $ would be taken for a formula
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set(text=name, parse_math=False)
 
 
-def _legend(names: list[str], left: float, right: float, top: float) -> tuple[list[str], float]:
-    """Entries in columns as wide as the longest name needs, and the height they take."""
-    entry = 40 + 0.54 * _FONT * max(map(len, names), default=0)
-    columns = max(1, int((right - left + 14) // entry))
-    parts = []
-    for n, name in enumerate(names):
-        x, y = left + n % columns * entry, top + n // columns * _LEGEND_ROW
-        parts.append(f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{x + 20:.1f}" y2="{y:.1f}" {_stroke(n)}/>')
-        parts.append(_text(x + 26, y + 4.5, name))
-    return parts, -(-len(names) // columns) * _LEGEND_ROW
+def label_axes(axes, title: str, x_label: str, y_label: str) -> None:
+    """Texts as they are (a $ begins no formula), a light grid, and no frame at the top and the right."""
+    axes.set_title(title, fontsize="medium", parse_math=False)
+    axes.set_xlabel(x_label, parse_math=False)
+    axes.set_ylabel(y_label, parse_math=False)
+    axes.grid(color="#e4e4e4")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
-def _grid(box: tuple, across: list[tuple[float, float]], up: list[tuple[float, float]]) -> list[str]:
-    """Grid lines and tick labels; `across` and `up` pair a position in the drawing with the number shown there."""
-    left, top, right, bottom = box
-    parts = []
-    for (y, _), label in zip(up, tick_labels([v for _, v in up])):
-        parts.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#e4e4e4"/>')
-        parts.append(_text(left - 8, y + 4.5, label, 'text-anchor="end" fill="#555"'))
-    for (x, _), label in zip(across, tick_labels([v for _, v in across])):
-        parts.append(f'<line x1="{x:.1f}" y1="{bottom}" x2="{x:.1f}" y2="{bottom + 5}" stroke="#777"/>')
-        parts.append(_text(x, bottom + 20, label, 'text-anchor="middle" fill="#555"'))
-    return [*parts, f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="#777"/>']
+def spread_chart(values: dict[str, dict[str, list[float]]]):
+    """Mean, sample standard deviation and single values of several settings; a column for each metric.
+
+    Args:
+        values: metric -> setting -> one value per seed, possibly none.
+    """
+    settings = list(dict.fromkeys(name for column in values.values() for name in column))
+    figure = new_figure(260 + 340 * len(values), 90 + 34 * len(settings))
+    columns = np.atleast_1d(figure.subplots(1, len(values), sharey=True))
+    for axes, (metric, column) in zip(columns, values.items(), strict=True):
+        label_axes(axes, "", metric, "")
+        for row, name in enumerate(settings):
+            _draw_spread(axes, row, column.get(name, []))
+    ticks = columns[0].set_yticks(range(len(settings)), settings)
+    for tick in ticks:
+        tick.label1.set_parse_math(False)
+    columns[0].set_ylim(len(settings) - 0.5, -0.5)
+    return figure
 
 
-def tick_labels(values: list[float]) -> list[str]:
-    """All with as many decimals as the one that needs most."""
-    decimals = max((len(f"{v:.10f}".rstrip("0").split(".")[1]) for v in values), default=0)
-    return [f"{v:,.{decimals}f}" for v in values]
+def _draw_spread(axes, row: int, values: list[float]) -> None:
+    axes.plot(values, [row] * len(values), "o", color="#9aa0a8", markersize=4)
+    if values:
+        spread = stdev(values) if len(values) > 1 else 0
+        axes.errorbar(fmean(values), row, xerr=spread, fmt="D", color=COLORS[0], capsize=4, markersize=5)
 
 
-def _curve(n: int, name: str, curve: Curve, placed: list[tuple[float, float]]) -> list[str]:
-    """The line, and a dot for each value that names it when pointed at."""
-    color = COLORS[n % len(COLORS)]
-    points = " ".join(f"{x:.2f},{y:.2f}" for x, y in placed)
-    dots = [
-        f'<circle cx="{left:.2f}" cy="{top:.2f}" r="3" fill="{color}">'
-        f"<title>{escape(name)}: {x:g}, {y:.4g}</title></circle>"
-        for (x, y), (left, top) in zip(curve, placed)
-    ]
-    return [f'<polyline points="{points}" fill="none" stroke-linejoin="round" {_stroke(n)}/>', *dots]
+def to_pixels(figure) -> np.ndarray:
+    """The figure as (H, W, 3) uint8 RGB."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3].copy()
 
 
-def _stroke(n: int) -> str:
-    """Colour of curve n; after the last colour they start again with another dash pattern."""
-    dash = _DASHES[n // len(COLORS) % len(_DASHES)]
-    return f'stroke="{COLORS[n % len(COLORS)]}" stroke-width="2.2"' + (f' stroke-dasharray="{dash}"' if dash else "")
+def to_svg(figure) -> str:
+    """The figure as an SVG file that needs nothing from elsewhere."""
+    file = io.StringIO()
+    _save(figure, file, "svg")
+    return file.getvalue()
 
 
-def _text(x: float, y: float, text: str, attributes: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" {attributes}>{escape(text)}</text>'
+def save_chart(figure, path: str | os.PathLike) -> None:
+    """Write a `.png` or a `.svg`; raises OSError."""
+    _save(figure, path, os.fspath(path).rpartition(".")[2])
+
+
+def _save(figure, file, kind: str) -> None:
+    import matplotlib
+
+    with matplotlib.rc_context(SVG_SETTINGS):
+        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else None)

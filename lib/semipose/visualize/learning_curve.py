@@ -3,27 +3,38 @@
 import numpy as np
 
 from semipose.evaluation import METRICS
-from semipose.visualize.chart_pictures import draw_line_chart
+from semipose.visualize.charts import draw_lines, new_figure, to_pixels
 
 MAIN = {metric.main for metric in METRICS.values()}
 KEYS = {key for metric in METRICS.values() for key in metric.keys}
+WIDTH, HEIGHT = 1280, 440
 
 
 def draw_learning_curve(rows: list[dict]) -> np.ndarray:
-    """Two charts side by side.
+    """`learning_curve` as (HEIGHT, WIDTH, 3) uint8 RGB."""
+    return to_pixels(learning_curve(rows))
+
+
+def learning_curve(rows: list[dict]):
+    """A `Figure` with two charts side by side.
 
     Args:
         rows: of the run's metrics.jsonl.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
     """
     losses = _curves([row for row in rows if "epoch" not in row], "step", lambda name: name.startswith("loss_"))
     epochs = [row for row in rows if "epoch" in row]
     metric = next((name for row in epochs for name in row if name in MAIN), "")
     scores = _curves(epochs, "epoch", lambda name: _is_of(name, metric))
-    charts = [draw_line_chart(losses, "training losses", "step"), draw_line_chart(scores, metric, "epoch")]
-    return np.concatenate(charts, axis=1)
+    figure = new_figure(WIDTH, HEIGHT)
+    left, right = figure.subfigures(1, 2)
+    draw_lines(left, losses, "Training losses", "step", "loss")
+    draw_lines(right, scores, "Validation", "epoch", with_unit(metric))
+    return figure
+
+
+def with_unit(metric: str) -> str:
+    """The metric as the label of an axis: errors are in pixels, all others are shares or have no unit."""
+    return f"{metric} (px)" if metric.rpartition("/")[2].startswith("EPE") else metric
 
 
 def _curves(rows: list[dict], x: str, wanted) -> dict[str, list[tuple[float, float]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from semipose.visualize.charts import Curve, line_chart_svg
+from semipose.visualize.charts import Curve, line_chart, to_svg
 from semipose.visualize.draw import SIDE_COLORS
 
 _TINY = 96
@@ -27,7 +27,7 @@ h2{margin:0 0 4px;font-size:20px;letter-spacing:-.005em}
 .results{display:flex;flex-wrap:wrap;gap:28px 44px;align-items:flex-start}
 .table{flex:1 1 340px;overflow-x:auto}
 .chart{flex:1 1 440px;max-width:580px;min-width:0}
-.chart svg{display:block;width:100%;height:auto}
+.chart img{display:block;width:100%;height:auto}
 table{border-collapse:collapse;width:100%;font-size:15px}
 th,td{padding:8px 0 8px 18px;border-bottom:1px solid #e3e6ea;text-align:left;white-space:nowrap}
 th:first-child,td:first-child{padding-left:0}
@@ -72,7 +72,7 @@ def write_report(
     notes: Sequence[str],
     summary: str = "",
     x_label: str = "step",
-    y_label: str = "AP",
+    y_label: str = "AP (%)",
 ) -> None:
     """Write the page; a file that is there is replaced in one move, so a reader never sees half a page.
 
@@ -80,7 +80,7 @@ def write_report(
         path: the HTML file; its folder is made if need be.
         title: heading of the page.
         table_rows: one dict per row, columns named by the first; the first row is the baseline, the last the result.
-        curves: name -> points (x, y), see `line_chart_svg`.
+        curves: name -> points (x, y), see `line_chart`.
         validation_examples: rows of ground truth and predictions, drawn in the colours of `draw_skeleton`.
         pseudo_examples: rows of pseudo-labels on easy and hard views.
         notes: how the numbers were made, one paragraph each.
@@ -89,7 +89,7 @@ def write_report(
         y_label: of the curves.
     """
     numbers = f'<div class="table">{_table(table_rows)}</div>' if table_rows else ""
-    chart = f'<div class="chart">{line_chart_svg(curves, "", x_label, y_label)}</div>' if curves else ""
+    chart = f'<div class="chart">{_chart(curves, x_label, y_label)}</div>' if curves else ""
     sections = [
         _section("Results", "", f'<div class="results">{numbers}{chart}</div>') if numbers or chart else "",
         _examples("Validation people", f"None of them was seen in training. &ensp;{_color_key()}", validation_examples),
@@ -191,7 +191,19 @@ def _data_uri(image: np.ndarray) -> str:
         # full colour resolution: the usual halving smears thin coloured lines
         sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
         kind, (_, data) = "jpeg", cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, 85, *sampling])
-    return f"data:image/{kind};base64,{base64.b64encode(data.tobytes()).decode()}"
+    return f"data:image/{kind};base64,{_base64(data.tobytes())}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _chart(curves: dict[str, Curve], x_label: str, y_label: str) -> str:
+    """As a picture, since the styles and ids of an SVG element would count for the whole page."""
+    svg = to_svg(line_chart(curves, "", x_label, y_label, 580, 420))
+    return (
+        f'<img src="data:image/svg+xml;base64,{_base64(svg.encode())}" alt="{escape(y_label)} over {escape(x_label)}">'
+    )
 
 
 def _color_key() -> str:
