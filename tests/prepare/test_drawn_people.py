@@ -10,8 +10,8 @@ import pytest
 from pycocotools.coco import COCO as CocoFile
 
 import semipose
-from semipose.data import drawn_people, drawn_scene
 from semipose.errors import ConfigError, DataError
+from semipose.prepare import drawn_people, drawn_scene
 from semipose.prepare.drawn_people import draw_person, write_demo_data
 from semipose.skeletons import get_skeleton
 

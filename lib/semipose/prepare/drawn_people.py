@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from semipose.data import drawn_scene as scene
 from semipose.errors import ConfigError, DataError
+from semipose.prepare import drawn_scene as scene
 from semipose.skeletons import get_skeleton
 
 COCO = get_skeleton("coco")
