@@ -8,8 +8,10 @@ import pytest
 from small_coco import small_coco
 
 from semipose.data.formats import read_coco
-from semipose.evaluation import LabelledSet, MetricOptions, prepare_ground_truth, restrict
+from semipose.evaluation import LabelledSet, MetricOptions
 from semipose.evaluation.dry_run import dry_run
+from semipose.evaluation.ground_truth import prepare_ground_truth
+from semipose.evaluation.ground_truth_edits import restrict
 from semipose.skeletons import COCO
 
 LARGE = 10  # times the size of the small pictures, so that persons are above 32 x 32 pixels

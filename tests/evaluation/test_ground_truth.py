@@ -8,13 +8,9 @@ import pytest
 
 from semipose.data.formats.json_rows import WrongRows
 from semipose.errors import DataError
-from semipose.evaluation import (
-    KeypointPredictions,
-    evaluate_oks,
-    ground_truth_from_persons,
-    load_ground_truth,
-    prepare_ground_truth,
-)
+from semipose.evaluation import KeypointPredictions, ground_truth_from_persons, load_ground_truth
+from semipose.evaluation.coco_protocol import evaluate_oks
+from semipose.evaluation.ground_truth import prepare_ground_truth
 from semipose.structures import Persons
 
 SIGMAS = (0.05, 0.1, 0.1)

@@ -25,11 +25,11 @@ class Finding:
     source: str = ""
 
 
-def note(where: str, what: str, ids: Sequence[int], broken: bool = False) -> list[Finding]:
+def note(where: str, what: str, ids: Sequence[int]) -> list[Finding]:
     """One finding about all of `ids`, with their number and the first ones; none if there are no ids."""
     numbers = tuple(int(number) for number in ids)
     shown = ", ".join(map(str, numbers[:SHOWN])) + (", ..." if len(numbers) > SHOWN else "")
-    return [Finding(f"{where}: {what}: {len(numbers)} (ids {shown})", broken, numbers)] if numbers else []
+    return [Finding(f"{where}: {what}: {len(numbers)} (ids {shown})", ids=numbers)] if numbers else []
 
 
 @contextmanager
