@@ -157,6 +157,7 @@ def _annotations(file: str, image_dir: str, document: dict) -> tuple[ImageList, 
     """The images, the annotations, and (N,) bool, which of them are crowds."""
     images = ImageList(file, image_dir, document)
     if document.get("annotations") is None:
+        refuse_wrong_rows((images.table,))
         raise DataError(f"{file}: has no 'annotations', so it can only serve as an unlabeled source")
     table = Table(file, "annotation", document["annotations"])
     table.unique_integers("id")
