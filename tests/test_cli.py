@@ -15,7 +15,8 @@ import torch
 import yaml
 
 from semipose import cli
-from semipose.evaluation import KeypointPredictions, evaluate_selected, load_ground_truth
+from semipose.evaluation import KeypointPredictions, load_ground_truth
+from semipose.evaluation.coco_protocol import evaluate_selected
 from semipose.prepare.drawn_people import write_demo_data
 from semipose.skeletons import COCO
 

@@ -26,24 +26,10 @@ mapping_tool = runpy.run_path(str(TOOLS / "generate_group_id_mapping.py"))["main
 convert_tool = runpy.run_path(str(TOOLS / "convert_labelme.py"))["main"]
 
 
-def own_writer(path: Path, shapes: list[dict], image: str) -> None:
-    document = {"version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": image, "imageData": None}
-    path.write_text(json.dumps({**document, "imageHeight": HEIGHT, "imageWidth": WIDTH}))
-
-
-def labelme_writer(path: Path, shapes: list[dict], image: str) -> None:
-    from labelme import LabelFile
-
-    LabelFile().save(str(path), shapes, image, HEIGHT, WIDTH)
-
-
-@pytest.fixture(params=["own", "labelme"])
-def writer(request):
-    """Writes one labelme file; by labelme itself where it is installed."""
-    if request.param == "own":
-        return own_writer
-    pytest.importorskip("labelme")
-    return labelme_writer
+def write_shapes(path: Path, shapes: list[dict], image: str) -> None:
+    """A file as labelme 6.3.1 saves it."""
+    document = {"version": "6.3.1", "flags": {}, "shapes": shapes, "imagePath": image, "imageData": None}
+    path.write_text(json.dumps({**document, "imageHeight": HEIGHT, "imageWidth": WIDTH}, indent=2))
 
 
 def coco_persons() -> list[dict]:
@@ -85,7 +71,7 @@ def shapes_of(person: dict, group: int | None, rng: np.random.Generator) -> list
     return shapes
 
 
-def write_labelme(folder: Path, people: list[dict], writer, seed: int = 0) -> dict[int, int]:
+def write_labelme(folder: Path, people: list[dict], seed: int = 0) -> dict[int, int]:
     """A labelme folder with the persons of each image in random order; returns {annotation id: group id}."""
     rng, groups = np.random.default_rng(seed), {}
     folder.mkdir()
@@ -94,7 +80,7 @@ def write_labelme(folder: Path, people: list[dict], writer, seed: int = 0) -> di
         chosen = {person["id"]: group for group, person in zip(rng.permutation(9).tolist(), here)}
         shuffled = [here[n] for n in rng.permutation(len(here))]
         shapes = [shape for person in shuffled for shape in shapes_of(person, chosen[person["id"]], rng)]
-        writer(folder / f"{image:012d}.json", shapes, f"..\\images\\{image:012d}.jpg")
+        write_shapes(folder / f"{image:012d}.json", shapes, f"..\\images\\{image:012d}.jpg")
         groups |= chosen
     return groups
 
@@ -105,10 +91,10 @@ def map_groups(root: Path, *more: str) -> int:
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_every_group_is_recovered(tmp_path, writer, seed, capsys):
+def test_every_group_is_recovered(tmp_path, seed, capsys):
     people = coco_persons()
     write_coco(tmp_path / "coco.json", people)
-    groups = write_labelme(tmp_path / "labels", people, writer, seed)
+    groups = write_labelme(tmp_path / "labels", people, seed)
     assert map_groups(tmp_path, "--strict") == 0
     assert load_group_mapping(str(tmp_path / "groups.json")) == groups
     assert load_group_mapping(str(tmp_path / "report.json")) == groups
@@ -118,10 +104,10 @@ def test_every_group_is_recovered(tmp_path, writer, seed, capsys):
     assert grouped.group_ids.tolist() == [groups[number] for number in persons.ids.tolist()]
 
 
-def test_dropped_persons_on_both_sides_are_reported(tmp_path, writer, capsys):
+def test_dropped_persons_on_both_sides_are_reported(tmp_path, capsys):
     people = coco_persons()
     write_coco(tmp_path / "coco.json", people[:4] + people[5:])
-    groups = write_labelme(tmp_path / "labels", people[:1] + people[3:], writer)
+    groups = write_labelme(tmp_path / "labels", people[:1] + people[3:])
     lost = groups.pop(people[4]["id"])
     assert map_groups(tmp_path) == 0
     assert load_group_mapping(str(tmp_path / "groups.json")) == groups and len(groups) == PERSONS - 3
@@ -136,7 +122,7 @@ def test_dropped_persons_on_both_sides_are_reported(tmp_path, writer, capsys):
 def test_duplicates_are_ambiguous_and_strict_refuses(tmp_path, capsys):
     people = coco_persons()
     write_coco(tmp_path / "coco.json", [*people, {**people[5], "id": 1_000_001}])
-    groups = write_labelme(tmp_path / "labels", people, own_writer)
+    groups = write_labelme(tmp_path / "labels", people)
     assert map_groups(tmp_path, "--strict") == 2
     assert "labels: 1 persons are unmatched or ambiguous; no mapping written" in capsys.readouterr().err
     assert not (tmp_path / "groups.json").exists()
@@ -151,7 +137,7 @@ def test_strict_lets_annotations_without_keypoints_pass(tmp_path, capsys):
     people = coco_persons()
     bare = {**people[0], "id": 5, "bbox": [500, 10, 20, 30], "keypoints": [0] * 51}
     write_coco(tmp_path / "coco.json", [*people, bare])
-    write_labelme(tmp_path / "labels", people, own_writer)
+    write_labelme(tmp_path / "labels", people)
     assert map_groups(tmp_path, "--strict") == 0
     assert "unmatched COCO annotations: 0 (and 1 without keypoints)" in capsys.readouterr().out
 
@@ -160,7 +146,7 @@ def test_limits_are_those_of_the_user(tmp_path):
     people = coco_persons()[:1]
     moved = {**people[0], "keypoints": [n + 3 * (n > 2) for n in people[0]["keypoints"]]}
     write_coco(tmp_path / "coco.json", people)
-    groups = write_labelme(tmp_path / "labels", [moved], own_writer)
+    groups = write_labelme(tmp_path / "labels", [moved])
     assert map_groups(tmp_path, "--strict") == 2
     assert map_groups(tmp_path, "--strict", "--tolerance", "6") == 0
     assert load_group_mapping(str(tmp_path / "groups.json")) == groups
@@ -179,7 +165,7 @@ def test_limits_are_those_of_the_user(tmp_path):
 )
 def test_broken_input_is_named_in_one_line(tmp_path, capsys, name, text, says):
     write_coco(tmp_path / "coco.json", coco_persons())
-    write_labelme(tmp_path / "labels", coco_persons(), own_writer)
+    write_labelme(tmp_path / "labels", coco_persons())
     (tmp_path / name).write_text(text)
     assert map_groups(tmp_path) == 2
     error = capsys.readouterr().err
@@ -194,8 +180,8 @@ def test_wrong_limits(tmp_path, wrong):
     assert error.value.code == 2
 
 
-def test_converted_folder_gives_the_same_persons(tmp_path, writer, capsys):
-    groups = write_labelme(tmp_path / "labels", coco_persons(), writer)
+def test_converted_folder_gives_the_same_persons(tmp_path, capsys):
+    groups = write_labelme(tmp_path / "labels", coco_persons())
     out = tmp_path / "set.json"
     assert convert_tool(["--labelme-dir", str(tmp_path / "labels"), "--out", str(out)]) == 0
     labelme = read_labelme(str(tmp_path / "labels"), COCO)
@@ -211,7 +197,7 @@ def test_converted_folder_gives_the_same_persons(tmp_path, writer, capsys):
 
 
 def test_file_names_are_relative_to_the_images(tmp_path, monkeypatch):
-    write_labelme(tmp_path / "labels", coco_persons(), own_writer)
+    write_labelme(tmp_path / "labels", coco_persons())
     (tmp_path / "images").mkdir()
     monkeypatch.chdir(tmp_path)
     assert convert_tool(["--labelme-dir", "labels", "--images", "images", "--out", "set.json"]) == 0
@@ -222,7 +208,7 @@ def test_file_names_are_relative_to_the_images(tmp_path, monkeypatch):
 def test_converter_fails_in_one_line(tmp_path, capsys):
     assert convert_tool(["--labelme-dir", str(tmp_path / "none"), "--out", str(tmp_path / "x.json")]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path}/none: labelme folder does not exist\n"
-    write_labelme(tmp_path / "labels", coco_persons(), own_writer)
+    write_labelme(tmp_path / "labels", coco_persons())
     assert convert_tool(["--labelme-dir", str(tmp_path / "labels"), "--out", str(tmp_path / "no/x.json")]) == 2
     assert "x.json: cannot write: " in capsys.readouterr().err
 

@@ -18,7 +18,7 @@ from semipose.algorithms.worst_case import (
 )
 from semipose.codecs import HeatmapCodec
 from semipose.errors import ConfigError
-from semipose.losses import ground_false, mass_near, reduce_keypoints, spatial_cross_entropy, spatial_kl
+from semipose.losses import avoid_loss, ground_false, reduce_keypoints, spatial_cross_entropy, spatial_kl
 from semipose.models.worst_head import WorstHead
 
 SIZE, MAP = (48, 64), (12, 16)
@@ -56,6 +56,11 @@ def pseudo_part(features=None):
 def run(form, labeled, pseudo, head=None, lam=LAM, step=0):
     policy = WorstPolicy(form, schedule=ReversalSchedule(low=lam, high=lam))
     return worst_terms(make_head() if head is None else head, labeled, pseudo, CODEC, policy, step)
+
+
+def mass_near(logits, peaks, radius):
+    """(B, K) share of the softmax within `radius` of the peaks."""
+    return 1 + 1e-6 - (1 + 1e-6) * (-avoid_loss(logits, peaks, radius)).exp()
 
 
 def peaks_of(pseudo):

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import shutil
 import struct
 import tracemalloc
 import zipfile
@@ -16,14 +15,16 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from refusals import refused
 from scipy.io import savemat
 from small_coco import small_coco, source_of, write_set
 
-from semipose.data import archives, zip_file
-from semipose.data.archives import image_facts, image_name, is_archive, real_path, split_member, stored_size
+from semipose.data import archives
+from semipose.data.archives import image_facts, image_name, is_archive, read_bytes, real_path, split_member, stored_size
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import CachedCrops, make_crop_source
-from semipose.data.formats import locate_coco, read_coco, read_folder
+from semipose.data.formats.coco import read_coco
+from semipose.data.formats.folder import read_folder
 from semipose.data.images import image_size, read_image
 from semipose.data.loaders import PairLoader, Side, Workers, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
@@ -90,9 +91,6 @@ def make_dataset(persons: Persons, cache: str = "none", folder: Path | None = No
     return PersonDataset(source, [1.0] * persons.keypoints.shape[1], "replace")
 
 
-# Paths
-
-
 @pytest.mark.parametrize(
     ("path", "parts"),
     [
@@ -109,33 +107,45 @@ def test_parts_of_a_path(path, parts):
     assert image_name(path) == (parts[1].split("/")[-1] if parts else path)
 
 
-def test_a_folder_may_end_as_an_archive_does(tmp_path):
-    (tmp_path / "a.zip").mkdir()
-    assert not is_archive(str(tmp_path / "a.zip")) and is_archive(str(tmp_path / "b.zip"))
-    (tmp_path / "a.zip/x.png").write_bytes(picture())
-    assert read_folder(str(tmp_path / "a.zip"), 1).path(0) == str(tmp_path / "a.zip/x.png")
-
-
-# Reading
+@pytest.mark.parametrize("name", ["a.zip/x.png", "my.zip@home/x.png"])
+def test_a_folder_may_have_the_name_of_an_archive(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir()
+    path.write_bytes(picture())
+    assert not is_archive(str(path.parent)) and is_archive(str(tmp_path / "b.zip"))
+    assert split_member(str(path)) is None and read_folder(str(path.parent), 1).path(0) == str(path)
 
 
 @pytest.mark.parametrize("top", ["", "train2017/"])
-@pytest.mark.parametrize("reduce", [1, 2])
-def test_pixels_are_those_of_the_files(people, tmp_path, top, reduce):
+def test_pixels_are_those_of_the_files(people, tmp_path, top):
     inside = zipped(people, tmp_path / "images.zip", top)
     for file, member in zip(people.image_paths, inside.image_paths):
-        assert np.array_equal(read_image(str(member), reduce), read_image(str(file), reduce))
+        for reduce in (1, 2):
+            assert np.array_equal(read_image(str(member), reduce), read_image(str(file), reduce))
         assert image_size(str(member)) == image_size(str(file))
         assert stored_size(str(member)) == os.path.getsize(file)
 
 
 def test_a_member_is_looked_for_as_it_is_named_and_then_below_the_one_folder(tmp_path):
-    files = {"a/x.png": picture(1), "a/a/x.png": picture(2), "__MACOSX/a/._x.png": b"", ".DS_Store": b""}
+    files = {
+        "a/x.png": b"1",
+        "a/a/x.png": b"2",
+        "a//y.png": b"3",
+        "a/./z.png": b"4",
+        "__MACOSX/a/._x.png": b"",
+        ".D": b"",
+    }
     archive = write_zip(tmp_path / "s.zip", files)
-    first, second = (read_image(f"{archive}@{name}") for name in ("a/x.png", "a/a/x.png"))
-    assert np.array_equal(read_image(f"{archive}@x.png"), first)
-    assert np.array_equal(read_image(f"{archive}@./a//x.png"), first) and not np.array_equal(first, second)
-    write_zip(archive, {"a/x.png": picture(1), "b/y.png": picture(2)})
+    for name, data in {
+        "a/x.png": b"1",
+        "a/a/x.png": b"2",
+        "x.png": b"1",
+        "./a//x.png": b"1",
+        "y.png": b"3",
+        "z.png": b"4",
+    }.items():
+        assert read_bytes(f"{archive}@{name}") == data
+    write_zip(archive, {"a/x.png": b"1", "b/y.png": b"2"})
     assert archives.member_names(str(archive)) == ["a/x.png", "b/y.png"]
     assert refusal(f"{archive}@x.png") == "is not in the archive"
 
@@ -145,97 +155,71 @@ def test_the_size_of_an_image_behind_long_comments(tmp_path, method):
     comment = b"\xff\xfe" + struct.pack(">H", 60_002) + np.random.default_rng(0).bytes(60_000)
     data = picture(form="jpeg")
     archive = write_zip(tmp_path / "a.zip", {"a.jpg": data[:2] + 2 * comment + data[2:]}, method)
-    assert image_size(f"{archive}@a.jpg") == (30, 20)
-    assert read_image(f"{archive}@a.jpg").shape == (20, 30, 3)
-
-
-def test_the_size_of_an_image_is_read_from_its_beginning(tmp_path, monkeypatch):
-    archive = write_zip(tmp_path / "a.zip", {"a.png": picture(size=(400, 300))}, zipfile.ZIP_STORED)
-    read, lengths = zip_file._read, []
-    monkeypatch.setattr(zip_file, "_read", lambda f, offset, n: lengths.append(n) or read(f, offset, n))
-    assert image_size(f"{archive}@a.png") == (400, 300) and max(lengths) <= 2**16 < os.path.getsize(archive)
+    assert image_size(f"{archive}@a.jpg") == (30, 20) and read_image(f"{archive}@a.jpg").shape == (20, 30, 3)
 
 
 def test_an_archive_is_opened_once(tmp_path, monkeypatch):
     archive = write_zip(tmp_path / "a.zip", {f"{n}.png": picture(n) for n in range(5)})
-    opened = []
-    monkeypatch.setattr(archives, "open_zip", lambda path: opened.append(path) or zip_file.open_zip(path))
+    opened, open_zip = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda path: opened.append(path) or open_zip(path))
     for n in range(5):
         read_image(f"{archive}@{n}.png")
         image_size(f"{archive}@{n}.png")
     assert opened == [str(archive)]
 
 
-def test_without_positioned_reads(tmp_path, monkeypatch):
-    archive = write_zip(tmp_path / "a.zip", {"a.png": picture(1), "b.png": picture(2)})
-    expected = [read_image(f"{archive}@{name}.png") for name in "ab"]
-    monkeypatch.delattr(os, "pread")
-    assert all(np.array_equal(read_image(f"{archive}@{name}.png"), e) for name, e in zip("ab", expected))
-
-
 def test_many_threads_read_at_once(tmp_path):
     archive = write_zip(tmp_path / "a.zip", {f"{n}.png": picture(n) for n in range(20)})
     paths = [f"{archive}@{n}.png" for n in range(20)] * 10
-    expected = [read_image(path) for path in paths]
+    expected = [read_bytes(path) for path in paths]
     with ThreadPoolExecutor(8) as threads:
-        assert all(np.array_equal(a, b) for a, b in zip(threads.map(read_image, paths), expected))
-
-
-# Refused
+        assert list(threads.map(read_bytes, paths)) == expected
 
 
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (lambda path: forge(path, FLAGS, 1, "<H"), "is encrypted"),
-        (lambda path: forge(path, METHOD, 12, "<H"), "is packed by method 12; allowed: 0 (stored), 8 (deflated)"),
-        (lambda path: forge(path, CHECKSUM, 5), "is damaged in the archive"),
-        (lambda path: forge(path, OFFSET, 3), "is not where the archive says it is"),
-        (lambda path: forge(path, PACKED, 10), "is damaged in the archive"),
-        (lambda path: forge(path, SIZE, 100_000), "is damaged in the archive"),
-        pytest.param(
-            lambda path: forge(path, SIZE, 3 * 10**8),
-            "has 300000000 bytes, more than the 268435456 that are allowed", marks=R11,
-        ),
-        pytest.param(
-            lambda path: forge(path, PACKED, 3 * 10**8),
-            "has 300000000 bytes, more than the 268435456 that are allowed", marks=R11,
-        ),
+        (lambda path: forge(path, FLAGS, 1, "<H"), "encrypted"),
+        (lambda path: forge(path, METHOD, 12, "<H"), "method 12"),
+        (lambda path: forge(path, CHECKSUM, 5), "damaged"),
+        (lambda path: forge(path, OFFSET, 3), "damaged"),
+        (lambda path: forge(path, PACKED, 10), "damaged"),
+        (lambda path: forge(path, SIZE, 100_000), "damaged"),
+        pytest.param(lambda path: forge(path, SIZE, 3 * 10**8), "300000000", marks=R11),
+        pytest.param(lambda path: forge(path, PACKED, 3 * 10**8), "300000000", marks=R11),
         (lambda path: write_zip(path, {"b.png": picture()}), "is not in the archive"),
         (lambda path: write_zip(path, {}), "is not in the archive"),
         (lambda path: write_zip(path, {"a.png": b""}), "is empty"),
         (lambda path: write_zip(path, {"a.png": b"<html>"}), "is not an image"),
-        (lambda path: write_zip(path, {"a.png": picture()[:-99]}), "is truncated or damaged"),
-        (lambda path: path.write_bytes(b"x" * 99), "is no sound zip archive: File is not a zip file"),
-        (lambda path: path.write_bytes(b""), "is no sound zip archive: File is not a zip file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "is no sound zip archive: File is not a zip file"),
-        (lambda path: path.unlink(), "cannot be read: No such file or directory"),
+        (lambda path: write_zip(path, {"a.png": picture()[:-99]}), "truncated"),
+        (lambda path: path.write_bytes(b"x" * 99), "zip archive"),
+        (lambda path: path.write_bytes(b""), "zip archive"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-30]), "zip archive"),
+        (lambda path: path.unlink(), "No such file"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_member_is_one_line_that_names_it(tmp_path, spoil, reason):
     path = write_zip(tmp_path / "s.zip", {"a.png": picture()})
     spoil(path)
-    assert refusal(f"{path}@a.png") == reason
+    assert reason in refusal(f"{path}@a.png")
 
 
 def test_a_damaged_member_does_no_harm_to_the_others(tmp_path):
     path = forge(write_zip(tmp_path / "s.zip", {"a.png": picture(), "b.png": picture(1)}), SIZE, 2**32 - 1)
-    assert refusal(f"{path}@a.png").startswith("has 4294967295 bytes")
-    assert read_image(f"{path}@b.png").shape == (20, 30, 3)
+    assert "4294967295" in refusal(f"{path}@a.png") and read_bytes(f"{path}@b.png") == picture(1)
 
 
 def test_an_archive_with_random_damage_gives_the_pixels_or_one_line(tmp_path):
     path, rng = write_zip(tmp_path / "s.zip", {"t/a.png": picture(), "t/b.png": picture(1)}), np.random.default_rng(0)
-    sound, expected, refused = path.read_bytes(), read_image(f"{path}@a.png"), 0
+    sound, refused = path.read_bytes(), 0
     for number in range(400):
         data = bytearray(sound)
         for place in rng.integers(0, len(data), 3) if number % 2 else rng.integers(data.index(b"PK\1\2"), len(data), 3):
             data[place] = rng.integers(0, 256)
         path.write_bytes(data)
         os.utime(path, ns=(0, number))
-        archives._opened.clear()
         try:
-            assert np.array_equal(read_image(f"{path}@a.png"), expected)
+            assert read_bytes(f"{path}@a.png") == picture()
         except DataError as error:
             assert str(error).startswith(f"{path}@a.png: ") and "\n" not in str(error)
             refused += 1
@@ -247,23 +231,16 @@ def bomb(tmp_path_factory) -> bytes:
     return write_zip(tmp_path_factory.mktemp("bomb") / "bomb.zip", {"a.png": bytes(10**8)}).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("declared", "reason"),
-    [
-        (0, "holds more than the size that the archive gives"),
-        (1000, "holds more than the size that the archive gives"),
-        (2**32 - 2, "has 4294967294 bytes, more than the 268435456 that are allowed"),
-    ],
-)
+@pytest.mark.parametrize("declared", [0, 1000, 2**32 - 2])
 @pytest.mark.parametrize("read", [read_image, image_size])
 @R11
-def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, bomb, declared, reason, read):
+def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, bomb, declared, read):
     path = tmp_path / "bomb.zip"
     path.write_bytes(bomb)
     forge(path, SIZE, declared)
     tracemalloc.start()
     try:
-        assert refusal(f"{path}@a.png", read) == reason
+        assert refusal(f"{path}@a.png", read)
         assert tracemalloc.get_traced_memory()[1] < 2 * 10**7  # also what Pillow takes when it is first imported
     finally:
         tracemalloc.stop()
@@ -272,128 +249,95 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, bomb, declared, reas
 NAMES = [
     ("../a.jpg", "leaves the image folder"),
     ("sub/../../a.jpg", "leaves the image folder"),
-    ("/etc/a.jpg", "is an absolute path"),
-    ("C:/a.jpg", "is an absolute path"),
-    ("sub\\a.jpg", "holds a backslash"),
-    ("a\0.jpg", "holds a NUL character"),
+    ("/etc/a.jpg", "absolute path"),
+    ("C:/a.jpg", "absolute path"),
+    ("sub\\a.jpg", "backslash"),
+    ("a\0.jpg", "NUL"),
 ]
 
 
-def coco_file(tmp_path: Path, name: str) -> str:
+def read_named(tmp_path: Path, name: str, images: str) -> Persons:
+    """A COCO file whose one image has this name."""
     document = small_coco(1)
     document["images"][0]["file_name"] = name
     (tmp_path / "a.json").write_text(json.dumps(document))
-    return str(tmp_path / "a.json")
+    return read_coco(str(tmp_path / "a.json"), str(tmp_path / images), COCO)
 
 
 @pytest.mark.parametrize(("name", "reason"), NAMES)
 @R10
-def test_a_member_that_an_annotation_names_cannot_leave_the_archive(tmp_path, name, reason):
-    with pytest.raises(DataError, match="image id 1: file_name: .* " + reason):
-        read_coco(coco_file(tmp_path, name), str(tmp_path / "absent.zip"), COCO)
-
-
-@pytest.mark.parametrize(("name", "reason"), NAMES)
-@R10
-def test_a_member_of_a_folder_s_archive_cannot_leave_it(tmp_path, name, reason, monkeypatch):
-    """`FOLDER/ARCHIVE.zip@NAME` out of an annotation for a folder of images."""
-    monkeypatch.setattr(archives, "open_zip", lambda path: pytest.fail("was opened"))
+def test_a_name_cannot_leave_its_archive(tmp_path, caplog, name, reason):
+    write_zip(tmp_path / "images.zip", {"b.png": picture()})
+    refused(lambda: read_named(tmp_path, name, "images.zip"), "image id 1: file_name: ", reason)
+    # `FOLDER/ARCHIVE.zip@NAME` out of an annotation for a folder of images
     write_zip(tmp_path / "s.zip", {name: picture()})
-    try:
-        path = read_coco(coco_file(tmp_path, f"s.zip@{name}"), str(tmp_path), COCO).path(0)
-    except DataError as error:
-        assert reason in str(error)
-    else:
-        assert reason in refusal(path)
-
-
-@R10
-def test_an_archive_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
-    (tmp_path / "images").mkdir()
-    write_zip(tmp_path / "outside.zip", {"a.png": picture()})
-    (tmp_path / "images/s.zip").symlink_to(tmp_path / "outside.zip")
-    with pytest.raises(DataError, match="'s.zip@a.png' is a link that leaves the image folder"):
-        read_coco(coco_file(tmp_path, "s.zip@a.png"), str(tmp_path / "images"), COCO)
-
-
-@pytest.mark.parametrize(("name", "reason"), NAMES)
-@R10
-def test_a_pool_leaves_out_members_with_such_names(tmp_path, caplog, name, reason):
+    with pytest.raises(DataError, match=reason):
+        read_bytes(read_named(tmp_path, f"s.zip@{name}", "").path(0))
+    # a pool leaves such a member out
     archive = write_zip(tmp_path / "pool.zip", {"good.png": picture(), name.replace("\0", "."): picture(1)})
     if "\0" in name:
         archive.write_bytes(archive.read_bytes().replace(b"a..jpg", b"a\0.jpg"))
-    persons = read_folder(str(archive), 1)
-    assert [persons.path(row) for row in range(len(persons))] == [f"{archive}@good.png"]
-    assert reason in caplog.text
+    assert list(read_folder(str(archive), 1).image_paths) == [f"{archive}@good.png"] and reason in caplog.text
     assert [reason in finding.text for finding in refused_files(str(archive))] == [True]
 
 
-def test_a_link_in_an_archive_is_not_followed(tmp_path):
-    (tmp_path / "secret.png").write_bytes(picture())
-    link = zipfile.ZipInfo("a.png")
+@R10
+def test_links_out_of_the_folder(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/s.zip").symlink_to(write_zip(tmp_path / "outside.zip", {"a.png": picture()}))
+    with pytest.raises(DataError, match="s.zip@a.png.*link"):
+        read_named(tmp_path, "s.zip@a.png", "images")
+    link = zipfile.ZipInfo("a.png")  # in an archive, it is not followed
     link.external_attr = 0o120777 << 16
-    with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
-        archive.writestr(link, str(tmp_path / "secret.png"))
-    assert refusal(f"{tmp_path}/s.zip@a.png") == "is not an image"
-
-
-# Where archives are found
+    with zipfile.ZipFile(tmp_path / "l.zip", "w") as archive:
+        archive.writestr(link, str(tmp_path / "outside.zip"))
+    assert refusal(f"{tmp_path}/l.zip@a.png") == "is not an image"
 
 
 @pytest.mark.parametrize("place", ["images/train.zip", "train.zip", "images.zip"])
 @pytest.mark.parametrize("top", ["", "train/"])
 def test_the_archive_of_a_set_is_found(tmp_path, place, top):
     folder = write_set(tmp_path, "train", small_coco(3))
-    assert locate_coco(str(tmp_path), "train")[1] == str(folder)
-    expected = read_own(source_of(tmp_path))
     zip_folder(folder, tmp_path / place, top)
-    assert locate_coco(str(tmp_path), "train")[1] == str(folder)  # a folder goes first
+    expected = read_own(source_of(tmp_path))
+    assert expected.path(0) == str(folder / "001.jpg")  # a folder goes first
     folder.rename(tmp_path / "elsewhere")
     persons = read_own(source_of(tmp_path))
     assert persons.path(0) == f"{tmp_path}/{place}@001.jpg" and len(persons) == len(expected) == 6
-    assert np.array_equal(read_image(persons.path(0)), read_image(f"{tmp_path}/elsewhere/001.jpg"))
+    named = source_of(tmp_path, images=place if place == "images.zip" else place.removesuffix(".zip"))
+    assert read_own(named).path(0) == persons.path(0)
 
 
-@pytest.mark.parametrize("images", ["images/train.zip", "images/train"])
-def test_the_archive_that_a_source_names(tmp_path, images):
-    folder = write_set(tmp_path, "train", small_coco(3))
-    zip_folder(folder, tmp_path / "images/train.zip")
-    folder.rename(tmp_path / "elsewhere")
-    assert read_own(source_of(tmp_path, images=images)).path(0) == f"{tmp_path}/images/train.zip@001.jpg"
-
-
-def test_a_broken_archive_of_a_set_is_told(tmp_path):
+def test_a_broken_archive_of_a_set_is_named(tmp_path):
     folder = write_set(tmp_path, "train", small_coco(3))
     folder.rename(tmp_path / "elsewhere")
     (tmp_path / "images/train.zip").write_bytes(b"half a download")
     for images in ("", "images/train.zip"):
-        with pytest.raises(DataError, match="images/train.zip: is no sound zip archive"):
+        with pytest.raises(DataError, match="images/train.zip"):
             read_own(source_of(tmp_path, images=images))
-    write_zip(tmp_path / "images/train.zip", {"other.jpg": picture()})
-    with pytest.raises(DataError, match=r"image '001.jpg' is in none of the folders tried: .*images/train.zip"):
+    zip_folder(tmp_path / "elsewhere", tmp_path / "images.zip")  # it does not hide a sound one
+    assert len(read_own(source_of(tmp_path)))
+    write_zip(tmp_path / "images.zip", {"other.jpg": picture()})
+    (tmp_path / "images/train.zip").unlink()
+    with pytest.raises(DataError, match=r"001.jpg.*images.zip"):
         read_own(source_of(tmp_path))
 
 
-def test_mpii_with_its_images_in_an_archive(tmp_path, draw_image):
-    row = {"image": "a.jpg", "center": [30, 20], "scale": 0.2, "joints": [[9, 9]] * 16, "joints_vis": [1] * 16}
+def test_mpii_and_lsp_with_their_images_in_an_archive(tmp_path, draw_image):
+    row = {"image": "im00001.jpg", "center": [30, 20], "scale": 0.2, "joints": [[9, 9]] * 16, "joints_vis": [1] * 16}
     (tmp_path / "annot").mkdir()
     (tmp_path / "annot/train.json").write_text(json.dumps([row]))
-    draw_image(tmp_path / "drawn/a.jpg")
-    zip_folder(tmp_path / "drawn", tmp_path / "images.zip", "images/")
-    source = source_of(tmp_path, format="mpii", annotation="annot/train.json", skeleton=get_skeleton("mpii"))
-    assert read_own(source).path(0) == f"{tmp_path}/images.zip@a.jpg"
-    with pytest.raises(DataError, match="none.zip: image folder of source 'train' does not exist"):
-        read_own(replace(source, images="none.zip"))
-
-
-def test_lsp_with_its_images_in_an_archive(tmp_path, draw_image):
     joints = np.concatenate([np.random.default_rng(0).uniform(5, 35, (14, 2, 2)), np.ones((14, 1, 2))], axis=1)
     savemat(tmp_path / "joints.mat", {"joints": joints})
     for number in (1, 2):
         draw_image(tmp_path / f"drawn/im0000{number}.jpg", seed=number)
     zip_folder(tmp_path / "drawn", tmp_path / "images.zip", "images/")
-    persons = read_own(source_of(tmp_path, format="lsp", annotation="joints.mat", skeleton=get_skeleton("lsp")))
-    assert persons.path(1) == f"{tmp_path}/images.zip@im00002.jpg" and read_image(persons.path(1)).shape == (44, 60, 3)
+    mpii = source_of(tmp_path, format="mpii", annotation="annot/train.json", skeleton=get_skeleton("mpii"))
+    assert read_own(mpii).path(0) == f"{tmp_path}/images.zip@im00001.jpg"
+    with pytest.raises(DataError, match="none.zip"):
+        read_own(replace(mpii, images="none.zip"))
+    lsp = read_own(source_of(tmp_path, format="lsp", annotation="joints.mat", skeleton=get_skeleton("lsp")))
+    assert lsp.path(1) == f"{tmp_path}/images.zip@im00002.jpg"
 
 
 def test_a_pool_in_an_archive_is_that_of_the_folder(people, tmp_path):
@@ -411,15 +355,12 @@ def test_a_pool_in_an_archive_is_that_of_the_folder(people, tmp_path):
 
 def test_what_an_archive_cannot_be(tmp_path):
     zip_folder(write_set(tmp_path, "train", small_coco(1)), tmp_path / "s.zip")
-    with pytest.raises(ConfigError, match="format 'images' has no labels"):
+    with pytest.raises(ConfigError, match="'images'"):
         read_own(source_of(tmp_path, annotation="s.zip", format=guess_format(str(tmp_path), "s.zip", False)))
-    with pytest.raises(DataError, match="s.zip: images of labelme files must be in a folder"):
+    with pytest.raises(DataError, match="s.zip: .*labelme"):
         read_own(source_of(tmp_path, annotation="images", images="s.zip", format="labelme"))
-    with pytest.raises(DataError, match="none.zip: cannot be read: No such file"):
+    with pytest.raises(DataError, match="none.zip"):
         read_folder(str(tmp_path / "none.zip"), 1)
-
-
-# Check of images
 
 
 def test_the_check_of_images_looks_into_archives(tmp_path):
@@ -427,10 +368,9 @@ def test_the_check_of_images_looks_into_archives(tmp_path):
     paths = [f"{archive}@{name}.png" for name in "abcd"]
     found = check_images(paths)
     assert [found[path].size for path in paths] == [(30, 20), (30, 20), None, None]
-    assert found[paths[2]].fault == f"{paths[2]}: is truncated or damaged"
-    assert found[paths[3]].fault == f"{paths[3]}: is not in the archive"
+    assert all(found[path].fault.startswith(path) for path in paths[2:])
     assert check_images(paths, headers_only=True)[paths[2]].size == (30, 20)
-    assert [finding.text for finding in refused_files(str(archive))] == []
+    assert refused_files(str(archive)) == []
 
 
 def test_the_same_image_in_an_archive_and_beside_it_is_found(tmp_path):
@@ -443,13 +383,11 @@ def test_the_same_image_in_an_archive_and_beside_it_is_found(tmp_path):
     assert shared_images(first, second) == [(first[0], second[0]), (first[1], second[1])]
 
 
-# Crop cache
-
-
 @pytest.mark.parametrize("change", ["time", "checksum", "none", "missing"])
 def test_a_changed_archive_gets_a_cache_of_its_own(people, tmp_path, change):
     persons = zipped(people, tmp_path / "images.zip")
     crops, archive = ContextCrops(persons, (16, 20), 1.25, 1.25), tmp_path / "images.zip"
+    assert len({image_facts(str(path)) for path in persons.image_paths}) == 5
     CachedCrops(crops, tmp_path / "cache")
     facts = archive.stat()
     if change == "checksum":
@@ -463,16 +401,6 @@ def test_a_changed_archive_gets_a_cache_of_its_own(people, tmp_path, change):
         assert {image_facts(str(path)) for path in persons.image_paths} == {"missing"}
     CachedCrops(crops, tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == (1 if change == "none" else 2)
-
-
-def test_a_member_has_the_facts_of_its_archive_and_its_own(tmp_path):
-    archive = write_zip(tmp_path / "s.zip", {"a.png": picture(1), "b.png": picture(2)})
-    facts = [image_facts(f"{archive}@{name}.png") for name in "ab"]
-    assert facts[0] != facts[1] and all(fact.startswith(f"{archive.stat().st_size}|") for fact in facts)
-    assert image_facts(f"{archive}@c.png") == "missing"
-
-
-# Loader processes
 
 
 @pytest.fixture
@@ -513,29 +441,3 @@ def test_what_is_sent_to_a_started_process_has_no_open_file(people, tmp_path):
     data = pickle.dumps(dataset)
     archives._opened.clear()
     assert torch.equal(pickle.loads(data).__getitems__([0, 1]).images, before.images)
-
-
-def test_members_stored_with_needless_slashes_and_dots_are_found(people, tmp_path):
-    content = Path(people.image_paths[0]).read_bytes()
-    path = write_zip(tmp_path / "odd.zip", {"t//b.png": content, "t/./c.png": content})
-    for name in ("t/b.png", "t/c.png", "b.png"):
-        assert read_image(f"{path}@{name}").any()
-
-
-def test_a_folder_may_be_named_as_a_member_is_written(people, tmp_path):
-    path = tmp_path / "my.zip@home" / "a.png"
-    path.parent.mkdir()
-    path.write_bytes(Path(people.image_paths[0]).read_bytes())
-    assert split_member(str(path)) is None and read_image(str(path)).any()
-
-
-def test_a_broken_archive_does_not_hide_a_sound_one(tmp_path):
-    """`images/val.zip` is tried before `images.zip`."""
-    folder = write_set(tmp_path, "val", small_coco(1))
-    zip_folder(folder, tmp_path / "images.zip")
-    shutil.rmtree(folder)
-    (folder.parent / "val.zip").write_bytes(b"half of a copy")
-    assert len(read_own(source_of(tmp_path, "val")))
-    (tmp_path / "images.zip").unlink()
-    with pytest.raises(DataError, match="val.zip: is no sound zip archive"):
-        read_own(source_of(tmp_path, "val"))

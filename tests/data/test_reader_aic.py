@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from damage import damaged
 from hypothesis import HealthCheck, given, settings
+from refusals import refused
 
 from semipose.data.formats import read_aic
 from semipose.errors import DataError
@@ -34,13 +35,6 @@ def images() -> list[dict]:
 def read(folder, content) -> Persons:
     (folder / "aic.json").write_text(json.dumps(content, indent=1))
     return read_aic(str(folder / "aic.json"), str(folder), TRI)
-
-
-def fault(folder, content) -> str:
-    with pytest.raises(DataError) as error:
-        read(folder, content)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def test_persons_in_file_order(tmp_path):
@@ -100,44 +94,30 @@ def test_coco_style_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "reason"),
+    ("place", "value", "word"),
     [
-        (("image_id",), 12, "image number 0: image_id: must be a text, found 12"),
-        (("image_id",), "../x", "image number 0: image_id: '../x.jpg' leaves the image folder"),
-        (("human_annotations",), [], "image number 0: human_annotations: must be an object with the persons by name"),
-        (("human_annotations", "human1"), [1, 2, 3], "'human1 of image 054d9c': box: must be 4 finite numbers"),
-        (("human_annotations", "human1"), [1, 2, 3, None], "box: must be 4 finite numbers (x1, y1, x2, y2), found"),
-        (("keypoint_annotations", "human1"), [1, 2, 1], "'human1 of image 054d9c': keypoints: must be 9 finite"),
-        (("keypoint_annotations", "human1"), [1, 2, 0] * 3, "keypoints: v must be 1, 2 or 3"),
-        (("keypoint_annotations", "human1"), [1, float("nan"), 1] * 3, "found a list of 9 with nan"),
+        (("image_id",), 12, "image number 0: image_id"),
+        (("image_id",), "../x", "image number 0: image_id"),
+        (("human_annotations",), [], "image number 0: human_annotations"),
+        (("human_annotations", "human1"), [1, 2, 3], "'human1 of image 054d9c': box"),
+        (("human_annotations", "human1"), [1, 2, 3, None], "'human1 of image 054d9c': box"),
+        (("keypoint_annotations", "human1"), [1, 2, 1], "'human1 of image 054d9c': keypoints"),
+        (("keypoint_annotations", "human1"), [1, 2, 0] * 3, "'human1 of image 054d9c': keypoints"),
+        (("keypoint_annotations", "human1"), [1, float("nan"), 1] * 3, "'human1 of image 054d9c': keypoints"),
     ],
 )
-def test_wrong_entry_is_named(tmp_path, place, value, reason):
+def test_wrong_entry_is_named(tmp_path, place, value, word):
     content = images()
     holder = content[0] if len(place) == 1 else content[0][place[0]]
     holder[place[-1]] = value
-    message = fault(tmp_path, content)
-    assert "aic.json: " in message and reason in message
+    refused(lambda: read(tmp_path, content), "aic.json: ", word)
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("", "is not valid JSON"),
-        (" [", "is not valid JSON"),
-        ("{}", "the image list must be a list"),
-        ("[5]", "image number 0"),
-    ],
-)
-def test_wrong_documents(tmp_path, text, reason):
-    (tmp_path / "aic.json").write_text(text)
-    with pytest.raises(DataError, match=f"aic.json: .*{reason}"):
-        read_aic(str(tmp_path / "aic.json"), str(tmp_path), TRI)
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(DataError, match="none.json: cannot be read"):
-        read_aic(str(tmp_path / "none.json"), str(tmp_path), TRI)
+@pytest.mark.parametrize("text", ["", " [", "{}", "[5]", None])
+def test_wrong_documents(tmp_path, text):
+    if text is not None:
+        (tmp_path / "aic.json").write_text(text)
+    refused(lambda: read_aic(str(tmp_path / "aic.json"), str(tmp_path), TRI), "aic.json: ")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -8,8 +8,10 @@ import pytest
 from damage import VALUES, damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from refusals import refused
 
 from semipose.data.formats import has_annotation, locate_coco, read_coco, read_detections, read_unlabeled_coco
+from semipose.data.formats.json_rows import WrongRows
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
@@ -48,14 +50,6 @@ def read(folder, content) -> Persons:
 
 def read_unlabeled(folder, content) -> Persons:
     return read_unlabeled_coco(write(folder, content), str(folder), SKELETON)
-
-
-def fault(folder, content) -> str:
-    with pytest.raises(DataError) as error:
-        read(folder, content)
-    assert "\n" not in str(error.value)
-    assert "set.json" in str(error.value)
-    return str(error.value)
 
 
 def test_persons_are_read_in_annotation_order(tmp_path):
@@ -119,64 +113,66 @@ def test_no_person_left_gives_empty_arrays(tmp_path):
     assert persons.keypoints.shape == (0, 3, 3) and persons.boxes.shape == (0, 4) and len(persons.image_paths) == 2
 
 
+WRONG_VALUES = {
+    "bbox": ([1, 2, float("nan"), 4], [1, 2, 3, float("inf")], [1, 2, 3], "1 2 3 4", None, [1, 2, True, 4]),
+    "keypoints": (
+        [1, 2, 2] * 4, [1, float("nan"), 2] * 3, [[1, 2, 2]] * 3, [1, 2, 3, 1, 2, 2, 1, 2, 2], [1, 2, 2, 1, 2, 2, 1, 2],
+    ),
+    "image_id": (12, "3", None),
+    "area": (-1, "big"),
+    "iscrowd": ("no",),
+    "category_id": ("person",),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("field", "value", "reason"),
-    [
-        ("bbox", [1, 2, float("nan"), 4], "must be 4 finite numbers (x, y, width, height), found a list of 4 with nan"),
-        ("bbox", [1, 2, 3, float("inf")], "found a list of 4 with inf"),
-        ("bbox", [1, 2, 3], "found a list of 3"),
-        ("bbox", "1 2 3 4", "found '1 2 3 4'"),
-        ("bbox", None, "found nothing"),
-        ("bbox", [1, 2, True, 4], "found a list of 4 with True"),
-        ("keypoints", [1, 2, 2] * 4, "must be 9 finite numbers (x, y, v of the 3 keypoints of skeleton 'tri'), found a"
-                                     " list of 12"),
-        ("keypoints", [1, float("nan"), 2] * 3, "found a list of 9 with nan"),
-        ("keypoints", [[1, 2, 2]] * 3, "found a list of 3 with a list of 3"),
-        ("keypoints", [1, 2, 3, 1, 2, 2, 1, 2, 2], "v of head must be 0, 1 or 2, found 3"),
-        ("image_id", 12, "12 is not the id of an image in this file"),
-        ("image_id", "3", "must be a 64-bit integer, found '3'"),
-        ("id", 55, "55 is used more than once"),
-        ("id", 1.5, "must be a 64-bit integer, found 1.5"),
-        ("id", 2**70, "must be a 64-bit integer"),
-        ("area", -1, "must not be negative, found -1"),
-        ("area", "big", "must be a finite number, found 'big'"),
-        ("iscrowd", "no", "must be a 64-bit integer, found 'no'"),
-    ],
-)  # fmt: skip
-def test_wrong_annotation_is_named(tmp_path, field, value, reason):
+    ("field", "value"), [(field, value) for field, all_of in WRONG_VALUES.items() for value in all_of]
+)
+def test_wrong_annotation_is_named(tmp_path, field, value):
     content = document()
     content["annotations"][2][field] = value
-    message = fault(tmp_path, content)
-    name = value if field == "id" and value != 2**70 else 2**70 if field == "id" else 56
-    assert f"annotation id {name}: {field}: " in message
-    assert reason in message
+    if field != "category_id":  # which only a pool looks at
+        refused(lambda: read(tmp_path, content), "set.json", f"annotation id 56: {field}: ")
+    content["annotations"][0]["keypoints"] = None  # the fault is named by its own row
+    refused(lambda: read_unlabeled(tmp_path, content), "set.json", f"annotation id 56: {field}: ")
+
+
+@pytest.mark.parametrize("value", [55, 1.5, 2**70, None])
+def test_a_wrong_id_is_named_by_its_row(tmp_path, value):
+    content = document()
+    content["annotations"][2]["id"] = value
+    refused(lambda: read(tmp_path, content), "set.json", "annotation number 2: id: ")
+
+
+def test_all_wrong_rows_are_in_the_error_with_the_sound_persons(tmp_path):
+    content = document()
+    content["images"][1]["width"] = 0
+    content["annotations"][1]["bbox"] = content["annotations"][1]["area"] = "wide"
+    content["categories"].append({"id": 2, "keypoints": 5})
+    for reader, sound in ((read, [56]), (read_unlabeled, [56])):
+        with pytest.raises(WrongRows) as error:
+            reader(tmp_path, content)
+        found = {kind: list(rows) for kind, rows in error.value.rows.items()}
+        assert found == {"category": [1], "image": [1], "annotation": [1]} and len(error.value.lines) == 3
+        assert error.value.persons.ids.tolist() == sound
+        assert "category id 2" in str(error.value) and "2 more" in str(error.value)
 
 
 R10 = pytest.mark.promise("R10")
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "reason"),
+    ("field", "value"),
     [
-        ("id", 7, "7 is used more than once"),
-        ("width", 0, "must be at least 1, found 0"),
-        ("height", None, "must be a finite number, found nothing"),
-        ("file_name", 5, "must be a text, found 5"),
-        ("file_name", "", "must be a text"),
-        pytest.param("file_name", "../a.jpg", "leaves the image folder", marks=R10),
-        pytest.param("file_name", "sub/../../a.jpg", "leaves the image folder", marks=R10),
-        pytest.param("file_name", "/etc/a.jpg", "is an absolute path", marks=R10),
-        pytest.param("file_name", "C:/a.jpg", "is an absolute path", marks=R10),
-        pytest.param("file_name", "sub\\a.jpg", "holds a backslash", marks=R10),
-        pytest.param("file_name", "a\0.jpg", "holds a NUL character", marks=R10),
+        ("width", 0), ("height", None), ("file_name", 5), ("file_name", ""),
+        *(pytest.param("file_name", name, marks=R10)
+          for name in ("../a.jpg", "sub/../../a.jpg", "/etc/a.jpg", "C:/a.jpg", "sub\\a.jpg", "a\0.jpg")),
     ],
-)
-def test_wrong_image_is_named(tmp_path, field, value, reason):
+)  # fmt: skip
+def test_wrong_image_is_named(tmp_path, field, value):
     content = document()
     content["images"][1][field] = value
-    message = fault(tmp_path, content)
-    assert f"image id {value if field == 'id' else 3}: {field}: " in message
-    assert reason in message
+    refused(lambda: read(tmp_path, content), "set.json", f"image id 3: {field}: ")
 
 
 @pytest.mark.parametrize("name", ["a..b.jpg", "..a.jpg", "mädchen/写真.jpg", "a b.jpg", "./a.jpg"])
@@ -198,8 +194,8 @@ def test_link_that_leads_out_is_refused(tmp_path, target):
     else:
         (images / "sub").mkdir()
         (images / "sub/b.jpg").symlink_to(tmp_path / "outside/b.jpg")
-    with pytest.raises(DataError, match="image id 3: file_name: 'sub/b.jpg' is a link that leaves the image folder"):
-        read_coco(write(tmp_path, document()), str(images), SKELETON)
+    file = write(tmp_path, document())
+    refused(lambda: read_coco(file, str(images), SKELETON), "image id 3: file_name: 'sub/b.jpg'", "link")
 
 
 def test_image_folder_may_be_a_link_and_links_inside_it_are_fine(tmp_path):
@@ -212,57 +208,34 @@ def test_image_folder_may_be_a_link_and_links_inside_it_are_fine(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    "content",
     [
-        ("", "is not valid JSON"),
-        ("{", "is not valid JSON"),
-        pytest.param("[" * 100_000, "is not valid JSON: nested too deeply", marks=pytest.mark.promise("R11")),
-        ("1" * 5000, "is not valid JSON"),
-        ("[]", "must be a JSON object"),
-        ("{}", "the image list must be a list, found nothing"),
-        ('{"images": {}}', "the image list must be a list, found an object"),
-        ('{"images": [1]}', "image number 0: must be an object, found 1"),
-        ('{"images": []}', "has no 'annotations', so it can only serve as an unlabeled source"),
-        ('{"images": [], "annotations": 5}', "the annotation list must be a list, found 5"),
+        "", "{", pytest.param("[" * 100_000, marks=pytest.mark.promise("R11")), "1" * 5000, "[]", "{}", b"\xff\xfe\x00",
+        '{"images": {}}', '{"images": [1]}', '{"images": []}', '{"images": [], "annotations": 5}', None,
     ],
-)
-def test_wrong_documents(tmp_path, content, reason):
-    assert reason in fault(tmp_path, content)
-
-
-def test_bytes_that_are_not_text(tmp_path):
-    (tmp_path / "set.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="set.json: is not valid JSON"):
-        read_coco(str(tmp_path / "set.json"), str(tmp_path), SKELETON)
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(DataError, match="set.json: cannot be read: No such file"):
-        read_coco(str(tmp_path / "set.json"), str(tmp_path), SKELETON)
+)  # fmt: skip
+def test_wrong_documents(tmp_path, content):
+    path = tmp_path / "set.json"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused(lambda: read_coco(str(path), str(tmp_path), SKELETON), "set.json")
 
 
 @pytest.mark.parametrize(
-    ("names", "reason"),
-    [
-        (["head", "left"], "must name the 3 keypoints of skeleton 'tri', found 2 names"),
-        (["head", "right", "left"], "in this order: head, left, right"),
-        (["Head", " RIGHT", "LEFT "], "in this order: head, left, right"),
-        (["nose", "right", "tail"], "in this order: head, left, right"),
-        ("head", "found no list"),
-    ],
+    "names",
+    [["head", "left"], ["head", "right", "left"], ["Head", " RIGHT", "LEFT "], ["nose", "right", "tail"], "head"],
 )
-def test_category_of_another_skeleton(tmp_path, names, reason):
+def test_category_of_another_skeleton(tmp_path, names):
     content = document()
     content["categories"][0]["keypoints"] = names
-    message = fault(tmp_path, content)
-    assert "category id 1: keypoints: " in message and reason in message
+    refused(lambda: read(tmp_path, content), "set.json", "category id 1: keypoints: ", "'tri'")
 
 
 def test_other_names_are_only_logged(tmp_path, caplog):
     content = document()
     content["categories"][0]["keypoints"] = ["tip", "left", 5]
     assert len(read(tmp_path, content)) == 3
-    assert "its keypoint names differ from those of skeleton 'tri': 'tip' for 'head', '5' for 'right'" in caplog.text
+    assert "'tip' for 'head', '5' for 'right'" in caplog.text
 
 
 def test_names_may_have_capitals_and_spaces(tmp_path, caplog):
@@ -313,10 +286,9 @@ def test_boxes_of_another_skeleton_serve_without_their_keypoints(tmp_path, caplo
     with caplog.at_level("INFO"):
         persons = read_unlabeled(tmp_path, content)
     assert persons.ids.tolist() == [1] and persons.keypoints.shape == (1, 3, 3) and not persons.keypoints.any()
-    assert "not the keypoints of skeleton 'tri'; only its boxes serve" in caplog.text
+    assert "skeleton 'tri'" in caplog.text
     content["categories"][0]["keypoints"] = ["head", "right", "left"]  # as many, so they are hidden labels: checked
-    with pytest.raises(DataError, match="in this order: head, left, right"):
-        read_unlabeled(tmp_path, content)
+    refused(lambda: read_unlabeled(tmp_path, content), "category id 1", "head, left, right")
 
 
 def test_unlabeled_boxes_are_clipped_and_missing_areas_estimated(tmp_path):
@@ -360,25 +332,6 @@ def test_images_without_annotations_are_whole_frames(tmp_path, annotations):
     assert persons.keypoints.shape == (2, 3, 3) and not persons.keypoints.any()
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "reason"),
-    [
-        ("keypoints", [1, 2, 2] * 4, "must be 9 finite numbers"),
-        ("keypoints", [1, 2, 3, 1, 2, 2, 1, 2, 2], "v of head must be 0, 1 or 2, found 3"),
-        ("bbox", None, "must be 4 finite numbers"),
-        ("category_id", "person", "must be a 64-bit integer, found 'person'"),
-        ("image_id", 12, "12 is not the id of an image in this file"),
-    ],
-)
-def test_wrong_unlabeled_annotation_is_named(tmp_path, field, value, reason):
-    content = document()
-    content["annotations"][0]["keypoints"] = None  # the fault is named by its own row
-    content["annotations"][2][field] = value
-    with pytest.raises(DataError, match="set.json: annotation id 56") as error:
-        read_unlabeled(tmp_path, content)
-    assert f"{field}: " in str(error.value) and reason in str(error.value)
-
-
 def detections() -> list[dict]:
     box = [10, 10, 20, 20]
     return [
@@ -410,48 +363,28 @@ def test_detections(tmp_path, caplog):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "reason"),
-    [
-        ("bbox", [1, 2, 3, float("nan")], "must be 4 finite numbers"),
-        ("score", "high", "must be a finite number, found 'high'"),
-        ("score", None, "found nothing"),
-        ("image_id", None, "must be a 64-bit integer, found nothing"),
-    ],
+    ("field", "value"), [("bbox", [1, 2, 3, float("nan")]), ("score", "high"), ("score", None), ("category_id", "1")]
 )
-def test_wrong_detection_is_named_by_its_place(tmp_path, field, value, reason):
-    content = detections()[:1]
-    content[0][field] = value
-    with pytest.raises(DataError, match="boxes.json: detection number 0") as error:
-        read_boxes(tmp_path, content)
-    assert f"{field}: " in str(error.value) and reason in str(error.value)
+def test_wrong_detection_is_named_by_its_place(tmp_path, field, value):
+    content = detections()
+    content[2][field] = value
+    refused(lambda: read_boxes(tmp_path, content), "boxes.json", f"detection number 2: {field}: ")
 
 
 def test_detections_of_another_data_set(tmp_path):
-    with pytest.raises(DataError, match="none of its 1 detections is on an image of"):
-        read_boxes(tmp_path, detections()[4:5])
+    refused(lambda: read_boxes(tmp_path, detections()[4:5]), "boxes.json", "images.json")
 
 
 @pytest.mark.parametrize("place", ["images/some", "some", "images", "annotations", "."])
-def test_locate_looks_in_the_usual_places(tmp_path, place):
+@pytest.mark.parametrize("prefix", ["person_keypoints_", "image_info_", ""])
+def test_locate_looks_in_the_usual_places(tmp_path, prefix, place):
     (tmp_path / "annotations").mkdir()
-    annotation_file = write(tmp_path / "annotations", document(), "person_keypoints_some.json")
+    path = write(tmp_path / "annotations", document(), f"{prefix}some.json")
     (tmp_path / place / "sub").mkdir(parents=True, exist_ok=True)
     (tmp_path / place / "sub/b.jpg").write_bytes(b"x")  # a.jpg, the first one, is missing
-    found_annotation, found_images = locate_coco(str(tmp_path), "some")
-    assert os.path.samefile(found_annotation, annotation_file)
-    assert os.path.samefile(found_images, tmp_path / place)
-
-
-@pytest.mark.parametrize("place", ["images/some", "some", "images", "labels", "."])
-@pytest.mark.parametrize("prefix", ["person_keypoints_", "image_info_", ""])
-def test_locate_looks_for_the_images_of_a_named_file(tmp_path, prefix, place):
-    (tmp_path / "labels").mkdir()
-    path = write(tmp_path / "labels", document(), f"{prefix}some.json")
-    (tmp_path / place / "sub").mkdir(parents=True, exist_ok=True)
-    (tmp_path / place / "sub/b.jpg").write_bytes(b"x")
-    found_annotation, found_images = locate_coco(str(tmp_path), f"labels/{prefix}some.json")
-    assert found_annotation == path
-    assert os.path.samefile(found_images, tmp_path / place)
+    for name in (f"annotations/{prefix}some.json", *(["some"] if prefix else [])):
+        annotation_file, images = locate_coco(str(tmp_path), name)
+        assert os.path.samefile(annotation_file, path) and os.path.samefile(images, tmp_path / place)
 
 
 def test_locate_prefers_the_folder_of_the_set(tmp_path):
@@ -470,8 +403,7 @@ def test_set_with_images_only(tmp_path):
     located = locate_coco(str(tmp_path), "some")
     assert located == (bare, str(tmp_path / "some"))
     assert len(read_unlabeled_coco(*located, SKELETON)) == 2
-    with pytest.raises(DataError, match="image_info_some.json: has no 'annotations'"):
-        read_coco(*located, SKELETON)
+    refused(lambda: read_coco(*located, SKELETON), "image_info_some.json", "'annotations'")
     full = write(tmp_path / "annotations", document(), "person_keypoints_some.json")
     assert locate_coco(str(tmp_path), "some")[0] == full
 
@@ -495,28 +427,19 @@ def test_locate_by_file_and_image_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("root", "name", "images", "reason"),
+    ("root", "name", "images", "word"),
     [
-        ("absent", "set.json", "", "root folder does not exist"),
-        (
-            ".",
-            "some",
-            "",
-            r"person_keypoints_some.json: annotation file of set 'some' does not exist, nor does image_info",
-        ),
-        (".", "set.json", "absent", "image folder of set 'set.json' does not exist"),
-        (".", "set.json", "", "image 'a.jpg' is in none of the folders tried: "),
-        (".", "broken.json", "", "broken.json: is not valid JSON"),
-        (".", "empty.json", "", "empty.json: is not valid JSON"),
-        (".", "bare.json", "", "bare.json: lists no image with a file_name"),
+        ("absent", "set.json", "", "absent"), (".", "some", "", "person_keypoints_some.json"),
+        (".", "set.json", "absent", "absent"), (".", "set.json", "", "'a.jpg'"),
+        (".", "broken.json", "", "broken.json"),
+        (".", "empty.json", "", "empty.json"), (".", "bare.json", "", "bare.json"),
     ],
-)
-def test_locate_faults(tmp_path, root, name, images, reason):
+)  # fmt: skip
+def test_locate_faults(tmp_path, root, name, images, word):
     write(tmp_path, document())
     for other, content in {"broken.json": "{", "empty.json": "", "bare.json": '{"images": []}'}.items():
         write(tmp_path, content, other)
-    with pytest.raises(DataError, match=reason):
-        locate_coco(str(tmp_path / root), name, images)
+    refused(lambda: locate_coco(str(tmp_path / root), name, images), word)
 
 
 @settings(max_examples=180, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

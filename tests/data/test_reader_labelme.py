@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from refusals import refused
 
 from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import labelme_document, read_labelme, read_unlabeled_labelme
@@ -95,8 +96,7 @@ def test_exact_names_win_where_plain_names_are_not_unique(tmp_path):
     write(tmp_path / "a.json", content(point("eye", 1, 2), point("Eye", 9, 8)))
     assert read_labelme(str(tmp_path), skeleton).keypoints[0, :, 0].tolist() == [1, 9]
     write(tmp_path / "a.json", content(point("EYE", 1, 2)))
-    with pytest.raises(DataError, match="'EYE' is not one of the keypoints of skeleton 'two': eye, Eye"):
-        read_labelme(str(tmp_path), skeleton)
+    refused(lambda: read_labelme(str(tmp_path), skeleton), "'EYE'", "'two'", "eye, Eye")
 
 
 @pytest.mark.parametrize(("text", "v"), [("", 2), (None, 2), ("0", 0), ("1", 1), (" 2 ", 2), (1, 1)])
@@ -123,10 +123,8 @@ def test_files_that_are_not_of_labelme_are_named(tmp_path, caplog):
     assert len(read(tmp_path, *pair())) == 1
     assert "groups.json: is not a labelme file" in caplog.text
     (tmp_path / "a.json").unlink()
-    with pytest.raises(DataError, match="has no labelme file"):
-        read_labelme(str(tmp_path), SKELETON)
-    with pytest.raises(DataError, match="none: labelme folder does not exist"):
-        read_labelme(str(tmp_path / "none"), SKELETON)
+    refused(lambda: read_labelme(str(tmp_path), SKELETON), str(tmp_path))
+    refused(lambda: read_labelme(str(tmp_path / "none"), SKELETON), "none: ")
 
 
 @pytest.mark.parametrize(
@@ -145,13 +143,8 @@ def test_files_that_are_not_of_labelme_are_named(tmp_path, caplog):
 )
 def test_image_paths_stay_inside_the_root(tmp_path, draw_image, image_path, image_root, found):
     root = tmp_path / "root"
-    for name in (
-        "images/a.jpg",
-        "labels/a.jpg",
-        "labels/caf\u00e9 \u4eba.jpg",
-        "../secret/a.jpg",
-        "../elsewhere/a.jpg",
-    ):
+    names = ("images/a.jpg", "labels/a.jpg", "labels/caf\u00e9 \u4eba.jpg", "../secret/a.jpg", "../elsewhere/a.jpg")
+    for name in names:
         draw_image(root / name, (WIDTH, HEIGHT))
     write(root / "labels/a.json", content(*pair(), imagePath=image_path))
     folder = root / "labels" if image_root else root
@@ -176,8 +169,7 @@ def test_links_out_of_the_root_are_not_followed(tmp_path, draw_image):
     draw_image(tmp_path / "secret/a.jpg", (WIDTH, HEIGHT))
     write(tmp_path / "root/a.json", content(*pair()))
     (tmp_path / "root/a.jpg").symlink_to(tmp_path / "secret/a.jpg")
-    with pytest.raises(DataError, match="a.json: imagePath: 'a.jpg' is a link that leaves"):
-        read_labelme(str(tmp_path / "root"), SKELETON)
+    refused(lambda: read_labelme(str(tmp_path / "root"), SKELETON), "a.json: imagePath: 'a.jpg'", "link")
 
 
 def turned_image(path, orientation: int) -> None:
@@ -218,14 +210,13 @@ def test_turned_jpeg_is_seen_and_told(tmp_path, caplog):
 def test_mirrored_picture_is_refused(tmp_path, orientation):
     turned_image(tmp_path / "a.jpg", orientation)
     width, height = (HEIGHT, WIDTH) if orientation > 4 else (WIDTH, HEIGHT)
-    with pytest.raises(DataError, match=f"a.json: .*a.jpg is mirrored by its EXIF orientation {orientation}"):
-        read(tmp_path, *pair(), imageWidth=width, imageHeight=height)
+    call = lambda: read(tmp_path, *pair(), imageWidth=width, imageHeight=height)  # noqa: E731
+    refused(call, "a.json: ", "a.jpg", f"EXIF orientation {orientation}")
 
 
 def test_picture_of_another_size_is_refused_and_a_missing_size_is_measured(tmp_path, draw_image):
     draw_image(tmp_path / "a.jpg", (WIDTH, HEIGHT))
-    with pytest.raises(DataError, match="imageWidth x imageHeight are 100 x 44, but .*a.jpg has 60 x 44"):
-        read(tmp_path, *pair(), imageWidth=100)
+    refused(lambda: read(tmp_path, *pair(), imageWidth=100), "imageWidth", "100 x 44", "a.jpg", "60 x 44")
     persons = read(tmp_path, *pair(), point("right_hand", WIDTH, 5), imageWidth=None, imageHeight=None)
     assert persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
     (tmp_path / "a.jpg").write_bytes(b"no image")  # is reported when it is read
@@ -233,75 +224,48 @@ def test_picture_of_another_size_is_refused_and_a_missing_size_is_measured(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("field", "values"),
     [
-        (
-            {"label": "nosse"},
-            "shape number 1: label: 'nosse' is not one of the keypoints of skeleton 'tri': head, left_hand, right_hand",
-        ),
-        ({"label": None}, "shape number 1: label: must be a text, found nothing"),
-        ({"label": "head"}, "shape number 1: label: 'head' is there twice with group_id None"),
-        ({"points": [[1, float("nan")]]}, "shape number 1: points: must be one pair of finite numbers"),
-        ({"points": [[1, 2], [3, 4]]}, "points: must be one pair of finite numbers x, y, found a list of 2"),
-        ({"points": [[1, 2, 3]]}, "points: must be one pair"),
-        ({"points": [[1, "2"]]}, "points: must be one pair"),
-        ({"points": [[True, 2]]}, "points: must be one pair"),
-        ({"points": [[10**400, 2]]}, "points: must be one pair"),
-        ({"points": []}, "points: must be one pair"),
-        ({"points": "1 2"}, "points: must be one pair"),
-        ({"points": None}, "points: must be one pair of finite numbers x, y, found nothing"),
-        ({"points": [1, 2], "shape_type": "rectangle"}, "points: must be two pairs of finite numbers"),
-        ({"points": [[1, 2]], "shape_type": "rectangle"}, "points: must be two pairs of finite numbers"),
-        ({"group_id": "1"}, "group_id: must be a whole number, 0 or more, found '1'"),
-        ({"group_id": -1}, "group_id: must be a whole number, 0 or more, found -1"),
-        ({"group_id": 1.5}, "group_id: must be a whole number, 0 or more, found 1.5"),
-        ({"group_id": True}, "group_id: must be a whole number, 0 or more, found True"),
-        ({"group_id": 10**30}, "group_id: must be a whole number, 0 or more, found a huge integer"),
-        ({"description": "blurred"}, "description: must be 0 (not labelled), 1 (hidden), 2 (visible) or empty"),
+        ("label", ("nosse", None, "head")),
+        ("points", ([[1, float("nan")]], [[1, 2], [3, 4]], [[1, 2, 3]], [[1, "2"]], [[True, 2]], [[10**400, 2]], [],
+                    "1 2", None)),
+        ("group_id", ("1", -1, 1.5, True, 10**30)),
+        ("description", ("blurred",)),
     ],
-)
-def test_broken_shapes(tmp_path, changes, reason):
-    with pytest.raises(DataError) as error:
-        read(tmp_path, point("head", 1, 2), {**point("left_hand", 9, 8), **changes})
-    assert str(error.value).startswith(str(tmp_path / "a.json")) and reason in str(error.value)
-    assert "\n" not in str(error.value)
+)  # fmt: skip
+def test_broken_shapes(tmp_path, field, values):
+    for value in values:
+        shapes = point("head", 1, 2), point("left_hand", 9, 8) | {field: value}
+        refused(lambda: read(tmp_path, *shapes), f"{tmp_path}/a.json: shape number 1: {field}: ")  # noqa: B023
+    for points in ([1, 2], [[1, 2]]):
+        refused(lambda: read(tmp_path, *pair(), rectangle(points)), "shape number 2: points: ")  # noqa: B023
 
 
 @pytest.mark.parametrize("group", [None, 5])
 def test_two_rectangles_for_one_person(tmp_path, group):
     boxes = [rectangle([[1, 2], [9, 9]], group), rectangle([[1, 2], [9, 9]], group)]
-    with pytest.raises(DataError, match="shape number 3: group_id: its person has a rectangle already"):
-        read(tmp_path, *pair(group), *boxes)
+    refused(lambda: read(tmp_path, *pair(group), *boxes), "shape number 3: group_id: ")
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "word"),
     [
-        ({"shapes": None}, "the shape list must be a list, found nothing"),
-        ({"shapes": {}}, "the shape list must be a list, found an object"),
-        ({"shapes": [3]}, "shape number 0: must be an object"),
-        ({"imagePath": None}, "imagePath: must be a text, found nothing"),
-        ({"imagePath": 5}, "imagePath: must be a text, found 5"),
-        ({"imagePath": ".."}, "imagePath: '..' is not the name of a file"),
-        ({"imagePath": "C:\\"}, r"imagePath: 'C:\\\\' is not the name of a file"),
-        ({"imagePath": "a\0.jpg"}, r"imagePath: 'a\\x00.jpg' is not the name of a file"),
-        ({"imageWidth": "60"}, "imageWidth: must be a 64-bit integer, found '60'"),
-        ({"imageWidth": 0}, "imageWidth: must be a number of pixels, found 0"),
-        ({"imageHeight": 10**12}, "imageHeight: must be a number of pixels, found 1000000000000"),
-        ({"imageHeight": None}, "imageHeight: must be a 64-bit integer, found nothing"),
-        ({"imageWidth": None, "imageHeight": None}, "imageWidth: is not given, and .*a.jpg is not there"),
+        ({"shapes": None}, "shape"), ({"shapes": {}}, "shape"), ({"shapes": [3]}, "shape number 0"),
+        ({"imagePath": None}, "imagePath"), ({"imagePath": 5}, "imagePath"), ({"imagePath": ".."}, "imagePath: '..'"),
+        ({"imagePath": "C:\\"}, "imagePath"), ({"imagePath": "a\0.jpg"}, "imagePath: 'a\\x00.jpg'"),
+        ({"imageWidth": "60"}, "imageWidth"), ({"imageWidth": 0}, "imageWidth"),
+        ({"imageHeight": 10**12}, "imageHeight"),
+        ({"imageHeight": None}, "imageHeight"), ({"imageWidth": None, "imageHeight": None}, "imageWidth"),
     ],
-)
-def test_broken_files(tmp_path, changes, reason):
-    with pytest.raises(DataError, match=f"a.json: .*{reason}"):
-        read(tmp_path, *pair(), **changes)
+)  # fmt: skip
+def test_broken_files(tmp_path, changes, word):
+    refused(lambda: read(tmp_path, *pair(), **changes), "a.json: ", word)
 
 
 @pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"shapes": ' + "[" * 100_000])
 def test_not_json(tmp_path, text):
     write(tmp_path / "a.json", text)
-    with pytest.raises(DataError, match="a.json: is not valid JSON"):
-        read_labelme(str(tmp_path), SKELETON)
+    refused(lambda: read_labelme(str(tmp_path), SKELETON), "a.json: ", "JSON")
 
 
 VALUES = st.one_of(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from damage import damaged
 from hypothesis import HealthCheck, given, settings
+from refusals import refused
 from scipy.io import savemat
 
 from semipose.data.formats import read_mpii
@@ -32,13 +33,6 @@ def rows() -> list[dict]:
 def read(folder, content, **options) -> Persons:
     (folder / "valid.json").write_text(json.dumps(content))
     return read_mpii(str(folder / "valid.json"), str(folder), MPII, **options)
-
-
-def fault(folder, content, **options) -> str:
-    with pytest.raises(DataError) as error:
-        read(folder, content, **options)
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def test_persons_in_file_order_share_images(tmp_path):
@@ -103,36 +97,24 @@ def test_no_persons(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "reason"),
+    ("field", "value"),
     [
-        ("image", 5, "must be a text, found 5"),
-        ("image", "../a.jpg", "leaves the image folder"),
-        ("image", "C:\\a.jpg", "holds a backslash"),
-        ("center", [1, float("nan")], "must be 2 finite numbers (x, y), found a list of 2 with nan"),
-        ("scale", "big", "must be a finite number, found 'big'"),
-        ("scale", None, "found nothing"),
-        ("joints", [[1, 2]] * 15, "must be 16 pairs x, y of finite numbers (the keypoints of skeleton 'mpii'), found a"
-                                  " list of 15"),
-        ("joints", [[1, 2]] * 15 + [[1, 2, 3]], "found a list of 16"),
-        ("joints", [1, 2] * 8, "must be 16 pairs"),
-        ("joints", [[1, float("inf")]] * 16, "must be 16 pairs"),
-        ("joints_vis", [1] * 15, "must be 16 finite numbers"),
-        ("joints_vis", [1] * 15 + [2], "must hold 0 and 1 only"),
-        ("joints_vis", None, "found nothing"),
+        ("image", 5), ("image", "../a.jpg"), ("image", "C:\\a.jpg"), ("center", [1, float("nan")]), ("scale", "big"),
+        ("scale", None), ("joints", [[1, 2]] * 15), ("joints", [[1, 2]] * 15 + [[1, 2, 3]]), ("joints", [1, 2] * 8),
+        ("joints", [[1, float("inf")]] * 16), ("joints_vis", [1] * 15), ("joints_vis", [1] * 15 + [2]),
+        ("joints_vis", None),
     ],
 )  # fmt: skip
-def test_wrong_row_is_named(tmp_path, field, value, reason):
+def test_wrong_row_is_named(tmp_path, field, value):
     content = rows()
     content[1][field] = value
-    message = fault(tmp_path, content)
-    assert f"valid.json: person id 2: {field}: " in message and reason in message
+    refused(lambda: read(tmp_path, content), f"valid.json: person id 2: {field}: ")
 
 
 def test_wrong_documents(tmp_path):
-    assert "valid.json: the person list must be a list, found an object" in fault(tmp_path, {})
-    assert "valid.json: person number 1: must be an object, found 5" in fault(tmp_path, [person("a.jpg"), 5])
-    with pytest.raises(DataError, match="none.json: cannot be read"):
-        read_mpii(str(tmp_path / "none.json"), str(tmp_path), MPII)
+    refused(lambda: read(tmp_path, {}), "valid.json: ")
+    refused(lambda: read(tmp_path, [person("a.jpg"), 5]), "valid.json: person number 1: ")
+    refused(lambda: read_mpii(str(tmp_path / "none.json"), str(tmp_path), MPII), "none.json: ")
 
 
 def head_file(folder, **variables) -> str:
@@ -160,20 +142,10 @@ def test_head_sizes_from_the_original_file_by_image_and_center(tmp_path):
     np.testing.assert_allclose(read(tmp_path, rows(), head_boxes=file).head_sizes, [0, 6, 0], rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("variables", "reason"),
-    [
-        (
-            {"headboxes_src": np.zeros((2, 2, 4))},
-            "headboxes_src must be numbers, 2 x 2 x 3 as .*valid.json has 3 persons, found 2 x 2 x 4",
-        ),
-        ({"headboxes_src": "text"}, "headboxes_src must be numbers"),
-        ({"other": 1}, "has no variable 'headboxes_src' or 'RELEASE'"),
-    ],
-)
-def test_wrong_head_boxes(tmp_path, variables, reason):
-    with pytest.raises(DataError, match=f"gt_valid.mat: {reason}"):
-        read(tmp_path, rows(), head_boxes=head_file(tmp_path, **variables))
+@pytest.mark.parametrize("variables", [{"headboxes_src": np.zeros((2, 2, 4))}, {"headboxes_src": "text"}, {"other": 1}])
+def test_wrong_head_boxes(tmp_path, variables):
+    file = head_file(tmp_path, **variables)
+    refused(lambda: read(tmp_path, rows(), head_boxes=file), "gt_valid.mat: ", "headboxes_src")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

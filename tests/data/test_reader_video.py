@@ -45,9 +45,7 @@ def numbers(persons) -> list[int]:
     [
         ({}, range(FRAMES)),
         ({"every": 4}, [0, 4, 8]),
-        ({"every": 3, "start": 2}, [2, 5, 8]),
-        ({"every": 2, "start": 1, "stop": 5}, [1, 3]),
-        ({"stop": 1}, [0]),
+        ({"every": 99}, [0]),
     ],
 )
 def test_frames_become_whole_images(source, tmp_path, options, expected):
@@ -66,9 +64,7 @@ def test_frames_are_written_once_for_each_choice(source, tmp_path, extractions):
     assert read_video(source, 3, str(tmp_path), every=4).image_paths.tolist() == first.image_paths.tolist()
     assert len(extractions) == 1 and os.path.basename(extractions[0]).startswith("a day-")
     read_video(source, 3, str(tmp_path), every=5)
-    read_video(source, 3, str(tmp_path), every=4, start=1)
-    read_video(source, 3, str(tmp_path), every=4, stop=9)
-    assert len(set(extractions)) == 4
+    assert len(set(extractions)) == 2
 
 
 def test_another_video_of_the_same_name_is_extracted_anew(tmp_path, extractions):
@@ -144,19 +140,10 @@ def test_a_file_that_is_no_video_is_named(tmp_path, content):
     assert not (tmp_path / "cache").exists()
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"every": 0}, "every is 0; allowed: 1 to"),
-        ({"every": 10**9}, "every is 1000000000; allowed: 1 to"),
-        ({"start": -1}, "start is -1; allowed: 0 to"),
-        ({"start": 5, "stop": 5}, "stop is 5; allowed: 6 to"),
-        ({"start": FRAMES}, f"has no frame from {FRAMES} on"),
-    ],
-)
-def test_wrong_choices(source, tmp_path, options, reason):
-    with pytest.raises(DataError, match=f"a day.avi: {reason}"):
-        read_video(source, 3, str(tmp_path), **options)
+@pytest.mark.parametrize("every", [0, 10**9])
+def test_wrong_choices(source, tmp_path, every):
+    with pytest.raises(DataError, match=f"a day.avi: every is {every}"):
+        read_video(source, 3, str(tmp_path), every=every)
 
 
 def test_a_full_disk_is_told(source, tmp_path, monkeypatch):

@@ -44,9 +44,9 @@ def coco_case():
     """The annotation of `COCO_PERSONS`, and the persons as predictions at the ground truth, crop boxes 1.25 times."""
     rows = np.array(COCO_PERSONS.split(), float).reshape(-1, 6 + 3 * 17)
     annotations = [
-        {"id": number, "image_id": int(row[0]), "category_id": 1, "area": row[1], "bbox": list(row[2:6]), "iscrowd": 0}
-        | {"keypoints": list(row[6:]), "num_keypoints": int((row[8::3] > 0).sum())}
-        for number, row in enumerate(rows)
+        {"id": number, "image_id": int(row[0]), "category_id": 1, "area": row[1], "bbox": row[2:6], "iscrowd": 0}
+        | {"keypoints": row[6:], "num_keypoints": sum(v > 0 for v in row[8::3])}
+        for number, row in enumerate(rows.tolist())
     ]
     images = [{"id": i} for i in sorted(set(rows[:, 0].astype(int).tolist()))]
     keypoints = rows[:, 6:].reshape(-1, 17, 3).astype(np.float32)

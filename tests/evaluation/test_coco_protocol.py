@@ -13,14 +13,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from semipose.errors import ConfigError, DataError
-from semipose.evaluation import (
-    OKS_METRICS,
-    KeypointPredictions,
-    coco_results,
-    evaluate_oks,
-    prepare_ground_truth,
-    select_detections,
-)
+from semipose.evaluation import KeypointPredictions, coco_results, select_detections
+from semipose.evaluation.coco_protocol import OKS_METRICS, evaluate_oks, evaluate_selected
+from semipose.evaluation.ground_truth import prepare_ground_truth
+from semipose.evaluation.ground_truth_edits import restrict
 from semipose.skeletons import get_skeleton
 
 SIGMAS = get_skeleton("coco").sigmas
@@ -112,7 +108,7 @@ def test_equals_plain_pycocotools(seed, backend):
     expected = plain_pycocotools(annotation, predictions, SIGMAS)
     truth = prepare_ground_truth(annotation, SIGMAS)
     assert 0 < expected[0] < 1
-    got = evaluate_oks(truth, predictions, nms="none", rescore=False, backend=backend)
+    got = evaluate_selected(truth, predictions, backend)
     np.testing.assert_allclose([got[key] for key in OKS_METRICS], expected, rtol=0, atol=1e-12)
 
 
@@ -133,10 +129,9 @@ def test_fourteen_keypoints_with_their_own_sigmas(backend):
     annotation, predictions = random_case(seed=1, num_keypoints=14)
     expected = plain_pycocotools(annotation, predictions, sigmas)
     truth, wider = (prepare_ground_truth(annotation, s) for s in (sigmas, np.multiply(sigmas, 2)))
-    options = {"nms": "none", "rescore": False, "backend": backend}
-    got = evaluate_oks(truth, predictions, **options)
+    got = evaluate_selected(truth, predictions, backend)
     np.testing.assert_allclose(list(got.values()), expected, rtol=0, atol=1e-12)
-    assert evaluate_oks(wider, predictions, **options)["AP"] > got["AP"] + 0.01
+    assert evaluate_selected(wider, predictions, backend)["AP"] > got["AP"] + 0.01
 
 
 def test_select_detections_keeps_images_apart_and_rows_together():
@@ -151,7 +146,8 @@ def test_select_detections_keeps_images_apart_and_rows_together():
     np.testing.assert_array_equal(hard.keypoints[:, 0, 0], [0, 0.1, 500])
     soft = select_detections(given, SIGMAS, nms="soft")
     np.testing.assert_allclose(soft.box_scores, [0.7, 0.9, 0.5 * np.exp(-1 / 0.9), 0.0], atol=1e-3)
-    assert select_detections(given, SIGMAS, nms="none", rescore=False) is given
+    unchanged = select_detections(given, SIGMAS, nms="none")
+    np.testing.assert_allclose(unchanged.box_scores, [0.5, 0.9, 0.7, 0], atol=1e-7)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -168,7 +164,7 @@ def test_images_without_predictions_and_no_prediction_at_all(coco_case, backend)
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_restricted_to_some_images(coco_case, backend):
     annotation, predictions = coco_case
-    only = prepare_ground_truth(annotation, SIGMAS, image_ids=np.array([785, 785]))
+    only = restrict(prepare_ground_truth(annotation, SIGMAS), [785])
     assert only.image_ids == [785]
     got = evaluate_oks(only, predictions.take(predictions.image_ids == 785), backend=backend)
     assert (got["AP"], got["AP_L"], got["AP_M"]) == pytest.approx((1, 1, -1), abs=1e-12)

@@ -7,18 +7,14 @@ import numpy as np
 import pytest
 
 from semipose.errors import DataError
-from semipose.evaluation import (
-    CROWDPOSE_METRICS,
-    KeypointPredictions,
-    coco_results,
-    evaluate_crowdpose,
-    evaluate_oks,
-    prepare_ground_truth,
-)
+from semipose.evaluation import KeypointPredictions, coco_results
+from semipose.evaluation.coco_protocol import evaluate_selected
+from semipose.evaluation.crowdpose import CROWDPOSE_METRICS, evaluate_crowdpose
+from semipose.evaluation.ground_truth import prepare_ground_truth
+from semipose.evaluation.ground_truth_edits import restrict
 
 SIGMAS = np.array([0.079] * 2 + [0.072] * 2 + [0.062] * 2 + [0.107] * 2 + [0.087] * 2 + [0.089] * 2 + [0.079] * 2)
 no_faster = pytest.mark.skipif(find_spec("faster_coco_eval") is None, reason="faster-coco-eval is not installed")
-BACKENDS = (pytest.param("faster", marks=no_faster), "pycocotools")
 
 
 def case(crowd_index, seed=0, noise=0.02):
@@ -43,19 +39,18 @@ def case(crowd_index, seed=0, noise=0.02):
     return {"images": images, "annotations": persons, "categories": categories}, found
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_levels(backend):
+def test_levels():
     """One image of each level is found, the bounds are .2 and .8; a level is blind to the images of the others."""
     annotation, found = case([0.0, 0.199, 0.2, 0.799, 0.8, 1.0], noise=0)
     found.keypoints[[1, 6, 7, 8]] += 900
-    metrics = evaluate_crowdpose(prepare_ground_truth(annotation, SIGMAS), found, backend)
+    metrics = evaluate_crowdpose(prepare_ground_truth(annotation, SIGMAS), found)
     assert tuple(metrics) == CROWDPOSE_METRICS
 
     def level(first, last):
         chosen = {first, last}
         part = annotation | {"annotations": [a for a in annotation["annotations"] if a["image_id"] in chosen]}
         rows = np.isin(found.image_ids, [first, last])
-        return evaluate_oks(prepare_ground_truth(part, SIGMAS, chosen), found.take(rows), "none", 0.9, False)["AP"]
+        return evaluate_selected(restrict(prepare_ground_truth(part, SIGMAS), chosen), found.take(rows))["AP"]
 
     assert [metrics[f"AP_{k}"] for k in "EMH"] == pytest.approx([level(1, 2), level(3, 4), level(5, 6)], abs=1e-12)
     assert len({metrics[k] for k in ("AP", "AP_E", "AP_M", "AP_H")}) >= 3

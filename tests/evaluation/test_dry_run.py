@@ -8,8 +8,10 @@ import pytest
 from small_coco import small_coco
 
 from semipose.data.formats import read_coco
-from semipose.evaluation import LabelledSet, MetricOptions, prepare_ground_truth
+from semipose.evaluation import LabelledSet, MetricOptions
 from semipose.evaluation.dry_run import dry_run
+from semipose.evaluation.ground_truth import prepare_ground_truth
+from semipose.evaluation.ground_truth_edits import restrict
 from semipose.skeletons import COCO
 
 LARGE = 10  # times the size of the small pictures, so that persons are above 32 x 32 pixels
@@ -125,6 +127,6 @@ def test_persons_with_few_labels_are_not_taken_for_each_other(tmp_path):
 
 def test_a_set_without_any_person(tmp_path):
     labels = labelled_set(tmp_path, large_coco(2))
-    nobody = prepare_ground_truth(large_coco(2), COCO.sigmas, image_ids=[])
+    nobody = restrict(prepare_ground_truth(large_coco(2), COCO.sigmas), [])
     found = dry_run(LabelledSet("set", nobody, labels.persons.take([]), COCO), MetricOptions())
     assert found.broken and "no person is scored" in reasons(found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semipose.errors import DataError
-from semipose.evaluation import nme, pixel_errors
+from semipose.evaluation.epe import nme, pixel_errors
 
 
 def test_by_hand():

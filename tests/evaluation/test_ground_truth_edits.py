@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from semipose.errors import DataError
-from semipose.evaluation import (
-    KeypointPredictions,
-    evaluate_oks,
-    prepare_ground_truth,
-    restrict,
-    with_box_areas,
-    with_groups,
-    with_keypoints,
-    with_visible,
-)
+from semipose.evaluation import KeypointPredictions, with_groups, with_keypoints, with_visible
+from semipose.evaluation.coco_protocol import evaluate_oks
+from semipose.evaluation.ground_truth import prepare_ground_truth
+from semipose.evaluation.ground_truth_edits import restrict, with_box_areas
 
 SIGMAS = (0.05, 0.1, 0.2)
 

@@ -1,23 +1,15 @@
 """AP of each group: by hand, and against a slow loop that follows the rules of the COCO protocol."""
 
-from importlib.util import find_spec
-
 import numpy as np
 import pytest
 
 from semipose.errors import DataError
-from semipose.evaluation import (
-    KeypointPredictions,
-    evaluate_groups,
-    evaluate_oks,
-    evaluate_selected,
-    oks_matrix,
-    prepare_ground_truth,
-)
+from semipose.evaluation import KeypointPredictions, evaluate_groups, with_groups
+from semipose.evaluation.coco_protocol import evaluate_oks, evaluate_selected
+from semipose.evaluation.ground_truth import prepare_ground_truth
+from semipose.evaluation.oks import oks_matrix
 
 SIGMAS = np.array([0.05, 0.08, 0.1, 0.06])
-no_faster = pytest.mark.skipif(find_spec("faster_coco_eval") is None, reason="faster-coco-eval is not installed")
-BACKENDS = (pytest.param("faster", marks=no_faster), "pycocotools")
 AREA = 3000.0
 
 
@@ -114,41 +106,37 @@ def slow_ap(ground_truth, detections, group):
     return np.mean(precisions)
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("seed", range(6))
-def test_equals_the_slow_loop(seed, backend):
+def test_equals_the_slow_loop(seed):
     truth, found = random_case(seed)
-    metrics = evaluate_groups(truth, found, backend=backend)
+    metrics = evaluate_groups(truth, found)
     assert list(metrics) == [0, 1, 2]
     expected = {group: slow_ap(truth, found, group) for group in metrics}
     assert {group: m["AP"] for group, m in metrics.items()} == pytest.approx(expected, abs=1e-9)
     assert len(set(expected.values())) == 3
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("seed", range(3))
-def test_one_group_is_the_plain_evaluation(seed, backend):
+def test_one_group_is_the_plain_evaluation(seed):
     truth, found = random_case(seed, groups=1)
-    plain = evaluate_selected(truth, found, backend)
+    plain = evaluate_selected(truth, found)
     assert 0 < plain["AP"] < 1
-    assert evaluate_groups(truth, found, backend=backend) == {0: plain}
+    assert evaluate_groups(truth, found) == {0: plain}
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_errors_of_a_group_are_its_own(backend):
+def test_errors_of_a_group_are_its_own():
     """Group 1 is found exactly. Group 2 is missed by far, with better scores, and that is wrong in group 2 alone."""
     people = [(i, i, person(0), {"group_id": 1}) for i in (1, 2)]
     people += [(i, i + 10, person(100), {"group_id": 2}) for i in (1, 2, 3)]
     found = [(i, person(0)[:, :2], 0.5) for i in (1, 2)] + [(i, person(112)[:, :2], 0.9) for i in (1, 2, 3)]
     truth = prepare_ground_truth(annotation_of(people), SIGMAS)
-    metrics = evaluate_groups(truth, detections_of(found), backend=backend)
+    metrics = evaluate_groups(truth, detections_of(found))
     assert (metrics[1]["AP"], metrics[1]["AR"]) == pytest.approx((1, 1))
     assert (metrics[2]["AP"], metrics[2]["AR"]) == (0, 0)
-    assert evaluate_oks(truth, detections_of(found), backend=backend)["AP"] < 0.5
+    assert evaluate_oks(truth, detections_of(found))["AP"] < 0.5
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_detection_of_nobody_counts_in_every_group(backend):
+def test_a_detection_of_nobody_counts_in_every_group():
     """In an image without persons, and so far off that its similarity is 0; both with the best scores."""
     people = [(1, 1, person(0), {"group_id": 1}), (1, 2, person(100), {"group_id": 2})]
     annotation = annotation_of(people)
@@ -157,16 +145,15 @@ def test_a_detection_of_nobody_counts_in_every_group(backend):
     right = [(1, person(0)[:, :2], 0.5), (1, person(100)[:, :2], 0.5)]
     for image_id, x in ((2, 0), (1, 9e5)):
         found = detections_of([*right, (image_id, person(x)[:, :2], 0.9)])
-        metrics = evaluate_groups(truth, found, backend=backend)
+        metrics = evaluate_groups(truth, found)
         assert [metrics[g]["AP"] for g in (1, 2)] == pytest.approx([0.5, 0.5])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_second_detection_that_fits_a_person_of_another_group_is_not_wrong(backend):
+def test_a_second_detection_that_fits_a_person_of_another_group_is_not_wrong():
     """Two persons stand so close that either detection fits both; the second one is nearer to group 1 as well."""
     people = [(1, 1, person(0), {"group_id": 1}), (1, 2, person(1), {"group_id": 2})]
     found = detections_of([(1, person(0)[:, :2], 0.9), (1, person(0.1)[:, :2], 0.95)])
-    metrics = evaluate_groups(prepare_ground_truth(annotation_of(people), SIGMAS), found, backend=backend)
+    metrics = evaluate_groups(prepare_ground_truth(annotation_of(people), SIGMAS), found)
     assert (metrics[1]["AP"], metrics[2]["AP"]) == pytest.approx((1, 0))
 
 
@@ -176,7 +163,7 @@ def test_mapping_and_persons_without_a_group():
     people += [(1, 10, person(300), {"iscrowd": 1}), (1, 11, 0 * person(0), {})]
     truth = prepare_ground_truth(annotation_of(people), SIGMAS)
     found = detections_of([(1, person(x)[:, :2], 0.9) for x in (0, 100, 209)])
-    metrics = evaluate_groups(truth, found, {7: 1, 8: 4, 10: 5, 11: 6})
+    metrics = evaluate_groups(with_groups(truth, {7: 1, 8: 4, 10: 5, 11: 6}), found)
     assert list(metrics) == [-1, 3, 4]
     assert [metrics[g]["AP"] for g in (3, 4)] == pytest.approx([1, 1])
     assert metrics[-1]["AP"] < 0.5

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from semipose.errors import ConfigError
-from semipose.evaluation import JHMDB_METRICS, jhmdb_pck
-from semipose.evaluation.jhmdb import torso_norm
+from semipose.evaluation.jhmdb import JHMDB_METRICS, jhmdb_pck, torso_norm
 from semipose.skeletons import Skeleton, get_skeleton
 
 SIDES = [

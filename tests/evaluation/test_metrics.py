@@ -12,20 +12,18 @@ from semipose.evaluation import (
     KeypointPredictions,
     LabelledSet,
     MetricOptions,
-    auc,
     check_metrics,
-    evaluate_crowdpose,
-    evaluate_oks,
     ground_truth_from_persons,
-    jhmdb_pck,
     missing_need,
-    nme,
-    pck,
-    pckh,
-    pixel_errors,
     score,
     select_detections,
 )
+from semipose.evaluation.coco_protocol import evaluate_oks
+from semipose.evaluation.crowdpose import evaluate_crowdpose
+from semipose.evaluation.epe import nme, pixel_errors
+from semipose.evaluation.jhmdb import jhmdb_pck
+from semipose.evaluation.pck import auc, pck
+from semipose.evaluation.pckh import pckh
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from semipose.errors import ConfigError, DataError
-from semipose.evaluation import auc, box_norm, pair_norm, pck, segment_norm
-from semipose.evaluation.pck import part_shares
+from semipose.evaluation.pck import auc, box_norm, pair_norm, part_shares, pck, segment_norm
 from semipose.skeletons import get_skeleton
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semipose.errors import ConfigError
-from semipose.evaluation import PCKH_METRICS, pckh
+from semipose.evaluation.pckh import PCKH_METRICS, pckh
 from semipose.skeletons import get_skeleton
 
 MPII = get_skeleton("mpii")

@@ -1,15 +1,12 @@
 """Check of what one source of a configuration holds, before its images are looked at."""
 
-from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.sources_and_sets import algorithm_entry
-from semipose.data.formats.json_rows import Table, load_json
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.sources import (
     COCO_FILES,
@@ -17,12 +14,10 @@ from semipose.data.sources import (
     chosen_persons,
     convert_persons,
     converter,
-    places,
     read_own,
     read_pool,
 )
 from semipose.errors import ConfigError, SemiposeError
-from semipose.evaluation import prepare_ground_truth
 from semipose.prepare.check_annotations import detection_notes
 from semipose.prepare.check_files import FileCheck, check_detections, check_file
 from semipose.prepare.check_images import refused_files
@@ -76,7 +71,8 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     """
     check, skeleton = SourceCheck(side, source), get_skeleton(config.DATASET.SKELETON)
     plain = replace(source, group_id_mapping_file="", group_id_weight={}, boxes="")
-    check.file = check_file(plain, _reader(side, plain, skeleton))
+    scored = side == "validation" and source.format in COCO_FILES
+    check.file = check_file(plain, _reader(side, skeleton), scored)
     check.add([Finding(text, True) for text in check.file.faults])
     if source.format == "images" and check.file.persons is not None:
         check.add(refused_files(source.path(source.annotation)))  # its messages name the first ones only
@@ -93,43 +89,8 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     return check
 
 
-def _reader(side: str, source: Source, skeleton: Skeleton) -> Callable[[Source], Persons]:
-    if side == "unlabelled":
-        return lambda part: read_pool(part, skeleton)
-    if side == "labelled" or source.format not in COCO_FILES:
-        return read_own
-    return _scored_reader(source)
-
-
-def _scored_reader(source: Source) -> Callable[[Source], Persons]:
-    """Reads as validation does: the persons, and the ground truth, which has its own demands on a COCO file."""
-    example = _example(source)
-
-    def read(part: Source) -> Persons:
-        persons, file = read_own(part), places(part)[0]
-        document = load_json(file)
-        _refuse_other_categories(Table(file, "annotation", document["annotations"]), example["category_id"])
-        annotations = document["annotations"] + [example]
-        prepare_ground_truth(document | {"annotations": annotations}, source.skeleton.sigmas, source=file)
-        return persons
-
-    return read
-
-
-def _example(source: Source) -> dict:
-    """An annotation of the category that most others with keypoints have: a part may have none with keypoints."""
-    kinds = Counter()
-    with suppress(SemiposeError, AttributeError, TypeError):  # a broken file is told of when it is read
-        rows = load_json(places(source)[0])["annotations"]
-        kinds.update(row.get("category_id", 1) for row in rows if row.get("keypoints"))
-    category = next((kind for kind, _ in kinds.most_common() if type(kind) is int), 1)
-    return {"image_id": 0, "category_id": category, "bbox": [0, 0, 1, 1], "keypoints": [0] * 3 * len(source.skeleton)}
-
-
-def _refuse_other_categories(table: Table, category: int) -> None:
-    other = [bool(row.get("keypoints")) and row.get("category_id", 1) != category for row in table.rows]
-    reason = f"found {{}}, but most annotations with keypoints have {category}; a validation set needs one category"
-    table.first_fault(np.array(other, bool), "category_id", reason)
+def _reader(side: str, skeleton: Skeleton) -> Callable[[Source], Persons]:
+    return (lambda source: read_pool(source, skeleton)) if side == "unlabelled" else read_own
 
 
 def _read_detections(check: SourceCheck, skeleton: Skeleton) -> None:
@@ -139,8 +100,7 @@ def _read_detections(check: SourceCheck, skeleton: Skeleton) -> None:
         check.add([Finding(f"{source.path(source.boxes)}: detections have no keypoints to learn from", True)])
     if not images or check.side == "labelled":
         return
-    read = (lambda part: read_pool(part, skeleton)) if check.side == "unlabelled" else read_own
-    found = check_detections(source, read, images)
+    found = check_detections(source, _reader(check.side, skeleton))
     check.add([Finding(text, True) for text in found.faults])
     if found.persons is None:
         return

@@ -1,12 +1,11 @@
-"""Image files and members of zip archives to arrays. Every fault is one DataError line that names the file."""
+"""Image files and members of zip archives as arrays. Every fault is one DataError line that names the file."""
 
 import io
 import os
-from typing import BinaryIO
 
 import numpy as np
 
-from semipose.data.archives import image_fault, read_member, split_member
+from semipose.data.archives import image_fault, read_bytes
 from semipose.errors import SemiposeError
 
 MAX_PIXELS = 100_000_000  # 300 MB as RGB; a small compressed file can ask for far more
@@ -20,7 +19,7 @@ except ImportError as error:
     raise SemiposeError(f"OpenCV cannot be loaded ({error}); run: pip install opencv-python-headless") from error
 
 _JPEG_START = b"\xff\xd8\xff"
-_HEAD = 2**16  # bytes of a member that mostly have the header of its image
+_HEAD = 2**16  # bytes that mostly have the header of an image
 _DECODE = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -44,7 +43,9 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
     """
     if reduce not in _DECODE:
         raise image_fault(path, f"reduce is {reduce!r}; allowed: 1, 2, 4, 8")
-    data = _read_bytes(path)
+    data = read_bytes(path)
+    if not data:
+        raise image_fault(path, "is empty")
     decoder_reduces = data.startswith(_JPEG_START)
     flags = _DECODE[reduce if decoder_reduces else 1] | cv2.IMREAD_IGNORE_ORIENTATION
     # from a buffer OpenCV refuses a truncated JPEG; from a file it fills the rest with grey and says nothing
@@ -53,7 +54,7 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
     except cv2.error as error:
         raise image_fault(path, _refusal(error)) from error
     if image is None:
-        fault = "is not an image" if _header_size(io.BytesIO(data)) is None else "is truncated or damaged"
+        fault = "is not an image" if _header_size(data) is None else "is truncated or damaged"
         raise image_fault(path, fault)
     image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     return image if decoder_reduces or reduce == 1 else shrink(image, reduce)
@@ -61,23 +62,10 @@ def read_image(path: str, reduce: int = 1) -> np.ndarray:
 
 def image_size(path: str) -> tuple[int, int]:
     """(width, height) of the stored pixels, from the file's header alone; raises DataError if there is none."""
-    with _open_head(path) as head:
-        size = _header_size(head)
-    if size is None and split_member(path):
-        size = _header_size(io.BytesIO(read_member(path)))
+    size = _header_size(read_bytes(path, _HEAD)) or _header_size(read_bytes(path))
     if size is None:
         raise image_fault(path, "is not an image")
     return size
-
-
-def open_image(path: str) -> BinaryIO:
-    """The bytes of an image file or member; raises DataError if it cannot be opened, and a member if it is damaged."""
-    if split_member(path):
-        return io.BytesIO(read_member(path))
-    try:
-        return open(path, "rb")
-    except (OSError, ValueError) as error:  # ValueError: a name that no file system can hold
-        raise image_fault(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def write_png(path: str, image: np.ndarray) -> None:
@@ -96,21 +84,6 @@ def shrink(image: np.ndarray, reduce: int) -> np.ndarray:
     return cv2.resize(image, (image.shape[1] // reduce, image.shape[0] // reduce), interpolation=cv2.INTER_AREA)
 
 
-def _open_head(path: str) -> BinaryIO:
-    return io.BytesIO(read_member(path, _HEAD)) if split_member(path) else open_image(path)
-
-
-def _read_bytes(path: str) -> bytes:
-    with open_image(path) as file:
-        try:
-            data = file.read()
-        except OSError as error:
-            raise image_fault(path, f"cannot be read: {error.strerror}") from error
-    if not data:
-        raise image_fault(path, "is empty")
-    return data
-
-
 def _refusal(error: cv2.error) -> str:
     if "MAX_IMAGE" in str(error):
         limit = os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]
@@ -118,11 +91,11 @@ def _refusal(error: cv2.error) -> str:
     return f"cannot be decoded: {' '.join(str(error).split())}"
 
 
-def _header_size(file: BinaryIO) -> tuple[int, int] | None:
+def _header_size(data: bytes) -> tuple[int, int] | None:
     from PIL import Image  # OpenCV cannot give the size alone; torchvision brings Pillow
 
     try:
-        with Image.open(file) as image:
+        with Image.open(io.BytesIO(data)) as image:
             return image.size
     except (OSError, ValueError, Image.DecompressionBombError):
         return None

@@ -20,6 +20,7 @@ from semipose.data.formats import (
     read_ochuman,
     read_unlabeled_coco,
 )
+from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.formats.lightning_pose import read_lightning_pose
 from semipose.data.formats.lsp import read_lsp
@@ -114,17 +115,12 @@ def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
 
 def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     """The persons of an unlabelled source; labels that it has stay as hidden ones, as far as `skeleton` has them."""
-    if source.boxes:
-        return _without_keypoints(_detected(source), skeleton)
-    if source.format in COCO_FILES:
-        persons = read_unlabeled_coco(*_located(source), source.skeleton, one_based=source.format == "jhmdb")
-    elif source.format == "labelme":
-        persons = read_unlabeled_labelme(source.path(source.annotation), source.skeleton, source.path(source.images))
-    else:
-        persons = _read(source)
-    if source.keypoint_pairs or set(source.skeleton.keypoints) & set(skeleton.keypoints):
-        return convert_persons(persons, converter(source, skeleton))
-    return _without_keypoints(persons, skeleton)
+    try:
+        return _with_hidden_labels(source, _read_boxes(source), skeleton)
+    except WrongRows as error:  # it brings the sound persons along
+        if error.persons is not None:
+            error.persons = _with_hidden_labels(source, error.persons, skeleton)
+        raise
 
 
 def chosen_persons(source: Source, persons: Persons) -> Persons:
@@ -158,6 +154,25 @@ def places(source: Source) -> tuple[str, str]:
     return _located(source) if source.format in COCO_FILES else _files(source)
 
 
+def _read_boxes(source: Source) -> Persons:
+    """The persons of a pool as they are in its file, with or without keypoints."""
+    if source.boxes:
+        return _detected(source)
+    if source.format in COCO_FILES:
+        return read_unlabeled_coco(*_located(source), source.skeleton, one_based=source.format == "jhmdb")
+    if source.format == "labelme":
+        return read_unlabeled_labelme(source.path(source.annotation), source.skeleton, source.path(source.images))
+    return _read(source)
+
+
+def _with_hidden_labels(source: Source, persons: Persons, skeleton: Skeleton) -> Persons:
+    """The persons with the keypoints of `skeleton`; zero where the source has none of them."""
+    shared = source.keypoint_pairs or set(source.skeleton.keypoints) & set(skeleton.keypoints)
+    if shared and not source.boxes:
+        return convert_persons(persons, converter(source, skeleton))
+    return replace(persons, keypoints=np.zeros((len(persons), len(skeleton), 3), np.float32))
+
+
 def _read(source: Source) -> Persons:
     if source.format not in READERS:
         raise ConfigError(f"source {source.name!r}: format {source.format!r} is not known; known: {', '.join(READERS)}")
@@ -176,10 +191,6 @@ def _detected(source: Source) -> Persons:
     if source.format not in COCO_FILES:
         raise ConfigError(f"source {source.name!r}: boxes need a COCO file with the images, not {source.format!r}")
     return read_detections(source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold)
-
-
-def _without_keypoints(persons: Persons, skeleton: Skeleton) -> Persons:
-    return replace(persons, keypoints=np.zeros((len(persons), len(skeleton), 3), np.float32))
 
 
 def _located(source: Source) -> tuple[str, str]:

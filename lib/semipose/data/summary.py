@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.archives import image_name, real_path, stored_size
-from semipose.data.images import open_image
+from semipose.data.archives import image_name, read_bytes, real_path, stored_size
 from semipose.errors import DataError
 from semipose.structures import Persons
 
@@ -103,7 +102,6 @@ def _has_copy(path: str, by_name_and_size: dict[tuple, list[str]]) -> bool:
 
 def _digest(path: str) -> str:
     try:
-        with open_image(path) as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        return hashlib.sha256(read_bytes(path)).hexdigest()
     except DataError:
-        return path  # a damaged member of an archive is told of when it is read
+        return path  # a damaged member of an archive is reported when it is read

@@ -64,14 +64,12 @@ def evaluate_oks(
     predictions: KeypointPredictions,
     nms: str = "hard",
     nms_threshold: float = 0.9,
-    rescore: bool = True,
-    min_keypoint_score: float = 0.2,
     backend: str = "auto",
 ) -> dict[str, float]:
     """AP and AR over OKS .50:.05:.95, 101 recalls, 20 detections per image; areas M (32^2..96^2) and L (above).
 
     Args:
-        nms, nms_threshold, rescore, min_keypoint_score: see `select_detections`.
+        nms, nms_threshold: see `select_detections`.
         backend: "faster" (faster-coco-eval), "pycocotools", or "auto" = the first of the two that is installed.
             Both give the same ten numbers.
 
@@ -84,7 +82,7 @@ def evaluate_oks(
         ConfigError: unknown `nms` or `backend`, or a backend that is not installed.
     """
     check_predictions(ground_truth, predictions)
-    selected = select_detections(predictions, ground_truth.sigmas, nms, nms_threshold, rescore, min_keypoint_score)
+    selected = select_detections(predictions, ground_truth.sigmas, nms, nms_threshold)
     return evaluate_selected(ground_truth, selected, backend)
 
 
@@ -112,27 +110,23 @@ def check_predictions(ground_truth: CocoGroundTruth, predictions: KeypointPredic
 
 def select_detections(
     predictions: KeypointPredictions,
-    sigmas,
+    sigmas: np.ndarray,
     nms: str = "hard",
     nms_threshold: float = 0.9,
-    rescore: bool = True,
-    min_keypoint_score: float = 0.2,
 ) -> KeypointPredictions:
-    """The detections that are scored, with the score of each person in `box_scores`.
+    """The detections that are scored, with the score of each person (`person_scores`) in `box_scores`.
 
     Args:
         nms: "hard" drops duplicates; "soft" lowers their scores and keeps 20 per image; "none" changes nothing. HRNet
             and MMPose use the lowered scores only to choose the 20; here they also rank the detections, as in Soft-NMS.
         nms_threshold: OKS above which "hard" drops, or width of the Gaussian of "soft".
-        rescore: multiply the box score by the mean of the keypoint scores above `min_keypoint_score`.
     """
     if nms not in ("hard", "soft", "none"):
         raise ConfigError(f"unknown nms {nms!r}; known: hard, soft, none")
     if not 0 < nms_threshold <= 1:
         raise ConfigError(f"nms_threshold is {nms_threshold!r}; it must be above 0 and at most 1")
-    if rescore:
-        scores = person_scores(predictions.box_scores, predictions.keypoint_scores, min_keypoint_score)
-        predictions = replace(predictions, box_scores=scores)
+    scores = person_scores(predictions.box_scores, predictions.keypoint_scores)
+    predictions = replace(predictions, box_scores=scores)
     if nms == "none" or not len(predictions):
         return predictions
     kept = [_suppress(predictions, rows, sigmas, nms, nms_threshold) for rows in rows_by_image(predictions.image_ids)]

@@ -15,15 +15,12 @@ CROWDPOSE_METRICS = ("AP", "AP50", "AP75", "AP_E", "AP_M", "AP_H", "AR", "AR50",
 CROWD_LEVELS = {"AP_E": (-inf, 0.2), "AP_M": (0.2, 0.8), "AP_H": (0.8, inf)}
 
 
-def evaluate_crowdpose(
-    ground_truth: CocoGroundTruth, detections: KeypointPredictions, backend: str = "auto"
-) -> dict[str, float]:
+def evaluate_crowdpose(ground_truth: CocoGroundTruth, detections: KeypointPredictions) -> dict[str, float]:
     """AP and AR over all images, and AP over the images of each crowd level.
 
     Args:
         ground_truth: each image with its `crowdIndex`; areas are taken from the boxes, 0.53 w h.
         detections: as `select_detections` returns them.
-        backend: see `evaluate_oks`.
 
     Returns:
         The `CROWDPOSE_METRICS`, in 0..1; -1 for a level without images.
@@ -35,8 +32,8 @@ def evaluate_crowdpose(
     if lacking:
         raise DataError(f"image {lacking[0]} has no crowdIndex, which AP easy, medium and hard need")
     truth = with_box_areas(ground_truth)
-    metrics = evaluate_selected(truth, detections, backend)
-    metrics |= {key: _level_ap(truth, detections, bounds, backend) for key, bounds in CROWD_LEVELS.items()}
+    metrics = evaluate_selected(truth, detections)
+    metrics |= {key: _level_ap(truth, detections, bounds) for key, bounds in CROWD_LEVELS.items()}
     return {key: metrics[key] for key in CROWDPOSE_METRICS}
 
 
@@ -45,11 +42,10 @@ def images_without_crowd_index(ground_truth: CocoGroundTruth) -> list[int]:
     return [image["id"] for image in ground_truth.dataset["images"] if "crowdIndex" not in image]
 
 
-def _level_ap(truth, detections, bounds: tuple[float, float], backend: str) -> float:
+def _level_ap(truth, detections, bounds: tuple[float, float]) -> float:
     low, high = bounds
     images = [image["id"] for image in truth.dataset["images"] if low <= image["crowdIndex"] < high]
     if not images:
         return -1.0
-    return evaluate_selected(
-        restrict(truth, images), detections.take(np.isin(detections.image_ids, images)), backend
-    )["AP"]  # fmt: skip
+    on_images = detections.take(np.isin(detections.image_ids, images))
+    return evaluate_selected(restrict(truth, images), on_images)["AP"]

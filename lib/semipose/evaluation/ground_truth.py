@@ -1,13 +1,12 @@
 """The ground truth of an OKS evaluation: a checked, lean copy of a COCO annotation, or made from `Persons`."""
 
-import json
-import reprlib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.errors import DataError
 from semipose.structures import Persons
 
@@ -37,54 +36,40 @@ class CocoGroundTruth:
         return self.dataset["categories"][0]["id"]
 
 
-def load_ground_truth(annotation_file, sigmas, image_ids=None, category_id: int | None = None) -> CocoGroundTruth:
+def load_ground_truth(annotation_file: str, sigmas: np.ndarray) -> CocoGroundTruth:
     """`prepare_ground_truth` of a COCO JSON file; raises DataError as well when it cannot be read."""
-    try:
-        annotation = json.loads(Path(annotation_file).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{annotation_file}: annotation file cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise DataError(f"{annotation_file}: annotation file is not JSON: {error}") from error
-    return prepare_ground_truth(annotation, sigmas, image_ids, category_id, source=str(annotation_file))
+    return prepare_ground_truth(load_json(str(annotation_file)), sigmas, str(annotation_file))
 
 
-def prepare_ground_truth(
-    annotation: dict, sigmas, image_ids=None, category_id: int | None = None, source: str = "annotation"
-) -> CocoGroundTruth:
+def prepare_ground_truth(annotation: dict, sigmas: np.ndarray, source: str = "annotation") -> CocoGroundTruth:
     """Check a COCO dict and copy from it what the evaluation needs; the dict is left as it is.
 
     A missing `area` is max(1, 0.53 w h), a missing `num_keypoints` is counted, missing `keypoints` are all zero (the
-    person is then a region to ignore, as in COCO).
+    person is then a region to ignore, as in COCO). Of several categories the one with keypoints is taken.
 
     Args:
         annotation: COCO dict with `images` and `annotations`.
         sigmas: (K,) OKS constants, any K.
-        image_ids: evaluate only these images; None = all.
-        category_id: None = the one category that has keypoints.
         source: what error messages call the annotation.
 
     Raises:
-        DataError: a key is missing, an entry is no object, an id is no integer, keypoints of another length, numbers
-            that are not finite, an unknown image id, or more or less than one category with keypoints.
+        WrongRows: naming each wrong image and annotation; also those with keypoints of a second category.
+        DataError: it is no such dict, or no annotation has keypoints.
     """
     sigmas = np.asarray(sigmas, np.float64)
-    _check_objects(annotation, "images", ("id",), source)
-    _check_objects(annotation, "annotations", ("image_id", "category_id"), source)
-    known = {image["id"] for image in annotation["images"] if "id" in image}
-    chosen = known if image_ids is None else {int(i) for i in image_ids}
-    if chosen - known:
-        raise DataError(f"{source}: images: no image has the id {min(chosen - known)}")
-    category = _keypoint_category(annotation["annotations"], category_id, source)
-    persons = [
-        a for a in annotation["annotations"] if a.get("image_id") in chosen and a.get("category_id", 1) == category
-    ]
-    crowd_index = {i["id"]: i["crowdIndex"] for i in annotation["images"] if "id" in i and "crowdIndex" in i}
-    dataset = {
-        "images": _images(chosen, crowd_index, source),
-        "categories": [{"id": category, "name": "person"}],
-        "annotations": [_prepared(a, number, category, len(sigmas), source) for number, a in enumerate(persons, 1)],
-    }
-    return CocoGroundTruth(dataset, sigmas)
+    if not isinstance(annotation, dict):
+        raise DataError(f"{source}: must be a JSON object with 'images' and 'annotations'")
+    images = Table(source, "image", annotation.get("images"))
+    table = Table(source, "annotation", annotation.get("annotations"))
+    image_ids, crowd_index = set(images.integers("id").tolist()), _crowd_index(images)
+    category = _keypoint_category(table)
+    of_images = np.isin(table.integers("image_id"), list(image_ids))
+    persons = table.where((table.integers("category_id", default=1) == category) & of_images)
+    annotations = _annotations(persons, category, len(sigmas))
+    refuse_wrong_rows((images, table))
+    categories = [{"id": category, "name": "person"}]
+    dataset = {"images": _images(image_ids, crowd_index, source), "categories": categories}
+    return CocoGroundTruth(dataset | {"annotations": annotations}, sigmas)
 
 
 def ground_truth_from_persons(
@@ -132,71 +117,55 @@ def _images(image_ids: set[int], crowd_index: Mapping[int, float], source: str) 
     return [{"id": i} | ({"crowdIndex": crowd_index[i]} if i in crowd_index else {}) for i in sorted(image_ids)]
 
 
-def _check_objects(annotation: object, key: str, id_fields: tuple[str, ...], source: str) -> None:
-    if not isinstance(annotation, dict) or not isinstance(annotation.get(key), list):
-        raise DataError(f"{source}: {key}: expected a COCO file with a list under this key")
-    for number, entry in enumerate(annotation[key]):
-        if not isinstance(entry, dict):
-            raise DataError(f"{source}: {key}: entry {number} is {reprlib.repr(entry)}, expected a JSON object")
-        for field in id_fields:
-            if not isinstance(entry.get(field, 0), int):
-                found = reprlib.repr(entry[field])
-                raise DataError(f"{source}: {key}: entry {number}: {field}: found {found}, expected an integer")
+def _crowd_index(images: Table) -> dict[int, float]:
+    some = images.where(np.array(["crowdIndex" in row for row in images.rows], bool))
+    return dict(zip(some.integers("id").tolist(), some.numbers("crowdIndex").tolist()))
 
 
-def _keypoint_category(annotations: list[dict], category_id: int | None, source: str) -> int:
-    found = sorted({a.get("category_id", 1) for a in annotations if a.get("keypoints")})
-    if not found and category_id is None:
-        raise DataError(f"{source}: annotations: none of them has keypoints")
-    if category_id is None and len(found) == 1:
-        return found[0]
-    if category_id not in found:
-        asked = "exactly one is needed" if category_id is None else f"category_id {category_id} is not one of them"
-        raise DataError(f"{source}: category_id: annotations of categories {found} have keypoints; {asked}")
-    return category_id
+def _keypoint_category(table: Table) -> int:
+    """The category that most annotations with keypoints have; the others with keypoints are wrong."""
+    categories = table.integers("category_id", default=1)
+    posed = _posed(table)
+    used = Counter(categories[posed & table.sound].tolist())
+    if not used:
+        refuse_wrong_rows((table,))
+        raise DataError(f"{table.file}: annotations: none of them has keypoints")
+    category = used.most_common(1)[0][0]
+    reason = f"found {{}}, but most annotations with keypoints have {category}; a validation set needs one category"
+    table.refuse(posed & (categories != category), "category_id", reason)
+    return category
 
 
-def _prepared(annotation: dict, number: int, category_id: int, num_keypoints: int, source: str) -> dict:
-    """A copy with id `number` and only what the COCO tools read."""
-    keypoints = _numbers(annotation, "keypoints", 3 * num_keypoints, source, default=[0] * 3 * num_keypoints)
-    box = _numbers(annotation, "bbox", 4, source)
-    labeled = sum(v > 0 for v in keypoints[2::3])
-    defaults = {"area": max(1.0, 0.53 * box[2] * box[3]), "num_keypoints": labeled, "iscrowd": 0}
-    numbers = {key: _number(annotation, key, default, source) for key, default in defaults.items()}
-    group = annotation.get("group_id")
-    if group is not None and type(group) is not int:
-        raise DataError(f"{source}: annotation {annotation.get('id')}: group_id: found {group!r}, expected an integer")
-    return {
-        "id": number,
-        "annotation_id": annotation.get("id") if type(annotation.get("id")) is int else None,
-        "group_id": NO_GROUP if group is None else group,
-        "image_id": annotation["image_id"],
-        "category_id": category_id,
-        "keypoints": keypoints,
-        "bbox": box,
-        **numbers,
+def _annotations(table: Table, category: int, num_keypoints: int) -> list[dict]:
+    """What the COCO tools read of each row, with ids from 1."""
+    posed, boxes = _posed(table), table.vectors("bbox", 4, "x, y, width, height")
+    keypoints, meaning = np.zeros((len(table), 3 * num_keypoints)), f"x, y, v of {num_keypoints} keypoints"
+    keypoints[posed] = table.where(posed).vectors("keypoints", 3 * num_keypoints, meaning)
+    defaults = {
+        "area": np.maximum(1, 0.53 * boxes[:, 2] * boxes[:, 3]),
+        "num_keypoints": (keypoints[:, 2::3] > 0).sum(axis=1),
     }
+    columns = {}
+    for key, filled in defaults.items():
+        values, given = table.numbers(key, default=0), [row.get(key) is not None for row in table.rows]
+        table.refuse(values < 0, key, "must not be negative, found {}")
+        columns[key] = np.where(np.array(given, bool), values, filled)
+    columns |= {
+        "iscrowd": table.integers("iscrowd", default=0),
+        "group_id": table.integers("group_id", default=NO_GROUP),
+        "image_id": table.integers("image_id"),
+        "keypoints": keypoints,
+        "bbox": boxes,
+    }
+    ids = [row.get("id") for row in table.rows]
+    rows = zip(*(column.tolist() for column in columns.values()))
+    return [
+        {"id": number, "annotation_id": own if type(own) is int else None, "category_id": category}
+        | dict(zip(columns, row))
+        for number, (own, row) in enumerate(zip(ids, rows), 1)
+    ]
 
 
-def _number(annotation: dict, key: str, default: float, source: str) -> float:
-    """A number from 0; the default where there is none."""
-    value = default if annotation.get(key) is None else annotation[key]
-    if not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        where = f"{source}: annotation {annotation.get('id')}: {key}"
-        raise DataError(f"{where}: found {value!r}, expected a number from 0")
-    return value
-
-
-def _numbers(annotation: dict, key: str, length: int, source: str, default=None) -> list:
-    values = annotation.get(key) or default
-    where = f"{source}: annotation {annotation.get('id')}: {key}"
-    if not isinstance(values, list) or len(values) != length:
-        found = f"{len(values)} numbers" if isinstance(values, list) else repr(values)
-        raise DataError(f"{where}: found {found}, expected {length}")
-    try:
-        finite = np.isfinite(values).all()
-    except TypeError:
-        finite = False
-    if not finite:
-        raise DataError(f"{where}: every value must be a finite number")
-    return values
+def _posed(table: Table) -> np.ndarray:
+    """(N,) bool, whether a row has keypoints."""
+    return np.array([bool(row.get("keypoints")) for row in table.rows], bool)

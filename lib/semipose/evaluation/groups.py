@@ -1,21 +1,13 @@
 """OKS AP of each group of persons, to see what a group's factor in the loss is worth."""
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from semipose.evaluation.coco_protocol import KeypointPredictions, check_predictions, evaluate_selected, rows_by_image
 from semipose.evaluation.ground_truth import CocoGroundTruth
-from semipose.evaluation.ground_truth_edits import with_groups
 from semipose.evaluation.oks import oks_matrix
 
 
-def evaluate_groups(
-    ground_truth: CocoGroundTruth,
-    detections: KeypointPredictions,
-    groups: Mapping[int, int] | None = None,
-    backend: str = "auto",
-) -> dict[int, dict[str, float]]:
+def evaluate_groups(ground_truth: CocoGroundTruth, detections: KeypointPredictions) -> dict[int, dict[str, float]]:
     """The metrics of `evaluate_oks` for each group; with a single group they are those of `evaluate_oks`.
 
     Persons of other groups are regions to ignore, as persons of another size are for AP_M: a detection that matches
@@ -26,8 +18,6 @@ def evaluate_groups(
 
     Args:
         detections: as `select_detections` returns them; duplicates are so dropped before the groups are told apart.
-        groups: group by annotation id, for persons whose annotation has no `group_id`.
-        backend: see `evaluate_oks`.
 
     Returns:
         Metrics by group id, in order; -1 = the persons without a group. Groups whose persons are all crowds or have no
@@ -36,12 +26,11 @@ def evaluate_groups(
     Raises:
         DataError, ConfigError: see `evaluate_oks`.
     """
-    ground_truth = with_groups(ground_truth, groups or {})
     check_predictions(ground_truth, detections)
     found, everywhere = _nearest_groups(ground_truth, detections)
     names = sorted({a["group_id"] for a in ground_truth.dataset["annotations"] if _counts(a)})
     return {
-        name: evaluate_selected(_only(ground_truth, name), detections.take(everywhere | (found == name)), backend)
+        name: evaluate_selected(_only(ground_truth, name), detections.take(everywhere | (found == name)))
         for name in names
     }
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_LEAST_SCORE = 0.2  # of a keypoint that counts in the score of its person
+
 
 def oks_matrix(keypoints, targets, areas, sigmas, visible=None) -> np.ndarray:
     """Similarity of D poses to G targets: `mean over k of exp(-d_k^2 / (2 area (2 sigma_k)^2))`.
@@ -28,8 +30,8 @@ def oks_matrix(keypoints, targets, areas, sigmas, visible=None) -> np.ndarray:
     return np.where(counted, similarity, 0).sum(-1) / np.maximum(counted.sum(-1), 1)
 
 
-def person_scores(box_scores, keypoint_scores, min_keypoint_score: float = 0.2) -> np.ndarray:
-    """Score of a person: box score times the mean of its keypoint scores above `min_keypoint_score`.
+def person_scores(box_scores, keypoint_scores) -> np.ndarray:
+    """Score of a person: box score times the mean of its keypoint scores above 0.2, as HRNet and MMPose have it.
 
     Scores are taken as float32 and summed in float64: that sum is exact, so two persons with the same keypoint scores
     in another order get the same score to the last bit, and ties do not depend on rounding.
@@ -39,10 +41,10 @@ def person_scores(box_scores, keypoint_scores, min_keypoint_score: float = 0.2) 
         keypoint_scores: (N, K).
 
     Returns:
-        (N,) float64; 0 where no keypoint score is above `min_keypoint_score`.
+        (N,) float64; 0 where no keypoint score is above 0.2.
     """
     scores = np.asarray(keypoint_scores, np.float32)
-    counted = scores > np.float32(min_keypoint_score)
+    counted = scores > np.float32(_LEAST_SCORE)
     means = np.where(counted, scores, 0).sum(-1, dtype=np.float64) / np.maximum(counted.sum(-1), 1)
     return np.asarray(box_scores, np.float32).astype(np.float64) * means
 

@@ -27,15 +27,14 @@ def spatial_kl(logits: Tensor, target: Tensor) -> Tensor:
     return spatial_cross_entropy(logits, target) + torch.xlogy(wanted, wanted).sum(-1)
 
 
-def mass_near(logits: Tensor, peaks: Tensor, radius: float) -> Tensor:
-    """Share of the softmax, in [0, 1], within `radius` of the peaks (B, K, 2), both in heatmap pixels."""
-    return (_flat(logits).softmax(-1) * _near(logits, peaks, radius)).sum(-1)
-
-
 def avoid_loss(logits: Tensor, peaks: Tensor, radius: float) -> Tensor:
-    """`-log(1 - mass_near + 1e-6)`, shifted to 0 for no mass: small where the softmax stays away from the peaks.
+    """`-log(mass elsewhere + 1e-6)`, shifted to 0 where all mass is elsewhere: small away from the peaks.
 
-    The mass elsewhere is summed, not subtracted from 1, which keeps its gradient right as it nears 0.
+    The mass elsewhere is the share of the softmax that is farther than `radius` from the peak, in heatmap pixels. It is
+    summed up, and not computed as 1 - mass near the peak: so its gradient stays right where it is nearly 0.
+
+    Args:
+        peaks: (B, K, 2), x and y in heatmap pixels.
     """
     elsewhere = (_flat(logits).softmax(-1) * ~_near(logits, peaks, radius)).sum(-1)
     return math.log1p(EPS) - (elsewhere + EPS).log()

@@ -1,6 +1,7 @@
 """The image files of sources: whether they can be read, their true sizes, and pictures that two sources share."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.archives import real_path, stored_size
+from semipose.data.archives import read_bytes, real_path, stored_size
 from semipose.data.formats.folder import image_files
-from semipose.data.images import image_size, open_image, read_image
+from semipose.data.images import image_size, read_image
 from semipose.errors import DataError
 from semipose.prepare.findings import Finding
 from semipose.structures import Persons
@@ -127,7 +128,7 @@ def _orientation(path: str) -> int:
     from PIL import Image
 
     try:
-        with open_image(path) as file, Image.open(file) as image:
+        with Image.open(io.BytesIO(read_bytes(path))) as image:
             return image.getexif().get(_ORIENTATION_TAG, 1)
     except (DataError, OSError, ValueError, SyntaxError):
         return 1
@@ -135,7 +136,6 @@ def _orientation(path: str) -> int:
 
 def _digest(path: str) -> bytes:
     try:
-        with open_image(path) as file:
-            return hashlib.sha256(file.read()).digest()
-    except (DataError, OSError):
+        return hashlib.sha256(read_bytes(path)).digest()
+    except DataError:
         return os.urandom(32)  # like no other file

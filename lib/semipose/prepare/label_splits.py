@@ -3,13 +3,14 @@
 import logging
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semipose.data.formats.coco import read_coco
-from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.data.json_file import write_json
 from semipose.errors import DataError, write_error
 from semipose.skeletons import Skeleton
@@ -144,11 +145,10 @@ def _draw(source: Annotations, count: int, seed: int) -> np.ndarray:
 
 def _check_names(source: Annotations) -> None:
     """One picture under two ids could come to lie on both sides of a split."""
-    table, seen = Table(source.file, "image", source.document["images"]), set()
-    for row, name in enumerate(_names(source)):
-        if name in seen:
-            raise table.fault(row, "file_name", f"{name!a} is used more than once; only --first can split such a file")
-        seen.add(name)
+    table, uses = Table(source.file, "image", source.document["images"]), Counter(_names(source))
+    again = [uses[name] > 1 for name in _names(source)]
+    table.refuse(again, "file_name", "{} is used more than once; only --first can split such a file")
+    refuse_wrong_rows((table,))
 
 
 def _names(source: Annotations) -> list[str]:

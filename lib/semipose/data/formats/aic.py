@@ -7,7 +7,7 @@ import numpy as np
 
 from semipose.data.formats.coco import read_coco
 from semipose.data.formats.image_list import box_areas, by_first_appearance, checked_paths
-from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
@@ -51,7 +51,10 @@ def read_aic(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Person
         areas=box_areas(boxes),
         scores=np.ones(len(table), np.float32),
     )
-    return persons.take(_kept(annotation_file, persons))
+    kept = _kept(annotation_file, persons)
+    persons = persons.take(kept & table.sound & images.sound[image_of])
+    refuse_wrong_rows((images, table), persons)
+    return persons
 
 
 def _is_list(file: str) -> bool:
@@ -81,7 +84,7 @@ def _person_table(images: Table) -> tuple[Table, np.ndarray]:
     for number, image in enumerate(images.rows):
         boxes, keypoints = (_people(images, number, f"{kind}_annotations") for kind in ("human", "keypoint"))
         for name in dict.fromkeys([*boxes, *keypoints]):
-            label = f"{name} of image {image['image_id']}"
+            label = f"{name} of image {image.get('image_id')}"
             rows.append({"id": label, "box": boxes.get(name), "keypoints": keypoints.get(name)})
             image_of.append(number)
     return Table(images.file, "person", rows), np.array(image_of, np.int64)
@@ -92,7 +95,8 @@ def _people(images: Table, number: int, field: str) -> dict:
     if people is None:
         return {}
     if not isinstance(people, dict):
-        raise images.fault(number, field, "must be an object with the persons by name")
+        images.fault(number, field, "must be an object with the persons by name")
+        return {}
     return people
 
 
@@ -112,7 +116,7 @@ def _keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
     points = rows.vectors("keypoints", 3 * count, f"x, y, v of the {count} keypoints of skeleton {skeleton.name!r}")
     points = points.reshape(-1, count, 3)
     flags = points[:, :, 2:]
-    rows.first_fault(~np.isin(flags, (1, 2, 3)).all(axis=(1, 2)), "keypoints", "v must be 1, 2 or 3")
+    rows.refuse(~np.isin(flags, (1, 2, 3)).all(axis=(1, 2)), "keypoints", "v must be 1, 2 or 3")
     keypoints = np.zeros((len(table), count, 3), np.float32)
     keypoints[given] = np.concatenate([points[:, :, :2], np.ones_like(flags)], axis=2) * (flags != _NOT_LABELED)
     return keypoints

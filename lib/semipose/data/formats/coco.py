@@ -1,11 +1,12 @@
 """COCO keypoint annotations (Lin et al. 2014, format of cocodataset.org) and detector boxes as `Persons`."""
 
+import copy
 import logging
 
 import numpy as np
 
 from semipose.data.formats.image_list import ImageList, box_areas, whole_frames
-from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
@@ -30,8 +31,10 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_base
     """
     document = _load_document(annotation_file)
     images, table, crowd = _annotations(annotation_file, image_dir, document)
-    _check_categories(annotation_file, document.get("categories"), skeleton)
-    persons = _persons(images, table.where(~crowd & _with_keypoints(table)), skeleton, int(one_based))
+    kinds = _categories(annotation_file, document)
+    _check_names(kinds, skeleton)
+    table = table.where(~crowd & _with_keypoints(table))
+    persons = _persons(images, table, skeleton, int(one_based))
 
     posed = persons.keypoints[:, :, 2].any(axis=1)
     filled = _has_filled_box(persons)
@@ -39,7 +42,9 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_base
         "%s: %d persons; left out: %d crowds, %d without keypoints, %d with an empty box",
         annotation_file, (posed & filled).sum(), crowd.sum(), (~crowd).sum() - posed.sum(), (posed & ~filled).sum(),
     )  # fmt: skip
-    return persons.take(posed & filled)
+    persons = persons.take(posed & filled & table.sound & images.sound(persons.image_index))
+    refuse_wrong_rows((kinds, images.table, table), persons)
+    return persons
 
 
 def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False) -> Persons:
@@ -65,22 +70,30 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
     if document.get("annotations") in (None, []):
         images = ImageList(annotation_file, image_dir, document)
         _log.info("%s: no annotations; %d whole images", annotation_file, len(images.ids))
-        return whole_frames(images.paths, images.ids, images.sizes, len(skeleton))
+        persons = whole_frames(images.paths, images.ids, images.sizes, len(skeleton))
+        persons = persons.take(images.sound(persons.image_index))
+        refuse_wrong_rows((images.table,), persons)
+        return persons
     images, table, crowd = _annotations(annotation_file, image_dir, document)
-    if _names_other_keypoints(document.get("categories"), skeleton):
+    kinds = _categories(annotation_file, document)
+    if _names_other_keypoints(kinds, skeleton):
         _log.info("%s: not the keypoints of skeleton %r; only its boxes serve", annotation_file, skeleton.name)
         table = _without_keypoints(table)
     else:
-        _check_categories(annotation_file, document.get("categories"), skeleton)
-    person = _of_persons(table, document.get("categories"))
-    persons = _persons(images, table.where(~crowd & person), skeleton, int(one_based))
+        _check_names(kinds, skeleton)
+    person = _of_persons(table, kinds)
+    log_counts = (~person).sum(), (person & crowd).sum()
+    table = table.where(~crowd & person)
+    persons = _persons(images, table, skeleton, int(one_based))
 
     filled = _has_filled_box(persons)
     _log.info(
         "%s: %d unlabeled persons; left out: %d of other categories, %d crowds, %d with an empty box",
-        annotation_file, filled.sum(), (~person).sum(), (person & crowd).sum(), (~filled).sum(),
+        annotation_file, filled.sum(), *log_counts, (~filled).sum(),
     )  # fmt: skip
-    return persons.take(filled)
+    persons = persons.take(filled & table.sound & images.sound(persons.image_index))
+    refuse_wrong_rows((kinds, images.table, table), persons)
+    return persons
 
 
 def read_detections(
@@ -126,7 +139,9 @@ def read_detections(
         areas=box_areas(boxes),
         scores=table.numbers("score").astype(np.float32),
     )
-    return persons.take(_has_filled_box(persons))
+    persons = persons.take(_has_filled_box(persons) & table.sound & images.sound(image_index))
+    refuse_wrong_rows((images.table, table), persons)
+    return persons
 
 
 def _load_document(file: str) -> dict:
@@ -139,9 +154,10 @@ def _load_document(file: str) -> dict:
 
 
 def _annotations(file: str, image_dir: str, document: dict) -> tuple[ImageList, Table, np.ndarray]:
-    """The images, the annotations with checked ids, and (N,) bool, which of them are crowds."""
+    """The images, the annotations, and (N,) bool, which of them are crowds."""
     images = ImageList(file, image_dir, document)
     if document.get("annotations") is None:
+        refuse_wrong_rows((images.table,))
         raise DataError(f"{file}: has no 'annotations', so it can only serve as an unlabeled source")
     table = Table(file, "annotation", document["annotations"])
     table.unique_integers("id")
@@ -149,9 +165,13 @@ def _annotations(file: str, image_dir: str, document: dict) -> tuple[ImageList, 
     return images, table, table.integers("iscrowd", default=0) != 0
 
 
-def _of_persons(table: Table, categories: object) -> np.ndarray:
+def _categories(file: str, document: dict) -> Table:
+    categories = document.get("categories")
+    return Table(file, "category", [] if categories is None else categories)
+
+
+def _of_persons(table: Table, kinds: Table) -> np.ndarray:
     """(N,) bool, whether each annotation is of a person category."""
-    kinds = Table(table.file, "category", [] if categories is None else categories)
     named = np.array([row.get("name") == "person" for row in kinds.rows], bool)
     chosen = next((mask for mask in (_with_keypoints(kinds), named) if mask.any()), None)
     if chosen is None:
@@ -165,7 +185,9 @@ def _with_keypoints(table: Table) -> np.ndarray:
 
 
 def _without_keypoints(table: Table) -> Table:
-    return Table(table.file, table.kind, [{**row, "keypoints": None} for row in table.rows])
+    bare = copy.copy(table)
+    bare.rows = [{**row, "keypoints": None} for row in table.rows]
+    return bare
 
 
 def _has_filled_box(persons: Persons) -> np.ndarray:
@@ -177,7 +199,7 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) ->
     image_index = images.rows_of(table)
     boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height") - [first, first, 0, 0], image_index)
     areas = table.numbers("area", default=0)
-    table.first_fault(areas < 0, "area", "must not be negative, found {}")
+    table.refuse(areas < 0, "area", "must not be negative, found {}")
     return Persons(
         image_paths=images.paths,
         image_ids=images.ids,
@@ -203,39 +225,38 @@ def _labeled_keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
     meaning = f"x, y, v of the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
     keypoints = table.vectors("keypoints", 3 * len(skeleton), meaning).reshape(-1, len(skeleton), 3)
     flags = keypoints[:, :, 2]
-    wrong = ~np.isin(flags, (0, 1, 2))
-    if wrong.any():
-        row, joint = np.argwhere(wrong)[0]
+    for row, joint in np.argwhere(~np.isin(flags, (0, 1, 2))).tolist():
         reason = f"v of {skeleton.keypoints[joint]} must be 0, 1 or 2, found {flags[row, joint]:g}"
-        raise table.fault(int(row), "keypoints", reason)
+        table.fault(row, "keypoints", reason)
     keypoints[:, :, 2] = np.minimum(flags, 1)
     return keypoints
 
 
-def _names_other_keypoints(categories: object, skeleton: Skeleton) -> bool:
+def _names_other_keypoints(kinds: Table, skeleton: Skeleton) -> bool:
     """Whether a category names another number of keypoints than the skeleton has."""
-    rows = categories if isinstance(categories, list) else []
-    names = [row.get("keypoints") for row in rows if isinstance(row, dict)]
+    names = [row.get("keypoints") for row in kinds.rows]
     return any(isinstance(some, list) and len(some) not in (0, len(skeleton)) for some in names)
 
 
-def _check_categories(file: str, categories: object, skeleton: Skeleton) -> None:
+def _check_names(kinds: Table, skeleton: Skeleton) -> None:
     """Refuses keypoint names that show another skeleton; a file without names is taken at its word."""
-    table = Table(file, "category", [] if categories is None else categories)
     expected = f"the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
-    for row, category in enumerate(table.rows):
+    for row, category in enumerate(kinds.rows):
         names = category.get("keypoints")
         if not names:
             continue
         if not isinstance(names, list) or len(names) != len(skeleton):
             found = f"{len(names)} names" if isinstance(names, list) else "no list"
-            raise table.fault(row, "keypoints", f"must name {expected}, found {found}")
+            kinds.fault(row, "keypoints", f"must name {expected}, found {found}")
+            continue
         other = [(name, own) for name, own in zip(names, skeleton.keypoints) if _plain(name) != _plain(own)]
         if {_plain(name) for name, _ in other} & set(map(_plain, skeleton.keypoints)):
-            raise table.fault(row, "keypoints", f"must name {expected} in this order: {', '.join(skeleton.keypoints)}")
-        if other:
+            kinds.fault(row, "keypoints", f"must name {expected} in this order: {', '.join(skeleton.keypoints)}")
+        elif other:
             renamed = ", ".join(f"{str(name)!a} for {own!r}" for name, own in other)
-            _log.warning("%s: its keypoint names differ from those of skeleton %r: %s", file, skeleton.name, renamed)
+            _log.warning(
+                "%s: its keypoint names differ from those of skeleton %r: %s", kinds.file, skeleton.name, renamed
+            )
 
 
 def _plain(name: object) -> str:

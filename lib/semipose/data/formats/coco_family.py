@@ -1,7 +1,7 @@
 """Sets that come in COCO's format, with what is special about each."""
 
 from semipose.data.formats.coco import read_coco
-from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
@@ -29,5 +29,7 @@ def read_crowd_index(annotation_file: str) -> dict[int, float]:
         raise DataError(f"{annotation_file}: must be a JSON object with 'images'")
     table = Table(annotation_file, "image", document.get("images"))
     indices = table.numbers("crowdIndex")
-    table.first_fault((indices < 0) | (indices > 1), "crowdIndex", "must be 0 to 1, found {}")
-    return dict(zip(table.unique_integers("id").tolist(), indices.tolist()))
+    table.refuse((indices < 0) | (indices > 1), "crowdIndex", "must be 0 to 1, found {}")
+    ids = table.unique_integers("id")
+    refuse_wrong_rows((table,))
+    return dict(zip(ids.tolist(), indices.tolist()))

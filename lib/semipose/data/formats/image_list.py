@@ -5,40 +5,51 @@ import os
 import numpy as np
 
 from semipose.data.archives import is_archive, join_images, name_fault, split_member
-from semipose.data.formats.json_rows import Table
+from semipose.data.formats.json_rows import Table, refuse_wrong_rows
 from semipose.structures import Persons
 
 
 class ImageList:
     """The `images` of a COCO document.
 
+    Wrong rows are noted in the table, which the reader refuses at its end.
+
     Attributes:
+        table: the rows.
         paths: (I,) str, image folder (or zip archive) and file name joined.
         ids: (I,) int64, unique.
         sizes: (I, 2) float64, width and height in pixels.
-
-    Raises:
-        DataError: naming the file, the image id, the field and the reason.
     """
 
     def __init__(self, file: str, image_dir: str, document: dict):
-        table = Table(file, "image", document.get("images"))
+        self.table = table = Table(file, "image", document.get("images"))
         self.ids = table.unique_integers("id")
         self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
         for column, side in enumerate(("width", "height")):
-            table.first_fault(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
+            table.refuse(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
         self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
-        self._by_id = np.argsort(self.ids)
+        self._by_id = np.argsort(self.ids, kind="stable")  # of two with one id, the first
 
     def known(self, table: Table) -> np.ndarray:
         """(N,) bool, whether the `image_id` of each row is one of these images."""
         return np.isin(table.integers("image_id"), self.ids)
 
     def rows_of(self, table: Table) -> np.ndarray:
-        """(N,) int32, the image of each row by its `image_id`; raises DataError for an id that is not here."""
-        table.first_fault(~self.known(table), "image_id", "{} is not the id of an image in this file")
-        position = np.searchsorted(self.ids, table.integers("image_id"), sorter=self._by_id)
-        return self._by_id[position].astype(np.int32)
+        """(N,) int32, the image of each row by its `image_id`; a row with an id that is not here is wrong.
+
+        Raises:
+            WrongRows: there are rows, but no images.
+        """
+        if -1 not in self.table.faults:  # there is a list of images
+            table.refuse(~self.known(table), "image_id", "{} is not the id of an image in this file")
+        if len(table) and not len(self.ids):
+            refuse_wrong_rows((self.table, table))
+        places = np.searchsorted(self.ids, table.integers("image_id"), sorter=self._by_id)
+        return self._by_id[np.minimum(places, len(self.ids) - 1)].astype(np.int32)
+
+    def sound(self, image_index: np.ndarray) -> np.ndarray:
+        """(N,) bool, whether the rows of these images are sound."""
+        return self.table.sound[image_index]
 
     def clip(self, boxes: np.ndarray, image_index: np.ndarray) -> np.ndarray:
         """(N, 4) float32 xywh: boxes clipped to [0, W-1] x [0, H-1]; one that is outside or inverted becomes empty."""
@@ -49,7 +60,7 @@ class ImageList:
 
 
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
-    """Image folder and file name joined, for each row.
+    """Image folder and file name joined, for each row; the row is wrong if its name leaves the folder, as a link may.
 
     Args:
         table: whose rows the names belong to, for messages.
@@ -58,12 +69,13 @@ def checked_paths(table: Table, field: str, names: list[str], image_dir: str) ->
         image_dir: folder or zip archive that must hold all of them.
 
     Raises:
-        DataError: a name is absolute, leaves the folder, or is a link that does; the archive is broken.
+        DataError: the archive is broken.
     """
-    for row, name in enumerate(names):
-        reason = name_fault(name)
+    reasons = list(map(name_fault, names))
+    for row, reason in enumerate(reasons):
         if reason:
-            raise table.fault(row, field, f"{name!a} {reason}")
+            table.fault(row, field, f"{names[row]!a} {reason}")
+    names = ["" if reason else name for name, reason in zip(names, reasons)]
     if not is_archive(image_dir):  # a link in an archive is never followed
         _check_links(table, field, names, image_dir)
     return join_images(image_dir, names)
@@ -117,7 +129,7 @@ def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> 
         inside = _is_inside(path, root)
         for base in links if inside else rows:
             if not inside or not _is_inside(os.path.join(path, base), root):
-                raise table.fault(rows[base], field, f"{names[rows[base]]!a} is a link that leaves the image folder")
+                table.fault(rows[base], field, f"{names[rows[base]]!a} is a link that leaves the image folder")
 
 
 def _links(folder: str) -> list[str]:

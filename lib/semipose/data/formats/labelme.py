@@ -13,7 +13,7 @@ import numpy as np
 
 from semipose.data.archives import is_archive
 from semipose.data.formats.image_list import ImageList, box_areas
-from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.formats.json_rows import Table, WrongRows, load_json, refuse_wrong_rows
 from semipose.data.formats.labelme_image import LabeledImage, find_image
 from semipose.data.formats.labelme_shapes import NO_GROUP, people_of
 from semipose.errors import DataError
@@ -52,7 +52,7 @@ def read_unlabeled_labelme(folder: str, skeleton: Skeleton, image_root: str = ""
     image_index = images.rows_of(table)
     keypoints = table.vectors("keypoints", 3 * len(skeleton), "x, y, v").reshape(-1, len(skeleton), 3)
     keypoints[:, :, 2] = np.minimum(keypoints[:, :, 2], 1)
-    return Persons(
+    persons = Persons(
         image_paths=images.paths,
         image_ids=images.ids,
         image_index=image_index,
@@ -63,6 +63,8 @@ def read_unlabeled_labelme(folder: str, skeleton: Skeleton, image_root: str = ""
         scores=np.ones(len(table), np.float32),
         group_ids=table.integers("group_id", default=NO_GROUP),
     )
+    refuse_wrong_rows((images.table, table))
+    return persons
 
 
 def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> dict:
@@ -72,26 +74,46 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
     """
     if is_archive(image_root or folder):
         raise DataError(f"{image_root or folder}: images of labelme files must be in a folder, not in a zip archive")
-    images, annotations, counts = [], [], Counter()
+    images, annotations, counts, faults = [], [], Counter(), {}
     for file in _files(folder):
-        document = load_json(file)
-        if not isinstance(document, dict) or not document.keys() & {"shapes", "imagePath"}:
-            _log.warning("left out: %s: is not a labelme file (it has neither 'imagePath' nor 'shapes')", file)
-            continue
-        image = find_image(file, document, folder, image_root or folder)
-        width, height = image.size
-        images.append({"id": len(images) + 1, "file_name": image.name, "width": width, "height": height})
-        counts.update({"missing": not image.found, "turned": image.orientation != 1})
-        for group, points, box in people_of(Table(file, "shape", document.get("shapes")), skeleton):
-            person = _annotation(image, group, points, box, counts)
-            if person:
-                annotations.append({"id": len(annotations) + 1, "image_id": len(images), **person})
+        try:
+            found = _read_file(file, folder, skeleton, image_root or folder)
+        except WrongRows as error:
+            faults |= error.rows
+        except DataError as error:
+            faults[file] = {-1: str(error)}
+        else:
+            if found is None:
+                continue
+            image, people = found
+            width, height = image.size
+            images.append({"id": len(images) + 1, "file_name": image.name, "width": width, "height": height})
+            counts.update({"missing": not image.found, "turned": image.orientation != 1})
+            for group, points, box in people:
+                person = _annotation(image, group, points, box, counts)
+                if person:
+                    annotations.append({"id": len(annotations) + 1, "image_id": len(images), **person})
+    if faults:
+        raise WrongRows(faults)
     if not images:
         raise DataError(f"{folder}: has no labelme file (*.json) in it or below it")
     _report(folder, image_root or folder, len(images), len(annotations), counts)
     links = [[a + 1, b + 1] for a, b in skeleton.link_indices]
     category = {"id": 1, "name": "person", "keypoints": list(skeleton.keypoints), "skeleton": links}
     return {"images": images, "annotations": annotations, "categories": [category]}
+
+
+def _read_file(file: str, folder: str, skeleton: Skeleton, root: str) -> tuple[LabeledImage, list] | None:
+    """The image and the persons of a labelme file; None for another JSON file."""
+    document = load_json(file)
+    if not isinstance(document, dict) or not document.keys() & {"shapes", "imagePath"}:
+        _log.warning("left out: %s: is not a labelme file (it has neither 'imagePath' nor 'shapes')", file)
+        return None
+    image, table = find_image(file, document, folder, root), Table(file, "shape", document.get("shapes"))
+    people = people_of(table, skeleton)
+    if table.faults:
+        raise WrongRows({file: table.faults})
+    return image, people
 
 
 def _files(folder: str) -> list[str]:

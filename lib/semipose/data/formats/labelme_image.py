@@ -7,7 +7,7 @@ from pathlib import PureWindowsPath
 
 import numpy as np
 
-from semipose.data.formats.json_rows import Table
+from semipose.data.formats.json_rows import Table, WrongRows
 from semipose.errors import DataError
 
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -53,8 +53,12 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
     Raises:
         DataError: naming the file, the field and the reason.
     """
-    path = _locate(file, Table(file, "image", [document]).texts("imagePath")[0], folder, root)
-    declared, (stored, orientation) = _declared_size(file, document), _stored_size(path)
+    table = Table(file, "image", [document])
+    (image_path,), declared = table.texts("imagePath"), _declared_size(table, document)
+    if table.faults:
+        raise WrongRows({file: table.faults})
+    path = _locate(file, image_path, folder, root)
+    stored, orientation = _stored_size(path)
     if stored is None and declared is None:
         raise DataError(f"{file}: imageWidth: is not given, and {path} is not there to be measured")
     if stored is not None and declared not in (None, stored) or orientation != 1:
@@ -88,14 +92,13 @@ def _is_inside(path: str, root: str) -> bool:
         return False
 
 
-def _declared_size(file: str, document: dict) -> tuple[int, int] | None:
+def _declared_size(table: Table, document: dict) -> tuple[int, int] | None:
     if document.get("imageWidth") is None and document.get("imageHeight") is None:
         return None
-    table = Table(file, "image", [document])
     sides = []
     for field in ("imageWidth", "imageHeight"):
         values = table.integers(field)
-        table.first_fault((values < 1) | (values > 10**9), field, "must be a number of pixels, found {}")
+        table.refuse((values < 1) | (values > 10**9), field, "must be a number of pixels, found {}")
         sides.append(int(values[0]))
     return sides[0], sides[1]
 

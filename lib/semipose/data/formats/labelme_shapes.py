@@ -24,10 +24,11 @@ def people_of(table: Table, skeleton: Skeleton) -> list[tuple[int, np.ndarray, n
             joint = _joint(labels[row], skeleton.keypoints)
             if joint is None:
                 known = f"skeleton {skeleton.name!r}: {', '.join(skeleton.keypoints)}"
-                raise table.fault(row, "label", f"{labels[row]!a} is not one of the keypoints of {known}")
+                table.fault(row, "label", f"{labels[row]!a} is not one of the keypoints of {known}")
+                continue
             if not np.isnan(person[joint, 0]):
                 again = f"{labels[row]!a} is there twice with group_id {shape.get('group_id')}"
-                raise table.fault(row, "label", f"{again}; each person needs its own")
+                table.fault(row, "label", f"{again}; each person needs its own")
             person[joint] = (*_corners(table, row, 1)[0], _visibility(table, row))
         elif shape.get("shape_type") == "rectangle":
             corners = _corners(table, row, 2)
@@ -55,7 +56,7 @@ def _joined(table: Table, points: dict, boxes: dict, count: int) -> list[tuple[i
     for group in dict.fromkeys([*points, *boxes]):
         found = boxes.get(group, [])
         if len(found) > 1 and (group != NO_GROUP or group in points):
-            raise table.fault(found[1][0], "group_id", "its person has a rectangle already; each person needs its own")
+            table.fault(found[1][0], "group_id", "its person has a rectangle already; each person needs its own")
         keypoints = np.nan_to_num(points.get(group, np.zeros((count, 3))))
         # rectangles without keypoints and without a group_id are a person each
         people += [(group, keypoints, box) for _, box in found] or [(group, keypoints, None)]
@@ -67,7 +68,8 @@ def _group(table: Table, row: int) -> int:
     if group is None:
         return NO_GROUP
     if type(group) is not int or not 0 <= group < 2**63:
-        table.first_fault(np.arange(len(table)) == row, "group_id", "must be a whole number, 0 or more, found {}")
+        table.refuse(np.arange(len(table)) == row, "group_id", "must be a whole number, 0 or more, found {}")
+        return NO_GROUP
     return group
 
 
@@ -76,7 +78,8 @@ def _visibility(table: Table, row: int) -> int:
     visibility = _VISIBILITY.get("" if text is None else str(text).strip())
     if visibility is None:
         reason = "must be 0 (not labelled), 1 (hidden), 2 (visible) or empty, found {}"
-        table.first_fault(np.arange(len(table)) == row, "description", reason)
+        table.refuse(np.arange(len(table)) == row, "description", reason)
+        return 0
     return visibility
 
 
@@ -88,5 +91,6 @@ def _corners(table: Table, row: int, least: int) -> np.ndarray:
     valid = all(type(n) in (int, float) and abs(n) <= _LARGEST for n in numbers)
     if not valid or len(numbers) != 2 * len(pairs) or len(pairs) < least or (least == 1 and len(pairs) > 1):
         what = "one pair" if least == 1 else "two pairs"
-        table.first_fault(np.arange(len(table)) == row, "points", f"must be {what} of finite numbers x, y, found {{}}")
+        table.refuse(np.arange(len(table)) == row, "points", f"must be {what} of finite numbers x, y, found {{}}")
+        return np.zeros((2, 2))
     return np.array(numbers, np.float64).reshape(-1, 2)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.formats.image_list import ImageList, whole_frames
+from semipose.data.formats.json_rows import WrongRows
 from semipose.data.images import image_size
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
@@ -26,15 +27,17 @@ class _Table:
         parts: the body parts, in the order of the columns.
         index: number of leading columns that make up the file name.
         rows: (line number, cells) of each frame.
+        faults: what is wrong with a line, by its number; the first fault of each.
     """
 
     file: str
     parts: tuple[str, ...]
     index: int
     rows: list[tuple[int, list[str]]]
+    faults: dict[int, str]
 
-    def fault(self, line: int, reason: str) -> DataError:
-        return DataError(f"{self.file}: line {line}: {reason}")
+    def fault(self, line: int, reason: str) -> None:
+        self.faults.setdefault(line, f"{self.file}: line {line}: {reason}")
 
 
 def read_lightning_pose(csv_file: str, image_root: str, skeleton: Skeleton) -> Persons:
@@ -54,13 +57,14 @@ def read_lightning_pose(csv_file: str, image_root: str, skeleton: Skeleton) -> P
         DataError: naming the file, line, column and the reason.
     """
     table = _read_table(csv_file, skeleton)
+    paths, keypoints = _paths(table, image_root), _keypoints(table, skeleton)
+    if table.faults:
+        raise WrongRows({"line": table.faults})
     if not table.rows:
         raise DataError(f"{csv_file}: has no labelled frame")
-    paths = _paths(table, image_root)
     sizes = np.array([image_size(path) for path in paths], np.float64)
     persons = whole_frames(paths, np.arange(1, len(paths) + 1), sizes, len(skeleton))
-    keypoints = _inside(table, _keypoints(table, skeleton), sizes)
-    return replace(persons, keypoints=keypoints, areas=sizes.prod(axis=1).astype(np.float32))
+    return replace(persons, keypoints=_inside(table, keypoints, sizes), areas=sizes.prod(axis=1).astype(np.float32))
 
 
 def _read_table(file: str, skeleton: Skeleton) -> _Table:
@@ -79,8 +83,14 @@ def _read_table(file: str, skeleton: Skeleton) -> _Table:
         raise DataError(f"{file}: has {len(lines)} header rows, 3 expected ({_expected()})")
     (_, (_, names), (_, coords)), rows = lines[:3], lines[3:]
     index = coords.index("x") if "x" in coords else len(coords)
-    table = _Table(file, tuple(names[index::2]), index, rows)
-    _check_columns(table, lines[1], lines[2], skeleton)
+    parts = tuple(names[index::2])
+    fault = _column_fault(parts, names[index:], coords[index:], skeleton)
+    if fault:
+        raise DataError(f"{file}: line {lines[2 if fault.startswith('coords') else 1][0]}: {fault}")
+    table = _Table(file, parts, index, [(line, row) for line, row in rows if len(row) == len(names)], {})
+    for line, row in rows:
+        if len(row) != len(names):
+            table.fault(line, f"has {len(row)} columns, the header has {len(names)}")
     return table
 
 
@@ -88,23 +98,19 @@ def _expected() -> str:
     return "a single-animal file starts with the rows scorer, bodyparts, coords"
 
 
-def _check_columns(
-    table: _Table, bodyparts: tuple[int, list[str]], coords: tuple[int, list[str]], skeleton: Skeleton
-) -> None:
-    names, wanted = bodyparts[1], ["x", "y"] * len(table.parts)
-    if coords[1][table.index :] != wanted:
-        raise table.fault(coords[0], "coords: each body part needs the two columns x, y, and no others")
-    if names[table.index :] != [part for part in table.parts for _ in "xy"]:
-        raise table.fault(bodyparts[0], "bodyparts: the columns x and y must name the same body part")
-    twice = [part for part in table.parts if table.parts.count(part) > 1]
+def _column_fault(parts: tuple[str, ...], names: list[str], coords: list[str], skeleton: Skeleton) -> str:
+    """What is wrong with the header's columns of coordinates; "" if they are fine."""
+    if coords != ["x", "y"] * len(parts):
+        return "coords: each body part needs the two columns x, y, and no others"
+    if names != [part for part in parts for _ in "xy"]:
+        return "bodyparts: the columns x and y must name the same body part"
+    twice = [part for part in parts if parts.count(part) > 1]
     if twice:
-        raise table.fault(bodyparts[0], f"bodyparts: {twice[0]!a} is there more than once")
-    for part in sorted(set(table.parts) ^ set(skeleton.keypoints)):
-        problem = "is not in" if part in table.parts else "is missing here but is in"
-        raise table.fault(bodyparts[0], f"bodyparts: {part!a} {problem} skeleton {skeleton.name!r}")
-    for line, row in table.rows:
-        if len(row) != len(names):
-            raise table.fault(line, f"has {len(row)} columns, the header has {len(names)}")
+        return f"bodyparts: {twice[0]!a} is there more than once"
+    for part in sorted(set(parts) ^ set(skeleton.keypoints)):
+        problem = "is not in" if part in parts else "is missing here but is in"
+        return f"bodyparts: {part!a} {problem} skeleton {skeleton.name!r}"
+    return ""
 
 
 def _paths(table: _Table, image_root: str) -> np.ndarray:
@@ -113,14 +119,14 @@ def _paths(table: _Table, image_root: str) -> np.ndarray:
     seen = {}
     for (line, _), name in zip(table.rows, names):
         if name in seen:
-            raise table.fault(line, f"column 1: {name!a} is there already in line {seen[name]}")
-        seen[name] = line
+            table.fault(line, f"column 1: {name!a} is there already in line {seen[name]}")
+        seen.setdefault(name, line)
     # numbered by line, as its messages name the id; the true sizes are in the files
-    images = [{"id": line, "file_name": name, "width": 1, "height": 1} for name, line in seen.items()]
-    try:
-        return ImageList(table.file, image_root, {"images": images}).paths
-    except DataError as error:
-        raise DataError(str(error).replace(": image id ", ": line ", 1)) from error
+    rows = [{"id": line, "file_name": name, "width": 1, "height": 1} for name, line in seen.items()]
+    images = ImageList(table.file, image_root, {"images": rows})
+    for row, text in images.table.faults.items():
+        table.faults.setdefault(rows[row]["id"], text.replace(": image id ", ": line ", 1))
+    return images.paths
 
 
 def _keypoints(table: _Table, skeleton: Skeleton) -> np.ndarray:
@@ -148,7 +154,7 @@ def _number(table: _Table, line: int, column: int, cell: str) -> float:
         value = np.nan
     if not abs(value) <= _LARGEST:
         name = f"{table.parts[(column - table.index) // 2]} {'xy'[(column - table.index) % 2]}"
-        raise table.fault(line, f"column {column + 1} ({name}): {cell[:40]!a} is not a number of pixels")
+        table.fault(line, f"column {column + 1} ({name}): {cell[:40]!a} is not a number of pixels")
     return value
 
 

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 
 from semipose.data.formats.image_list import box_areas, by_first_appearance, checked_paths
-from semipose.data.formats.json_rows import Table, load_json
+from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.data.formats.mat_file import load_mat
 from semipose.data.formats.mpii_mat import release_rows
 from semipose.errors import DataError
@@ -59,9 +59,12 @@ def read_mpii(
         keypoints=keypoints,
         areas=box_areas(boxes),
         scores=np.ones(len(table), np.float32),
-        head_sizes=_head_sizes(table, head_boxes),
+        head_sizes=np.zeros(len(table), np.float32) if table.faults else _head_sizes(table, head_boxes),
     )
-    return persons.take(_kept(annotation, persons, (centers[:, 0] != -1) & (scales > 0)))
+    kept = _kept(annotation, persons, (centers[:, 0] != -1) & (scales > 0))
+    persons = persons.take(kept & table.sound)
+    refuse_wrong_rows((table,), persons)
+    return persons
 
 
 def _rows(annotation: str) -> object:
@@ -97,7 +100,7 @@ def _keypoints(table: Table, skeleton: Skeleton, first: int) -> np.ndarray:
     rows, count = table.where(given), len(skeleton)
     points = rows.points("joints", count, f"the keypoints of skeleton {skeleton.name!r}") - first
     labeled = rows.vectors("joints_vis", count, f"1 or 0 for each keypoint of skeleton {skeleton.name!r}")
-    rows.first_fault(~np.isin(labeled, (0, 1)).all(axis=1), "joints_vis", "must hold 0 and 1 only")
+    rows.refuse(~np.isin(labeled, (0, 1)).all(axis=1), "joints_vis", "must hold 0 and 1 only")
     keypoints = np.zeros((len(table), count, 3), np.float32)
     keypoints[given] = np.concatenate([points, np.ones_like(points[:, :, :1])], axis=2) * labeled[:, :, None]
     return keypoints

@@ -21,48 +21,38 @@ _INDEX = "index.json"  # written last: it stands for a complete extraction
 _MOST_FRAMES = 10_000_000
 
 
-def read_video(
-    video: str, num_keypoints: int, cache_folder: str, every: int = 1, start: int = 0, stop: int | None = None
-) -> Persons:
+def read_video(video: str, num_keypoints: int, cache_folder: str, every: int = 1) -> Persons:
     """One person for each taken frame, the whole frame as its box, in the order of the video.
 
     The frames are written to `<cache_folder>/<name>-<key>/000012.png`, where they stay. The key changes with the path,
-    the size and the time of the video and with which frames are taken. An extraction that was cut short starts anew; of
-    several processes one extracts and the others wait.
+    the size and the time of the video and with `every`. An extraction that was cut short starts anew. Of several
+    processes one extracts and the others wait.
 
     Args:
         video: file that OpenCV can read.
         num_keypoints: K of the (N, K, 3) keypoints, which are zero.
         cache_folder: is made if it is not there.
-        every: take every so many-th frame, from `start` on.
-        start, stop: first frame, and the one after the last (None = to the end), counted from 0.
+        every: take one frame out of this many, and the first one.
 
     Raises:
-        DataError: the video cannot be read, a number is not allowed, or no frame is taken.
+        DataError: the video cannot be read, or `every` is not allowed.
         SemiposeError: a frame cannot be written; NoSpaceError where the disk or quota is full.
     """
-    last = _MOST_FRAMES if stop is None else stop
-    for name, value, least in (("every", every, 1), ("start", start, 0), ("stop", last, start + 1)):
-        if not least <= value <= _MOST_FRAMES:
-            raise DataError(f"{video}: {name} is {value}; allowed: {least} to {_MOST_FRAMES}")
-    wanted = np.zeros(last, bool)
-    wanted[start::every] = True
-    folder = os.path.join(cache_folder, _folder_name(video, (every, start, stop)))
-    index = _read_index(folder)
-    if index is None:
-        index = _extract(video, wanted, folder)
-    names, size = index
-    if not names:
-        raise DataError(f"{video}: has no frame from {start} on")
+    if not 1 <= every <= _MOST_FRAMES:
+        raise DataError(f"{video}: every is {every}; allowed: 1 to {_MOST_FRAMES}")
+    wanted = np.zeros(_MOST_FRAMES, bool)
+    wanted[::every] = True
+    folder = os.path.join(cache_folder, _folder_name(video, every))
+    names, size = _read_index(folder) or _extract(video, wanted, folder)
     paths = np.array([os.path.join(folder, name) for name in names], str)
     return whole_frames(paths, np.arange(1, len(paths) + 1), np.tile(size, (len(paths), 1)), num_keypoints)
 
 
-def _folder_name(video: str, taken: tuple) -> str:
+def _folder_name(video: str, every: int) -> str:
     if not os.path.isfile(video):
         raise DataError(f"{video}: video does not exist")
     facts = os.stat(video)
-    source = (os.path.realpath(video), facts.st_size, facts.st_mtime_ns, *taken)
+    source = (os.path.realpath(video), facts.st_size, facts.st_mtime_ns, every)
     return f"{os.path.splitext(os.path.basename(video))[0]}-{hashlib.sha256(ascii(source).encode()).hexdigest()[:12]}"
 
 
