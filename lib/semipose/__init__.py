@@ -6,3 +6,14 @@ __version__ = "0.1.0"
 
 # A small compressed image can ask for gigabytes. OpenCV reads its limit when it is loaded; what the user set stays.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
+
+__all__ = ["Model", "load_model"]
+
+
+def __getattr__(name: str):
+    # the public names come when they are asked for: `import semipose` does not load torch
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module("semipose.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -47,8 +47,8 @@ def train_2p() -> None:
 
 def valid() -> None:
     """Entry of pose_estimation/valid.py: score a checkpoint."""
-    parser = _common_parser("Score a checkpoint on the validation set.")
-    parser.add_argument("--checkpoint", required=True, help="best.pth or last.pth of a run")
+    parser = _common_parser("Score a checkpoint on the validation set.", needs_files=False)
+    parser.add_argument("--checkpoint", required=True, help="run folder, or its best.pth or last.pth")
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
     parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
     parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder")
@@ -56,10 +56,13 @@ def valid() -> None:
     _exit_with(lambda: _validate(arguments))
 
 
-def add_configuration(parser: argparse.ArgumentParser) -> None:
+def add_configuration(parser: argparse.ArgumentParser, needs_files: bool = True) -> None:
     """What names a configuration on a command line: `--cfg FILE [FILE ...]`, and `KEY VALUE` pairs anywhere."""
     files = "YAML files under experiments/, joined left to right"
-    parser.add_argument("--cfg", required=True, nargs="+", action="extend", metavar="FILE", help=files)
+    files += "" if needs_files else "; default: the configuration in the checkpoint"
+    parser.add_argument(
+        "--cfg", required=needs_files, nargs="+", action="extend", default=[], metavar="FILE", help=files
+    )
     parser.add_argument(
         "pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration, e.g. TRAIN.LR 5e-4"
     )
@@ -68,6 +71,8 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 def files_and_pairs(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """The files of `--cfg`, and all pairs: those right after the files were parsed as more of them."""
     words = arguments.cfg
+    if not words:
+        return [], arguments.pairs
     end = next((k for k, word in enumerate(words) if k and not word.endswith((".yaml", ".yml"))), len(words))
     return words[:end], words[end:] + arguments.pairs
 
@@ -82,11 +87,17 @@ def _train(arguments: argparse.Namespace, algorithm: str | None) -> int:
 
 def _validate(arguments: argparse.Namespace) -> int:
     from semipose import runs
+    from semipose.assemble.from_checkpoint import find_checkpoint, network_keys, whole_config
     from semipose.engine.checkpoint import load_checkpoint
 
-    state = load_checkpoint(arguments.checkpoint)
-    config = _load(arguments, runs.network_keys(state, arguments.checkpoint))
-    job = partial(runs.validate, config, state, arguments.checkpoint, arguments.out, arguments.show_dir)
+    source = str(find_checkpoint(arguments.checkpoint))
+    state = load_checkpoint(source)
+    fixed = network_keys(state, source)
+    if arguments.cfg:
+        config = _load(arguments, fixed)
+    else:
+        config = whole_config(state, source, _given_flags(arguments), arguments.pairs)
+    job = partial(runs.validate, config, state, source, arguments.out, arguments.show_dir)
     return runs.on_ranks(config, job)
 
 
@@ -94,18 +105,21 @@ def _load(arguments: argparse.Namespace, fixed: dict):
     """The configuration; `fixed` keys come from the script or a checkpoint and are stronger than the file."""
     from semipose.config import load_config
 
-    flags = {key: getattr(arguments, flag, None) for flag, key in FLAG_KEYS.items()}
-    given = {key: value for key, value in flags.items() if value is not None}
     files, pairs = files_and_pairs(arguments)
-    config = load_config(files, fixed | given, pairs)
+    config = load_config(files, fixed | _given_flags(arguments), pairs)
     if "ALGORITHM" in fixed and fixed["ALGORITHM"] != config.ALGORITHM:
         raise ConfigError(f"command line: ALGORITHM: {config.ALGORITHM!r} is not allowed; it is {fixed['ALGORITHM']!r}")
     return config
 
 
-def _common_parser(description: str) -> _Parser:
+def _given_flags(arguments: argparse.Namespace) -> dict:
+    flags = {key: getattr(arguments, flag, None) for flag, key in FLAG_KEYS.items()}
+    return {key: value for key, value in flags.items() if value is not None}
+
+
+def _common_parser(description: str, needs_files: bool = True) -> _Parser:
     parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add_configuration(parser)
+    add_configuration(parser, needs_files)
     parser.add_argument("--gpus", help='number of the GPU, several ("0,1"), or "cpu"; default: the first one')
     parser.add_argument("--workers", type=int, help="loader processes")
     return parser

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import yaml
 from yacs.config import CfgNode
 
 from semipose import __version__, assemble
 from semipose.algorithms import Algorithm
 from semipose.algorithms.algorithm import load_networks
-from semipose.config import default_config, flat_keys, to_plain, to_yaml
+from semipose.assemble.from_checkpoint import saved_config
+from semipose.config import flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.resume import content, find_for_all_ranks, refuse_different
@@ -49,13 +49,6 @@ TO_RESUME = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
     "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
-# what a checkpoint's networks depend on; valid.py takes it from the checkpoint
-OF_THE_NETWORKS = (
-    "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH", "MODEL",
-    "DATASET.SKELETON", "DATASET.CROP_MARGIN",
-    "DATASET.BOX_PADDING",
-)  # fmt: skip
-
 
 def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
     """Do `job` in each process of the run, which are started here if GPUS names several and torchrun has not.
@@ -160,15 +153,6 @@ def _show(
     print(f"{written} pictures in {folder}")
 
 
-def network_keys(state: dict, source: str) -> dict:
-    """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
-    saved = {key: value for key, value in _saved_config(state, source).items() if key.startswith(OF_THE_NETWORKS)}
-    unknown = sorted(saved.keys() - flat_keys(to_plain(default_config())).keys())
-    if unknown:
-        raise ModelError(f"{source}: made by another version of semipose: it has the key {unknown[0]}")
-    return saved
-
-
 def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if config.TRAIN.DETERMINISTIC:
         make_deterministic()
@@ -179,7 +163,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
-        _refuse_changes(_saved_config(state, source), config, source)
+        _refuse_changes(saved_config(state, source), config, source)
     tracking = config.TRACKING
     tracker = Tracker([]) if not is_first() else make_tracker(
         checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
@@ -258,16 +242,6 @@ def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
 
 def _keys_without(starts: tuple[str, ...], config: CfgNode) -> dict:
     return {key: value for key, value in sorted(flat_keys(to_plain(config)).items()) if not key.startswith(starts)}
-
-
-def _saved_config(state: dict, source: str) -> dict:
-    try:
-        tree = yaml.safe_load(state["config"])
-    except (KeyError, AttributeError, yaml.YAMLError):
-        tree = None
-    if not isinstance(tree, dict):
-        raise ModelError(f"{source}: not a checkpoint of semipose: it holds no configuration")
-    return flat_keys(tree)
 
 
 def _write(path: Path, text: str) -> None:

@@ -43,7 +43,23 @@ def load_config(
         _add_with_bases(Path(file), (), found)
     for path, content in found:
         _merge(config, content, str(path), "")
-    for key, value in (flags or {}).items():
+    return _finished(config, flags or {}, pairs)
+
+
+def config_of_text(
+    text: str, where: str, flags: dict[str, object] | None = None, pairs: list[str] = ()
+) -> CfgNode:  # fmt: skip
+    """As `load_config`, from the text that `to_yaml` made; `where` it was found is for messages."""
+    content = parse_yaml(text.encode(), where)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{where}: KEY: value lines expected, found {type(content).__name__}")
+    config = default_config()
+    _merge(config, content, where, "")
+    return _finished(config, flags or {}, pairs)
+
+
+def _finished(config: CfgNode, flags: dict[str, object], pairs: list[str]) -> CfgNode:
+    for key, value in flags.items():
         _set(config, key, value, "command line")
     if len(pairs) % 2:
         raise ConfigError(f"command line: KEY VALUE pairs expected, {pairs[-1]!r} has no value")

@@ -57,7 +57,14 @@ class ContextCrops:
         """
         # the same for all calls, so that crops do not depend on who else is asked for
         decoded = int(self._image_reduction[self.persons.image_index[rows[0]]])
-        images = {decoded: read_image(self.persons.path(rows[0]), decoded)}
+        return self._warp({decoded: read_image(self.persons.path(rows[0]), decoded)}, decoded, rows)
+
+    def cut_from(self, image: np.ndarray, rows) -> np.ndarray:
+        """As `cut`, from an image (H, W, 3) uint8 RGB that is in memory at its full size."""
+        return self._warp({1: image}, 1, rows)
+
+    def _warp(self, images: dict[int, np.ndarray], decoded: int, rows) -> np.ndarray:
+        """`images` by how far they are reduced; there is one to start with, reduced by `decoded`."""
         crops = np.empty((len(rows), 3, self.size[1], self.size[0]), dtype=np.uint8)
         for crop, row in zip(crops, rows):
             reduction = int(self._reduction[row])

@@ -1,0 +1,128 @@
+"""Three lines from a trained network to keypoints::
+
+    from semipose import load_model
+
+    model = load_model("output/mine")  # a run folder or a checkpoint
+    people = model("picture.jpg")  # people.keypoints (N, K, 2), people.scores (N, K)
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import repeat
+from os import PathLike, fspath
+from pathlib import Path
+
+import torch
+
+from semipose.assemble.from_checkpoint import build_predictor, find_checkpoint
+from semipose.data.images import read_image
+from semipose.engine.checkpoint import load_checkpoint
+from semipose.errors import ConfigError
+from semipose.predict import Instances, Predictor
+from semipose.predict.detector import Detector, detect
+from semipose.skeletons import Skeleton
+
+log = logging.getLogger(__name__)
+
+
+class Model:
+    """A trained network, ready for pictures; made by `load_model`.
+
+    Attributes:
+        predictor: does the work, on arrays.
+        source: the checkpoint file that was taken.
+        which: name of the network in it, or "ensemble".
+        skeleton: names, sigmas and links of the keypoints.
+    """
+
+    def __init__(self, predictor: Predictor, source: Path, which: str):
+        self.predictor, self.source, self.which = predictor, source, which
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.predictor.skeleton
+
+    def __call__(self, pictures, boxes=None, detector: Detector | None = None) -> Instances | list[Instances]:
+        """The instances of one picture, or a list of them for a list of pictures.
+
+        Args:
+            pictures: a path (or `ARCHIVE.zip@MEMBER`), an array (H, W), (H, W, 3) RGB or (H, W, 4) of uint8 or uint16,
+                an image of Pillow, or a list or tuple of these; sizes may differ. OpenCV's pictures are BGR: pass
+                `picture[..., ::-1]`.
+            boxes: (N, 4) x, y, width, height in pixels; for a list of pictures a list of such arrays, with None where
+                the box is the whole picture. None: the whole picture is one box.
+            detector: picture (H, W, 3) uint8 RGB -> boxes (N, 4), scores (N,); in place of `boxes`.
+
+        Raises:
+            DataError: a file that cannot be read, a picture or boxes of another shape or type.
+        """
+        several = isinstance(pictures, list | tuple)
+        items = list(pictures) if several else [pictures]
+        if detector is not None and boxes is not None:
+            raise ConfigError("boxes and detector are both given; give one of them")
+        if detector is not None:
+            items = [_read(item) for item in items]
+            boxes = [detect(detector, item) for item in items]
+        elif boxes is not None and not several:
+            boxes = [boxes]
+        found = self.predictor(_Lazy(items), boxes)
+        return found if several else found[0]
+
+    def stream(self, pictures: Iterable, boxes: Iterable | None = None) -> Iterator[Instances]:
+        """The instances of each picture of an iterable, such as the frames of a video, one after the other.
+
+        Only as many pictures as fill a batch are taken ahead, so that memory stays flat.
+
+        Args:
+            pictures: as for a call.
+            boxes: as for a call on a list; None: the whole picture is one box.
+        """
+        return self.predictor.stream((_read(picture), box) for picture, box in zip(pictures, boxes or repeat(None)))
+
+
+class _Lazy:
+    """Pictures that are read when their turn comes."""
+
+    def __init__(self, items: list):
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self):
+        return map(_read, self.items)
+
+
+def load_model(path: str | PathLike, which: str = "", device: str = "", flip_test: bool = False) -> Model:
+    """The trained network of a run; all that it needs is in its checkpoint.
+
+    Args:
+        path: a run folder (its best.pth, else its last.pth) or a checkpoint.
+        which: one network of the run, such as "first" or "ema_first", or "ensemble"; "" is the run's main result, for
+            co-training the ensemble of both EMAs.
+        device: such as "cpu", "cuda", "cuda:1"; "" is a GPU where there is one.
+        flip_test: average with the mirrored picture: twice the work, mostly a little better.
+
+    Raises:
+        ModelError: no checkpoint is there, or it cannot be loaded.
+        ConfigError: no network `which`, or no such device.
+    """
+    source = find_checkpoint(fspath(path))
+    state = load_checkpoint(source)
+    predictor, name = build_predictor(state, str(source), which, _device(device), flip_test)
+    log.info("%s: %s on %s", source, name, predictor.device)
+    return Model(predictor, source, name)
+
+
+def _device(name: str) -> torch.device:
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"device {name!r}: {str(error).splitlines()[0]}") from error
+    return device
+
+
+def _read(picture):
+    return read_image(fspath(picture)) if isinstance(picture, str | PathLike) else picture

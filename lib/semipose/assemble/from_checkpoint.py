@@ -1,0 +1,95 @@
+"""What a checkpoint says of itself: its configuration, and from it a predictor."""
+
+from pathlib import Path
+
+import torch
+import yaml
+from yacs.config import CfgNode
+
+from semipose.algorithms.algorithm import load_networks
+from semipose.assemble.networks import build_algorithm, build_codec
+from semipose.config import config_of_text, default_config, flat_keys, load_config, to_plain
+from semipose.errors import ConfigError, ModelError
+from semipose.predict import Predictor
+from semipose.skeletons import get_skeleton
+
+# what a checkpoint's networks depend on; valid.py takes it from the checkpoint
+OF_THE_NETWORKS = (
+    "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH", "MODEL",
+    "DATASET.SKELETON", "DATASET.CROP_MARGIN",
+    "DATASET.BOX_PADDING",
+)  # fmt: skip
+ENSEMBLE = "ensemble"
+FILES = ("best.pth", "last.pth")  # of a run folder, the better one first
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The checkpoint itself, or the one of a run folder: best.pth, else last.pth.
+
+    Raises:
+        ModelError: there is none.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        if not path.is_file():
+            raise ModelError(f"{path}: no such run folder or checkpoint")
+        return path
+    found = next((path / name for name in FILES if (path / name).is_file()), None)
+    if found is None:
+        runs = sorted(str(file.parent) for file in path.glob(f"*/{FILES[0]}"))
+        hint = f"; runs below it: {', '.join(runs[:5])}" if runs else ""
+        raise ModelError(f"{path}: holds neither {' nor '.join(FILES)}{hint}")
+    return found
+
+
+def saved_config(state: dict, source: str) -> dict:
+    """The configuration in a checkpoint, by full key; raises ModelError if it holds none."""
+    try:
+        tree = yaml.safe_load(state["config"])
+    except (KeyError, AttributeError, yaml.YAMLError):
+        tree = None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{source}: not a checkpoint of semipose: it holds no configuration")
+    return flat_keys(tree)
+
+
+def network_keys(state: dict, source: str) -> dict:
+    """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
+    saved = {key: value for key, value in saved_config(state, source).items() if key.startswith(OF_THE_NETWORKS)}
+    unknown = sorted(saved.keys() - flat_keys(to_plain(default_config())).keys())
+    if unknown:
+        raise ModelError(f"{source}: made by another version of semipose: it has the key {unknown[0]}")
+    return saved
+
+
+def whole_config(state: dict, source: str, flags: dict, pairs: list[str]) -> CfgNode:
+    """The configuration that made a checkpoint, with changes; raises ConfigError for a key that is not known."""
+    saved_config(state, source)
+    return config_of_text(state["config"], f"{source} (its configuration)", flags, pairs)
+
+
+def build_predictor(
+    state: dict, source: str, which: str = "", device: torch.device | str = "cpu", flip_test: bool = False
+) -> tuple[Predictor, str]:
+    """The predictor of a checkpoint, and the name of the network or "ensemble" that it is.
+
+    Args:
+        which: a name of `Algorithm.predictors`, "ensemble" for the mean of the main ones, "" for the main result.
+
+    Raises:
+        ModelError: the checkpoint is of another version. ConfigError: no network of that name.
+    """
+    config = load_config([], network_keys(state, source) | {"GPUS": "cpu"})
+    algorithm = build_algorithm(config, pretrained=False)
+    load_networks(algorithm, state, source)
+    networks, main = algorithm.predictors(), algorithm.main_predictors()
+    which = which or (ENSEMBLE if len(main) > 1 else main[0])
+    groups = {name: (name,) for name in networks} | ({ENSEMBLE: main} if len(main) > 1 else {})
+    if which not in groups:
+        raise ConfigError(f"{source}: no network {which!r}; it has: {', '.join(groups)}")
+    predictor = Predictor(
+        [networks[name].to(device).eval() for name in groups[which]], build_codec(config),
+        get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE), config.DATASET.CROP_MARGIN,
+        config.DATASET.BOX_PADDING, flip_test,
+    )  # fmt: skip
+    return predictor, which

@@ -1,0 +1,172 @@
+"""From pictures in memory to keypoints."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import nn
+
+from semipose.codecs import HeatmapCodec
+from semipose.data.context_crops import ContextCrops
+from semipose.errors import DataError
+from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.predict.instances import Instances
+from semipose.predict.pictures import as_rgb
+from semipose.skeletons import Skeleton
+from semipose.structures import Persons, PoseBatch
+from semipose.views.sampler import centred_view
+
+Boxes = np.ndarray | None
+LARGEST = 1e7  # pixels; boxes are kept as float32
+
+
+@dataclass
+class _Waiting:
+    """A picture whose persons are not all predicted yet."""
+
+    boxes: np.ndarray
+    box_scores: np.ndarray
+    keypoints: np.ndarray
+    scores: np.ndarray
+    left: int
+
+
+@dataclass
+class _Crops:
+    """Crops of persons that go through the network together, and whose they are."""
+
+    images: list[np.ndarray] = field(default_factory=list)
+    to_image: list[np.ndarray] = field(default_factory=list)
+    owners: list[tuple[_Waiting, int]] = field(default_factory=list)
+
+
+class Predictor:
+    """Keypoints in pictures, by one network or by the mean of several.
+
+    Args:
+        networks: their outputs are averaged; all are on one device.
+        codec, size: of the networks; size = (width, height) of their input.
+        skeleton: names of the keypoints.
+        margin, padding: of the crops in the validation of the training, so that both see the same pixels.
+        flip_test: average with the mirrored picture.
+        batch_size: persons that go through the network at once.
+    """
+
+    def __init__(
+        self, networks: list[nn.Module], codec: HeatmapCodec, skeleton: Skeleton, size: tuple[int, int],
+        margin: float = 1.0, padding: float = 1.25, flip_test: bool = False, batch_size: int = 32,
+    ):  # fmt: skip
+        self.networks, self.codec, self.skeleton, self.size = networks, codec, skeleton, size
+        self.margin, self.padding, self.flip_test, self.batch_size = margin, padding, flip_test, batch_size
+        self.device = next(networks[0].parameters()).device
+        self._flip_order = torch.tensor(skeleton.flip_order)
+
+    def __call__(self, pictures: list, boxes: list[Boxes] | None = None) -> list[Instances]:
+        """The instances of each picture of a list; `boxes` has (N, 4) or (N, 5) or None for each picture.
+
+        Raises:
+            DataError: a picture or its boxes have another shape or type than `stream` takes.
+        """
+        if boxes is not None and len(boxes) != len(pictures):
+            raise DataError(f"boxes for {len(boxes)} pictures, but there are {len(pictures)}; one array for each")
+        return list(self.stream(zip(pictures, boxes or [None] * len(pictures))))
+
+    def stream(self, items: Iterable[tuple[object, Boxes]]) -> Iterator[Instances]:
+        """The instances of each picture, in order; only as many pictures as fill a batch are taken ahead.
+
+        Args:
+            items: a picture as in `as_rgb` (sizes may differ), and its boxes: (N, 4) x, y, width, height in pixels, or
+                (N, 5) with a score, or None for the whole picture.
+
+        Raises:
+            DataError: a picture or its boxes have another shape or type.
+        """
+        waiting, crops = deque(), _Crops()
+        for picture, boxes in items:
+            waiting.append(self._add(as_rgb(picture), boxes, crops))
+            while len(crops.images) >= self.batch_size:
+                self._run(crops)
+            yield from self._finished(waiting)
+        while crops.images:
+            self._run(crops)
+        yield from self._finished(waiting)
+
+    def _add(self, image: np.ndarray, boxes: Boxes, crops: _Crops) -> _Waiting:
+        """Cuts the crops of a picture."""
+        whole = [[0, 0, image.shape[1], image.shape[0]]]
+        rows = checked_boxes(whole if boxes is None else boxes)
+        count, joints = len(rows), len(self.skeleton)
+        used = np.flatnonzero(usable(rows, (image.shape[1], image.shape[0])))
+        entry = _Waiting(
+            rows[:, :4], rows[:, 4], np.full((count, joints, 2), np.nan), np.zeros((count, joints)), len(used)
+        )
+        cutter = ContextCrops(_persons(rows[used, :4], joints), self.size, self.margin, self.padding)
+        crops.images += list(cutter.cut_from(image, range(len(used))))
+        crops.to_image += list(cutter.to_image)
+        crops.owners += [(entry, row) for row in used.tolist()]
+        return entry
+
+    def _run(self, crops: _Crops) -> None:
+        """Sends the first crops through the networks, at most `batch_size`."""
+        end = self.batch_size
+        points, scores = self.predict_crops(np.stack(crops.images[:end]), np.stack(crops.to_image[:end]))
+        for (entry, row), keypoints, sure in zip(crops.owners[:end], points, scores):
+            entry.keypoints[row], entry.scores[row] = keypoints, sure
+            entry.left -= 1
+        del crops.images[:end], crops.to_image[:end], crops.owners[:end]
+
+    def predict_crops(self, images: np.ndarray, to_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints (B, K, 2) in image pixels and their scores (B, K), as the validation computes them.
+
+        Args:
+            images: (B, 3, H, W) uint8 RGB context crops.
+            to_image: (B, 2, 3) maps from crop pixels to image pixels.
+        """
+        count, joints = len(images), len(self.skeleton)
+        nothing = torch.zeros(count, joints)
+        batch = PoseBatch(
+            torch.from_numpy(images), nothing[..., None].repeat(1, 1, 2), nothing,
+            torch.from_numpy(to_image), torch.arange(count),
+        ).to(self.device)  # fmt: skip
+        view = centred_view(batch, self.size, self._flip_order)
+        maps = [predict_heatmaps(network, view, self.codec, self.flip_test) for network in self.networks]
+        output = maps[0] if len(maps) == 1 else torch.stack(maps).mean(0)
+        points, scores = keypoints_in_image(output, view, batch, self.codec)
+        return points.cpu().numpy().astype(np.float64), scores.cpu().numpy().astype(np.float64)
+
+    def _finished(self, waiting: deque) -> Iterator[Instances]:
+        while waiting and not waiting[0].left:
+            done = waiting.popleft()
+            yield Instances(done.keypoints, done.scores, done.boxes, done.box_scores, self.skeleton.keypoints)
+
+
+def checked_boxes(boxes) -> np.ndarray:
+    """(N, 5) float64 x, y, width, height, score of (N, 4) or (N, 5) boxes; raises DataError for another shape."""
+    try:
+        rows = np.asarray(boxes, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError("boxes must be numbers of shape (N, 4): x, y, width, height") from None
+    rows = rows.reshape(0, 4) if rows.size == 0 else rows
+    if rows.ndim != 2 or rows.shape[1] not in (4, 5):
+        raise DataError(f"boxes have the shape {rows.shape}; (N, 4) expected: x, y, width, height")
+    return rows if rows.shape[1] == 5 else np.concatenate([rows, np.ones((len(rows), 1))], axis=1)
+
+
+def usable(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(N,) bool, whether a box (N, 4 or more) is finite, has an area and touches a picture of (width, height)."""
+    x, y, width, height = boxes[:, :4].T
+    with np.errstate(invalid="ignore"):
+        touches = (x < size[0]) & (y < size[1]) & (x + width > 0) & (y + height > 0)
+        return (np.abs(boxes[:, :4]) < LARGEST).all(axis=1) & (width > 0) & (height > 0) & touches
+
+
+def _persons(boxes: np.ndarray, joints: int) -> Persons:
+    """Boxes (N, 4) on one picture that is in memory."""
+    count = len(boxes)
+    return Persons(
+        image_paths=np.array([""]), image_ids=np.array([1]), image_index=np.zeros(count, np.int32),
+        ids=np.arange(1, count + 1), boxes=boxes.astype(np.float32), keypoints=np.zeros((count, joints, 3), np.float32),
+        areas=np.ones(count, np.float32), scores=np.ones(count, np.float32),
+    )  # fmt: skip
