@@ -2,6 +2,7 @@
 
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
@@ -36,6 +37,28 @@ class LabeledImage:
         (x, y), (right, bottom) = points.T, (self.size[0] - 1, self.size[1] - 1)
         turned = {1: (x, y), 3: (right - x, bottom - y), 6: (y, bottom - x), 8: (right - y, x)}
         return np.stack(turned[self.orientation], axis=1)
+
+
+def shown_points(path: str, size: tuple[int, int]) -> tuple[tuple[int, int], Callable] | None:
+    """(width, height) of a picture as labelme shows it, and the map of (N, 2) stored pixels to the pixels there.
+
+    Args:
+        path: of the picture.
+        size: (width, height) of its stored pixels.
+
+    Returns:
+        None where the EXIF orientation mirrors the picture.
+    """
+    orientation = _stored_size(path)[1]
+    right, bottom = size[0] - 1, size[1] - 1
+    if orientation in _MIRRORED:
+        return None
+    turns = {
+        1: lambda x, y: (x, y), 3: lambda x, y: (right - x, bottom - y),
+        6: lambda x, y: (bottom - y, x), 8: lambda x, y: (y, right - x),
+    }  # fmt: skip
+    shown = size[::-1] if orientation in _TURNED else size
+    return shown, lambda points: np.stack(turns[orientation](*np.asarray(points, np.float64).T), axis=1)
 
 
 def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImage:
