@@ -43,14 +43,14 @@ FREE_ON_RESUME = (
     "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
 )  # fmt: skip
 # what may differ between the processes of a run, as they may be on several machines
-OF_A_MACHINE = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
+MACHINE_KEYS = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
 # what last.pth holds, and best.pth does not
-TO_RESUME = {
+RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
     "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
-OF_THE_NETWORKS = (
+NETWORK_KEYS = (
     "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH", "MODEL",
     "DATASET.SKELETON", "DATASET.CROP_MARGIN",
     "DATASET.BOX_PADDING",
@@ -162,7 +162,7 @@ def _show(
 
 def network_keys(state: dict, source: str) -> dict:
     """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
-    saved = {key: value for key, value in _saved_config(state, source).items() if key.startswith(OF_THE_NETWORKS)}
+    saved = {key: value for key, value in _saved_config(state, source).items() if key.startswith(NETWORK_KEYS)}
     unknown = sorted(saved.keys() - flat_keys(to_plain(default_config())).keys())
     if unknown:
         raise ModelError(f"{source}: made by another version of semipose: it has the key {unknown[0]}")
@@ -175,7 +175,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if assemble.build_device(config.GPUS).type == "cpu":
         keep_freed_memory()
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
-    common = {"--resume": repr(resume)} | _keys_without(OF_A_MACHINE, config)
+    common = {"--resume": repr(resume)} | _keys_without(MACHINE_KEYS, config)
     refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
@@ -238,7 +238,7 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     if found is None:
         return None, ""
     state, path = found
-    if not state.keys() >= TO_RESUME:
+    if not state.keys() >= RESUME_FIELDS:
         raise ModelError(
             f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; "
             "or it is of an older version"
