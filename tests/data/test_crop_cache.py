@@ -67,7 +67,7 @@ def test_without_cache_each_request_decodes(people, folder, count_reads):
 
 
 def test_an_unknown_cache_is_refused(people, folder):
-    with pytest.raises(ConfigError, match="DATASET.CACHE is 'tape'; allowed: none, ram, disk"):
+    with pytest.raises(ConfigError, match="DATASET.CACHE.*'tape'"):
         make_crop_source(make_crops(people), "tape", folder)
 
 
@@ -169,7 +169,7 @@ def test_file_names_that_are_not_utf8(people, folder, make_persons, tmp_path):
 def test_too_little_room(people, folder, monkeypatch, cache, advice):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=len(people) * 3 * 20 * 24 - 1))
-    with pytest.raises(ConfigError, match=f"DATASET.CACHE {cache} needs .* GiB are free; {advice}"):
+    with pytest.raises(ConfigError, match=f"DATASET.CACHE.*{cache}.*{advice}"):
         make_crop_source(make_crops(people), cache, folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=len(people) * 3 * 20 * 24))
     make_crop_source(make_crops(people), cache, folder)

@@ -142,7 +142,7 @@ def test_a_file_that_is_no_video_is_named(tmp_path, content):
 
 @pytest.mark.parametrize("every", [0, 10**9])
 def test_wrong_choices(source, tmp_path, every):
-    with pytest.raises(DataError, match=f"a day.avi: every is {every}"):
+    with pytest.raises(DataError, match=f"day.avi.*{every}"):
         read_video(source, 3, str(tmp_path), every=every)
 
 

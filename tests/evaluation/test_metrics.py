@@ -105,7 +105,7 @@ def test_a_part_of_the_persons():
     rows = np.array([4, 0, 7])
     found = score(["oks", "auc"], labels.take(rows), predicted(labels).take(rows), OPTIONS)
     assert found["AR50"] == pytest.approx(3 / 12)
-    with pytest.raises(DataError, match="set 'val': 12 predictions for 3 persons"):
+    with pytest.raises(DataError, match="'val'.*12.*3"):
         score(["auc"], labels.take(rows), predicted(labels), OPTIONS)
 
 
@@ -165,7 +165,7 @@ def test_what_cannot_be_computed_is_refused(names, change, message):
 def test_a_set_without_crowd_index():
     labels = labelled()
     labels.ground_truth.dataset["images"][3].pop("crowdIndex")
-    with pytest.raises(ConfigError, match="metric 'crowdpose': needs the crowdIndex of every image; image 4 has none"):
+    with pytest.raises(ConfigError, match="'crowdpose'.*4"):
         check_metrics(["crowdpose"], labels, OPTIONS)
     assert missing_need("crowdpose", labels, OPTIONS).startswith("needs the crowdIndex")
     assert missing_need("oks", labels, OPTIONS) == ""

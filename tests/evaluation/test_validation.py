@@ -300,7 +300,7 @@ def test_several_sets_are_each_scored_in_their_own_keypoints(config, arms):
 
 
 def test_two_sets_of_one_name_are_refused(config):
-    with pytest.raises(ConfigError, match="two sources have the name 'val'"):
+    with pytest.raises(ConfigError, match="'val'"):
         metrics_of(on_sets(config, "val", "val"))
 
 
@@ -309,7 +309,7 @@ def test_output_keypoint_indices_choose_the_outputs(config, arms):
     for indices, score in ((right, 1.0), (right[::-1], 0.0)):
         metrics = metrics_of(on_sets(config, "val", f"{{{arms}, output_keypoint_indices: {indices}}}"))
         assert metrics["arms/AP"] == pytest.approx(score, abs=0.05)
-    with pytest.raises(ConfigError, match="output_keypoint_indices has 2 numbers; skeleton 'arms' has 4"):
+    with pytest.raises(ConfigError, match="output_keypoint_indices.*2.*'arms'.*4"):
         metrics_of(on_sets(config, "val", f"{{{arms}, output_keypoint_indices: [1, 2]}}"))
 
 
@@ -339,7 +339,7 @@ def test_best_metric(config, arms):
         validator = assemble.build_validator(both, assemble.read_validation(both))
         assert best_metric(both, validator) == expected
     both.TEST.BEST = "arms/AP"
-    with pytest.raises(ConfigError, match="TEST.BEST is 'arms/AP'; allowed: AP, AP50"):
+    with pytest.raises(ConfigError, match="TEST.BEST.*'arms/AP'"):
         best_metric(both, validator)
     assert best_metric(on_sets(config, "{annotation: val, metrics: [epe, pck]}"), epe_first(config)) == "EPE"
 
@@ -350,9 +350,9 @@ def epe_first(config):
 
 
 def test_metrics_that_a_set_names_must_be_possible(config):
-    with pytest.raises(ConfigError, match="set 'val': metric 'pckh': needs"):
+    with pytest.raises(ConfigError, match="'val'.*'pckh'"):
         metrics_of(on_sets(config, "{annotation: val, metrics: [pckh]}"))
-    with pytest.raises(ConfigError, match="unknown metric 'pkc'"):
+    with pytest.raises(ConfigError, match="'pkc'"):
         metrics_of(on_sets(config, "val", METRICS=["pkc"]))
 
 
@@ -394,7 +394,7 @@ def test_detector_boxes_are_scored_against_the_labels_with_their_groups(config, 
     assert metrics["det/AP"] == metrics["det/AP_group_0"] == metrics["det/AP_group_1"] == pytest.approx(1.0)
     with pytest.raises(ConfigError, match="start and length choose labelled persons"):
         metrics_of(on_sets(config, "{annotation: val, length: 2, boxes: boxes.json}"))
-    with pytest.raises(ConfigError, match="give each source its own 'boxes'"):
+    with pytest.raises(ConfigError, match="'boxes'"):
         metrics_of(on_sets(config, "val", f"{{{arms}}}", USE_GT_BBOX=False, COCO_BBOX_FILE="boxes.json"))
 
 
@@ -402,7 +402,7 @@ def test_best_may_be_a_group_but_not_what_is_not_reported(config, arms):
     both = on_sets(config, f"{{{arms}}}", BEST="AP_group_1")
     assert best_metric(both, assemble.build_validator(both, assemble.read_validation(both))) == "AP_group_1"
     both.TEST.METRICS, both.TEST.BEST = ["epe"], "PCK_px"
-    with pytest.raises(ConfigError, match="allowed: EPE$"):
+    with pytest.raises(ConfigError, match="EPE"):
         best_metric(both, assemble.build_validator(both, assemble.read_validation(both)))
 
 
@@ -412,7 +412,7 @@ def test_empty_sets_are_refused(config):
     for person in document["annotations"]:
         person["iscrowd"] = 1
     (root / "annotations/crowds.json").write_text(json.dumps(document))
-    with pytest.raises(DataError, match="validation set 'crowds' has no person"):
+    with pytest.raises(DataError, match="'crowds'"):
         metrics_of(on_sets(config, "{name: crowds, annotation: annotations/crowds.json, images: images/val}"))
 
 
@@ -423,5 +423,5 @@ def test_a_norm_may_be_two_keypoints(config):
     assert options.nme_norm == options.pck_norm == ("left_shoulder", "right_hip")
     metrics = metrics_of(on_sets(config, "val", **by_name))
     assert metrics["PCK"] == pytest.approx(1.0) and 0 <= metrics["NME"] < 0.05
-    with pytest.raises(ConfigError, match="NME_NORM is 'left_shoulder foot'; allowed: box, torso, head, head_size, or"):
+    with pytest.raises(ConfigError, match="NME_NORM.*'left_shoulder foot'.*head_size"):
         metrics_of(on_sets(config, "val", METRICS=["nme"], NME_NORM="left_shoulder foot"))

@@ -57,9 +57,9 @@ def test_native_persons_need_the_skeleton_and_someone_to_learn_from(tmp_path):
     values = joints(2)
     values[:, :, 2] = 0
     root = write_set(tmp_path / "set", values)
-    with pytest.raises(DataError, match="no person has 4 labelled joints"):
+    with pytest.raises(DataError, match="4 labelled joints"):
         read_lsp(f"{root}/joints.mat", f"{root}/images", LSP)
-    with pytest.raises(DataError, match="'coco' has not the 14 keypoints of LSP"):
+    with pytest.raises(DataError, match="'coco'.*14.*LSP"):
         read_lsp(f"{root}/joints.mat", f"{root}/images", get_skeleton("coco"))
 
 
@@ -214,7 +214,7 @@ def test_place_that_is_taken(tmp_path, blocked):
     else:
         place.parent.mkdir(exist_ok=True)
         place.write_text("x")
-    with pytest.raises(SemiposeError, match=f"{blocked}: cannot write: ") as error:
+    with pytest.raises(SemiposeError, match=f"{blocked}") as error:
         convert_lsp(root, str(tmp_path / "out"), 1, 1)
     assert "\n" not in str(error.value)
 

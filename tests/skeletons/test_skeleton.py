@@ -152,7 +152,7 @@ class TestCatalogue:
 
 
 def test_unknown_skeleton_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'cocoo'.*aic, coco, coco_aic.*\.yaml"):
+    with pytest.raises(ConfigError, match=r"'cocoo'.*coco_aic.*\.yaml"):
         get_skeleton("cocoo")
 
 
