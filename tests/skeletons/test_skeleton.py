@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -55,7 +56,8 @@ PUBLISHED = {
     "jhmdb": (
         "025 107 025 079 079 107 107 072 072 087 087 062 062 089 089",
         [1] * 15,
-        "neck belly head r_shoulder l_shoulder r_hip l_hip r_elbow l_elbow r_knee l_knee r_wrist l_wrist r_ankle l_ankle",
+        "neck belly head r_shoulder l_shoulder r_hip l_hip r_elbow l_elbow r_knee l_knee r_wrist l_wrist r_ankle "
+        "l_ankle",
     ),
 }
 
@@ -67,7 +69,7 @@ def test_as_published(name):
     skeleton = get_skeleton(name)
     assert skeleton.sigmas == tuple(float(f"0.{digits}") for digits in sigmas.split())
     assert skeleton.keypoint_weights == weights
-    assert " ".join(skeleton.keypoints) == names.replace("r_", "right_").replace("l_", "left_")
+    assert " ".join(skeleton.keypoints) == re.sub(r"\br_", "right_", re.sub(r"\bl_", "left_", names))
 
 
 def test_ends_of_head_and_torso():
