@@ -36,7 +36,8 @@ def break_images(folder) -> dict[int, str]:
     Image.new("1", (20000, 6000)).save(picture, "PNG")
     (folder / "008.jpg").write_bytes(picture.getvalue())
     return {
-        1: "", 2: "", 3: "", 4: "", 5: "80 x 61", 6: "EXIF orientation 6", 7: "", 8: "OPENCV_IO_MAX_IMAGE_PIXELS=100000000",
+        1: "", 2: "", 3: "", 4: "", 5: "80 x 61", 6: "EXIF orientation 6", 7: "",
+        8: "OPENCV_IO_MAX_IMAGE_PIXELS=100000000",
     }  # fmt: skip
 
 
