@@ -66,8 +66,7 @@ def test_lists_of_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"objpos": EMPTY}, {"scale": EMPTY}, {"annopoints": EMPTY}, {"annopoints": structs({"point": EMPTY})}],
+    "changes", [{"objpos": EMPTY}, {"scale": EMPTY}, {"annopoints": EMPTY}, {"annopoints": structs({"point": EMPTY})}]
 )
 def test_persons_with_missing_fields_are_left_out(tmp_path, changes, caplog):
     with caplog.at_level("INFO"):

@@ -41,12 +41,7 @@ def numbers(persons) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, range(FRAMES)),
-        ({"every": 4}, [0, 4, 8]),
-        ({"every": 99}, [0]),
-    ],
+    ("options", "expected"), [({}, range(FRAMES)), ({"every": 4}, [0, 4, 8]), ({"every": 99}, [0])]
 )
 def test_frames_become_whole_images(source, tmp_path, options, expected):
     persons = read_video(source, 5, str(tmp_path / "cache"), **options)

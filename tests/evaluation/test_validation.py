@@ -120,13 +120,8 @@ class LeftRight(nn.Module):
 def test_flip_test_averages_with_the_mirrored_image_turned_back(config):
     validator = assemble.build_validator(config, assemble.read_validation(config))
     images = torch.rand(2, 3, 96, 64)
-    batch = PoseBatch(
-        (images * 255).byte(),
-        torch.zeros(2, 17, 2),
-        torch.zeros(2, 17),
-        torch.eye(2, 3).repeat(2, 1, 1),
-        torch.arange(2),
-    )
+    maps = torch.eye(2, 3).repeat(2, 1, 1)
+    batch = PoseBatch((images * 255).byte(), torch.zeros(2, 17, 2), torch.zeros(2, 17), maps, torch.arange(2))
     view = centred_view(batch, (64, 96), validator.flip_order)
     plain, flipped = (predict_heatmaps(LeftRight(), view, validator.codec, flip) for flip in (False, True))
     turned = LeftRight()(view.images.flip(-1)).flip(-1)[:, validator.flip_order]
@@ -224,13 +219,6 @@ def test_faults_are_reported_batch_by_batch_and_their_persons_left_out(config, t
     assert rows.tolist() == [row for row in range(PEOPLE) if row not in missing] and 5 in missing
     assert len(people) == len(rows) and validator.score(only(validator), rows, people)["PCK"] >= 0
     assert [len(lines) for lines in reports] == [len([r for r in missing if r // 4 == turn]) for turn in range(3)]
-
-
-def test_interrupts_are_polled_between_batches(config):
-    looks = []
-    validator = assemble.build_validator(config, assemble.read_validation(config), poll=lambda: looks.append(1))
-    validator({"student": Oracle(validator)}, ("student",))
-    assert len(looks) == 3
 
 
 def test_parts_of_two_ranks_are_joined_in_order(config):
@@ -341,12 +329,9 @@ def test_best_metric(config, arms):
     both.TEST.BEST = "arms/AP"
     with pytest.raises(ConfigError, match="TEST.BEST.*'arms/AP'"):
         best_metric(both, validator)
-    assert best_metric(on_sets(config, "{annotation: val, metrics: [epe, pck]}"), epe_first(config)) == "EPE"
-
-
-def epe_first(config):
-    config = on_sets(config, "{annotation: val, metrics: [epe, pck]}")
-    return assemble.build_validator(config, assemble.read_validation(config))
+    epe_first = on_sets(config, "{annotation: val, metrics: [epe, pck]}")
+    validator = assemble.build_validator(epe_first, assemble.read_validation(epe_first))
+    assert best_metric(epe_first, validator) == "EPE"
 
 
 def test_metrics_that_a_set_names_must_be_possible(config):
