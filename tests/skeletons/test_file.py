@@ -1,6 +1,7 @@
 """Skeletons in YAML files: what a user writes comes out by field, anything wrong is named with file and key."""
 
 import pytest
+from refusals import refused
 
 import semipose.skeletons.file as skeleton_file
 from semipose.errors import ConfigError
@@ -27,14 +28,6 @@ def write(tmp_path):
         return file
 
     return _write
-
-
-def refused(file) -> str:
-    with pytest.raises(ConfigError) as caught:
-        load_skeleton(file)
-    message = str(caught.value)
-    assert file.name in message and "\n" not in message and len(message) < 1000
-    return message
 
 
 def test_every_field_of_a_file(write):
@@ -102,7 +95,7 @@ def test_get_skeleton_takes_a_file_and_reads_it_once(write):
 )
 def test_a_wrong_line_is_named(write, line, wrong, says):
     assert HERON.count(line) == 1
-    assert says in refused(write(HERON.replace(line, wrong)))
+    refused(lambda: load_skeleton(write(HERON.replace(line, wrong))), says)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +115,7 @@ def test_a_wrong_line_is_named(write, line, wrong, says):
     ids=range(19),
 )  # fmt: skip
 def test_broken_and_hostile_files_are_refused(write, content, says):
-    assert says in refused(write(content))
+    refused(lambda: load_skeleton(write(content)), says)
 
 
 def test_other_endings_missing_files_and_folders_are_refused(tmp_path):
@@ -131,4 +124,4 @@ def test_other_endings_missing_files_and_folders_are_refused(tmp_path):
             load_skeleton(tmp_path / name)
         assert "\n" not in str(caught.value)
     (tmp_path / "folder.yaml").mkdir()
-    assert "cannot be read: Is a directory" in refused(tmp_path / "folder.yaml")
+    refused(lambda: load_skeleton(tmp_path / "folder.yaml"), "cannot be read: Is a directory")
