@@ -1,8 +1,8 @@
 """List every broken image and annotation of a configuration, and why AP would be 0, before anything is trained.
 
 Example: python tools/check_dataset.py --cfg experiments/coco/cotrain.yaml --out report.json DATASET.ROOT data/coco
-JSON annotations are searched to the end; of other formats (.mat, CSV, labelme) the first fault is told.
-Exit code 0: nothing is broken; 2: something is. Notes tell what is odd, but can be trained on.
+All faults are listed, except for .mat files, where only the first one is. Exit code: 0 if nothing is broken, else 2.
+Notes are about things that look wrong, but can be trained on.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 """Three lines from a trained network to keypoints::
 
-    from semipose import load_model
+from semipose import load_model
 
-    model = load_model("output/mine")  # a run folder or a checkpoint
-    people = model("picture.jpg")  # people.keypoints (N, K, 2), people.scores (N, K)
+model = load_model("output/mine")  # a run folder or a checkpoint
+people = model("picture.jpg")  # people.keypoints (N, K, 2), people.scores (N, K)
 """
 
 import logging

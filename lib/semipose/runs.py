@@ -43,12 +43,13 @@ FREE_ON_RESUME = (
     "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
 )  # fmt: skip
 # what may differ between the processes of a run, as they may be on several machines
-OF_A_MACHINE = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
+MACHINE_KEYS = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
 # what last.pth holds, and best.pth does not
-TO_RESUME = {
+RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
     "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
+
 
 def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
     """Do `job` in each process of the run, which are started here if GPUS names several and torchrun has not.
@@ -159,7 +160,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if assemble.build_device(config.GPUS).type == "cpu":
         keep_freed_memory()
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
-    common = {"--resume": repr(resume)} | _keys_without(OF_A_MACHINE, config)
+    common = {"--resume": repr(resume)} | _keys_without(MACHINE_KEYS, config)
     refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
@@ -222,7 +223,7 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     if found is None:
         return None, ""
     state, path = found
-    if not state.keys() >= TO_RESUME:
+    if not state.keys() >= RESUME_FIELDS:
         raise ModelError(
             f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; "
             "or it is of an older version"
