@@ -33,6 +33,7 @@ from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import write_pictures
 from semipose.visualize.split_chart import draw_split
+from semipose.writable import writable_file, writable_folder
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +108,10 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
             COCO file, image ids are running numbers in the order of the set).
         show_dir: folder for pictures of the predictions.
     """
-    if out and not Path(out).name:
-        raise ConfigError(f"--out: {out!r} is not the name of a file")
+    if out and is_first():
+        writable_file(out, "--out")
+    if show_dir and is_first():
+        writable_folder(show_dir, "--show-dir")
     _log_plainly()
     refuse_different({"the checkpoint": content(state, source)})
     algorithm = assemble.build_algorithm(config, pretrained=False)

@@ -71,10 +71,9 @@ class Records:
         """Keep one result."""
         found = record.instances
         ids = None if found.track_ids is None else found.track_ids.tolist()
-        row = [
-            record.name, record.number, record.time, record.size, record.image_id, found.keypoints.round(_DIGITS).tolist(),
-            found.scores.round(_DIGITS).tolist(), found.boxes.round(_DIGITS).tolist(), found.box_scores.tolist(), ids,
-        ]  # fmt: skip
+        arrays = [rows.round(_DIGITS).tolist() for rows in (found.keypoints, found.scores, found.boxes)]
+        place = [record.name, record.number, record.time, record.size, record.image_id]
+        row = [*place, *arrays, found.box_scores.tolist(), ids]
         try:
             self._file.write(json.dumps(row) + "\n")
         except OSError as error:
@@ -86,6 +85,8 @@ class Records:
         self._file.flush()
         with open(self.path, encoding="utf-8") as file:
             for line in file:
+                if not line.endswith("\n"):
+                    return  # Ctrl-C came while it was written
                 yield self._record(*json.loads(line))
 
     def _record(self, name, number, time, size, image_id, keypoints, scores, boxes, box_scores, ids) -> Record:

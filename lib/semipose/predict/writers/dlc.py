@@ -28,9 +28,8 @@ def write_dlc(path: Path, records: Records, scorer: str, several: bool) -> None:
         out = csv.writer(file, lineterminator="\n")
         out.writerow(["scorer", *[scorer] * len(columns)])
         if several:
-            out.writerow(
-                ["individuals", *[f"individual{person + (not records.track_ids)}" for person, _, _ in columns]]
-            )
+            first = 0 if records.track_ids else 1  # the number of the first one
+            out.writerow(["individuals", *[f"individual{person + first}" for person, _, _ in columns]])
         out.writerow(["bodyparts", *[name for _, name, _ in columns]])
         out.writerow(["coords", *[coord for _, _, coord in columns]])
         for record in records:

@@ -39,9 +39,8 @@ def write_labelme(folder: Path, records: Records, paths: tuple[str, ...], boxes:
             raise write_error(error, target.parent) from error
         size, to_shown = turn
         with whole_file(target) as file:
-            file.write(
-                json.dumps(_document(record, os.path.relpath(path, target.parent), size, to_shown, boxes, least))
-            )
+            image_path = os.path.relpath(path, target.parent)
+            file.write(json.dumps(_document(record, image_path, size, to_shown, boxes, least)))
     return faults
 
 
