@@ -91,11 +91,8 @@ def run(name: str, arguments: list[str]) -> int | None:
 
 def help_text() -> str:
     """All jobs by group."""
-    lines = [
-        "usage: semipose JOB [ARGUMENTS]",
-        "",
-        "Semi-supervised 2D keypoint learning from few labels and many images.",
-    ]
+    lines = ["usage: semipose JOB [ARGUMENTS]", ""]
+    lines.append("Semi-supervised 2D keypoint learning from few labels and many images.")
     width = max(map(len, JOBS)) + 2
     for group in dict.fromkeys(job.group for job in JOBS.values()):
         lines += ["", f"{group}:"]

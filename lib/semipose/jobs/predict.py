@@ -1,7 +1,7 @@
 """Keypoints in pictures and videos, by a trained network. All that it needs is in the run's checkpoint.
 
-A SOURCE is a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the number
-of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv (when the
+A SOURCE is a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the
+number of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv (when the
 frames of a video are shown), NAME.json (COCO), NAME.labelme/, NAME.overlay.mp4 or NAME.overlay/.
 
 Examples:
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "--min-score",
         type=float,
         default=0.0,
-        help="keypoints below it are not drawn, nor in labelme files (default 0)",
+        help="keypoints below it are left out of overlays and labelme",
     )
     return made
 
