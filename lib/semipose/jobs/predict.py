@@ -1,8 +1,8 @@
 """Keypoints in pictures and videos, by a trained network. All that it needs is in the run's checkpoint.
 
 A SOURCE is a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the
-number of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv (when the
-frames of a video are shown), NAME.json (COCO), NAME.labelme/, NAME.overlay.mp4 or NAME.overlay/.
+number of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv
+(when the frames of a video are shown), NAME.json (COCO), NAME.labelme/, NAME.overlay.mp4 or NAME.overlay/.
 
 Examples:
   semipose predict output/mouse video.mp4 --out found --overlay

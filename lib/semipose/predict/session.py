@@ -171,7 +171,7 @@ def _write(predictor: Predictor, source: Source, options: Options, records: Reco
     stem, files = str(options.out / source.title), []
     if "csv" in options.formats:
         files.append(Path(f"{stem}.csv"))
-        write_dlc(files[-1], records, options.scorer, several=not options.whole)
+        write_dlc(files[-1], records, options.scorer, several=max(records.most, len(records.track_ids)) > 1)
         if source.is_video:
             files.append(Path(f"{stem}.times.csv"))
             write_times(files[-1], records)
