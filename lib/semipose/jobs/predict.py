@@ -7,6 +7,7 @@ number of a camera. Files in DIR are named after their source: NAME.csv (DeepLab
 Examples:
   semipose predict output/mouse video.mp4 --out found --overlay
   semipose predict output/people photos --boxes detections.json --out found --format coco labelme
+  semipose predict output/people walk.mp4 --detector person --out found   (needs: pip install 'semipose[detector]')
 
 Exit code 0: done; frames that could not be read are counted and named. 2: a mistake in the command, or nothing could be
 read. 4: the disk is full. 130: stopped by Ctrl-C; what was done until then is in the files.
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     boxes.add_argument("--images", default="", metavar="FILE", help="COCO file that says which image_id is which file")
     boxes.add_argument("--box-category", type=int, metavar="ID", help="category of --boxes; needed if it has several")
     boxes.add_argument("--box-score", type=float, default=0.0, help="smallest score of a box (default %(default)s)")
+    boxes.add_argument("--detector", metavar="CLASS", help="find them by RT-DETR: person, dog, horse, ...")
+    boxes.add_argument("--detector-model", metavar="NAME", help="of huggingface.co, or a folder (default: a small one)")
+    boxes.add_argument("--detector-score", type=float, default=0.3, help="smallest score of it (default %(default)s)")
     boxes.add_argument(
         "--nms", type=float, default=0.9, help="OKS above which two poses are one (default %(default)s; 0: keep all)"
     )
@@ -78,6 +82,8 @@ def predict(args: argparse.Namespace) -> int:
     unfit = next((s for s in sources if "labelme" in args.format and not writes_labelme(s)), None)
     if unfit is not None:
         raise ConfigError(f"--format labelme: {unfit.title} is no picture file; labelme needs files that it can open")
+    if args.boxes and args.detector:
+        raise ConfigError("--boxes and --detector are both given; give one of them")
     boxes = read_boxes(args.boxes, args.images, args.box_score, args.box_category) if args.boxes else None
 
     from semipose.api import load_model
@@ -101,10 +107,16 @@ def make_options(args: argparse.Namespace, model, boxes, out):
     from semipose.predict.overlay import Overlay
     from semipose.predict.session import Options
 
+    detector = None
+    if args.detector:
+        from semipose.predict.rtdetr import MODEL, RtDetr
+
+        name = args.detector_model or MODEL
+        detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
     overlay = Overlay(model.skeleton, args.min_score) if args.overlay else None
     scorer = f"semipose_{model.source.parent.resolve().name}_{model.which}"
     return Options(
-        out, tuple(args.format), scorer, boxes, nms=args.nms, overlay=overlay, min_score=args.min_score,
+        out, tuple(args.format), scorer, boxes, detector, args.nms, overlay=overlay, min_score=args.min_score,
         bar=progress_bar,
     )  # fmt: skip
 
