@@ -1,0 +1,1 @@
+"""Keypoints of pictures and videos from a trained network."""
