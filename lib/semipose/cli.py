@@ -51,7 +51,9 @@ def valid() -> None:
     parser.add_argument("--checkpoint", required=True, help="best.pth or last.pth of a run")
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
     parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
-    parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder")
+    parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder, and index.html")
+    parser.add_argument("--show-min-score", type=float, default=0.0, help="draw keypoints from this score on (0)")
+    parser.add_argument("--show-boxes", action="store_true", help="draw the boxes of the persons too")
     arguments = parser.parse_intermixed_args()
     _exit_with(lambda: _validate(arguments))
 
@@ -83,10 +85,12 @@ def _train(arguments: argparse.Namespace, algorithm: str | None) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     from semipose import runs
     from semipose.engine.checkpoint import load_checkpoint
+    from semipose.visualize.predictions import ShowOptions
 
     state = load_checkpoint(arguments.checkpoint)
     config = _load(arguments, runs.network_keys(state, arguments.checkpoint))
-    job = partial(runs.validate, config, state, arguments.checkpoint, arguments.out, arguments.show_dir)
+    show = ShowOptions(arguments.show_min_score, arguments.show_boxes)
+    job = partial(runs.validate, config, state, arguments.checkpoint, arguments.out, arguments.show_dir, show)
     return runs.on_ranks(config, job)
 
 
