@@ -110,11 +110,11 @@ def test_boxes_and_numbers_have_the_color_of_the_person():
     points, boxes = np.full((2, 2, 2), np.nan), [(20, 40, 30, 60), (90, 40, 30, 60)]
     plain = draw_instances(gray(), points, None, PAIR, boxes)
     for (left, top, _, height), number in zip(boxes, (1, 2)):
-        assert np.abs(plain[top + height // 2, left] - np.array(person_color(number))).max() < 9
+        assert np.abs(plain[top + height // 2, left] - np.array(person_color(number))).max() < 30
     assert person_color(1) not in SIDE_COLORS.values() and person_color(1) != person_color(2)
     drawn = draw_instances(gray(), points, None, PAIR, boxes, ids=[7, 12])
     for (left, top, _, height), number in zip(boxes, (7, 12)):
-        assert np.abs(drawn[top + height // 2, left] - np.array(person_color(number))).max() < 9
+        assert np.abs(drawn[top + height // 2, left] - np.array(person_color(number))).max() < 30
         assert (drawn[top - 8 : top, left : left + 12] == person_color(number)).all(-1).mean() > 0.3
     assert changed(plain).sum() < changed(drawn).sum()
 
