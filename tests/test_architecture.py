@@ -19,6 +19,7 @@ LAYERS = (
     ("evaluation",),
     ("algorithms", "prepare"),
     ("visualize",),
+    ("predict",),
     ("tracking",),
     ("engine",),
     ("assemble",),
