@@ -42,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
     boxes.add_argument(
         "--nms", type=float, default=0.9, help="OKS above which two poses are one (default %(default)s; 0: keep all)"
     )
+    video = made.add_argument_group("videos")
+    video.add_argument("--track", action="store_true", help="persons keep their number; needs --boxes or --detector")
+    video.add_argument("--max-gap", type=int, default=15, help="frames a track may be unseen (default %(default)s)")
+    video.add_argument("--smooth", choices=("one-euro", "savgol"), help="also NAME.smooth.*; the raw files stay")
     made.add_argument(
         "--min-score",
         type=float,
@@ -54,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     made = parser()
     args = made.parse_intermixed_args(arguments)
-    if args.batch_size < 1 or not 0 <= args.nms <= 1:
-        made.error("--batch-size must be 1 or more, --nms 0 to 1")
+    if args.batch_size < 1 or not 0 <= args.nms <= 1 or args.max_gap < 0:
+        made.error("--batch-size must be 1 or more, --nms 0 to 1, --max-gap 0 or more")
 
     from semipose.errors import SemiposeError
 
@@ -84,6 +88,7 @@ def predict(args: argparse.Namespace) -> int:
         raise ConfigError(f"--format labelme: {unfit.title} is no picture file; labelme needs files that it can open")
     if args.boxes and args.detector:
         raise ConfigError("--boxes and --detector are both given; give one of them")
+    check_video_flags(args, sources)
     boxes = read_boxes(args.boxes, args.images, args.box_score, args.box_category) if args.boxes else None
 
     from semipose.api import load_model
@@ -92,6 +97,21 @@ def predict(args: argparse.Namespace) -> int:
     model.predictor.batch_size = args.batch_size
     print(f"{model.source}: {model.which} on {model.predictor.device}", file=sys.stderr)
     return predict_all(model, sources, make_options(args, model, boxes, out))
+
+
+def check_video_flags(args: argparse.Namespace, sources: list) -> None:
+    """Raises ConfigError for flags of videos that do not go together, or not with the sources."""
+    from semipose.errors import ConfigError
+
+    several = bool(args.boxes or args.detector)
+    flag = "--track" if args.track else "--smooth"
+    picture = next((source.title for source in sources if not source.is_video), None)
+    if (args.track or args.smooth) and picture is not None:
+        raise ConfigError(f"{flag}: {picture} is no video; pictures have no order in time")
+    if args.track and not several:
+        raise ConfigError("--track: the whole picture is one box, so there is one animal; give --boxes or --detector")
+    if args.smooth and several and not args.track:
+        raise ConfigError("--smooth: which person is which over time? Give --track too")
 
 
 def writes_labelme(source) -> bool:
@@ -113,10 +133,11 @@ def make_options(args: argparse.Namespace, model, boxes, out):
 
         name = args.detector_model or MODEL
         detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
-    overlay = Overlay(model.skeleton, args.min_score) if args.overlay else None
+    overlay = Overlay(model.skeleton, args.min_score, bool(args.boxes or args.detector)) if args.overlay else None
     scorer = f"semipose_{model.source.parent.resolve().name}_{model.which}"
     return Options(
-        out, tuple(args.format), scorer, boxes, detector, args.nms, overlay=overlay, min_score=args.min_score,
+        out, tuple(args.format), scorer, boxes, detector, args.nms,
+        args.max_gap if args.track else None, args.smooth or "", overlay=overlay, min_score=args.min_score,
         bar=progress_bar,
     )  # fmt: skip
 
