@@ -33,7 +33,7 @@ from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import ShowOptions, write_pictures
 from semipose.visualize.split_chart import draw_split
-from semipose.writable import writable_file, writable_folder
+from semipose.writable import check_file, check_folder
 
 log = logging.getLogger(__name__)
 
@@ -112,9 +112,9 @@ def validate(
         show_dir, show: folder for pictures of the predictions, and what is drawn.
     """
     if out and is_first():
-        writable_file(out, "--out")
+        check_file(out, "--out")
     if show_dir and is_first():
-        writable_folder(show_dir, "--show-dir")
+        check_folder(show_dir, "--show-dir")
     _log_plainly()
     refuse_different({"the checkpoint": content(state, source)})
     algorithm = assemble.build_algorithm(config, pretrained=False)

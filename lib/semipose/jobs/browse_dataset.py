@@ -57,11 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     import logging
 
     from semipose.errors import SemiposeError
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        writable_folder(args.output_dir, "--output-dir")
+        check_folder(args.output_dir, "--output-dir")
         count = browse(args)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -74,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(args: argparse.Namespace) -> int:
     """Do the job; returns the exit code. Raises SemiposeError."""
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
-    out = writable_folder(args.out, "--out")
+    out = check_folder(args.out, "--out")
 
     from semipose.errors import ConfigError
     from semipose.predict.boxes import read_boxes

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semipose.errors import write_error
 from semipose.evaluation.oks import oks_nms
 from semipose.predict.ahead import ahead
 from semipose.predict.boxes import BoxFile
@@ -91,6 +92,10 @@ def predict_source(predictor: Predictor, source: Source, options: Options) -> Re
         SemiposeError: a file cannot be written.
     """
     report = Report()
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(error, options.out) from error
     overlay = None if options.overlay is None else options.overlay.open(source, options.out)
     with Records(options.out / f".{source.title}.part", predictor.skeleton.keypoints) as records:
         try:
