@@ -36,8 +36,9 @@ FILES = {
     "grey": (lambda: deep("L"), "g.png", {}), "RGBA": (lambda: deep("RGBA"), "a.png", {}),
     "palette": (lambda: deep("P"), "p.png", {}), "black and white": (lambda: deep("1"), "b.png", {}),
     "16 bit": (lambda: deep("I;16"), "d.png", {}), "CMYK": (lambda: deep("CMYK"), "c.jpg", {}),
-    "EXIF": (lambda: deep("RGB"), "e.jpg", {"exif": exif(6)}), "GIF in a PNG": (lambda: deep("RGB"), "i.gif", {}),
-    "1x1": (lambda: deep("RGB").resize((1, 1)), "o.png", {}), "one row": (lambda: deep("RGB").resize((90, 1)), "r.png", {}),
+    "EXIF": (lambda: deep("RGB"), "e.jpg", {"exif": exif(6)}), "GIF": (lambda: deep("RGB"), "i.gif", {}),
+    "1x1": (lambda: deep("RGB").resize((1, 1)), "o.png", {}),
+    "one row": (lambda: deep("RGB").resize((90, 1)), "r.png", {}),
 }  # fmt: skip
 
 

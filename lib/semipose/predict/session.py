@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from semipose.errors import write_error
+from semipose.errors import SemiposeError, write_error
 from semipose.evaluation.oks import oks_nms
 from semipose.predict.ahead import ahead
 from semipose.predict.boxes import BoxFile
@@ -103,22 +103,24 @@ def predict_source(predictor: Predictor, source: Source, options: Options) -> Re
                 _predict_all(predictor, source, options, records, overlay, report)
         except KeyboardInterrupt:
             report.stopped = True
+        except Exception:
+            with contextlib.suppress(SemiposeError):
+                _finish(predictor, source, options, records, report)
+            raise
         finally:
             if overlay is not None:
                 overlay.close()
         if source.is_video and source.total and not report.stopped:
             _note_lost_end(source, records, report)
-        if len(records):
-            report.files = _write(predictor, source, options, records, report)
-            if options.smooth:
-                report.files += _write_smoothed(predictor, source, options, records, report)
-            report.files += [overlay.path] if overlay is not None else []
+        _finish(predictor, source, options, records, report)
+        report.files += [overlay.path] if overlay is not None and len(records) else []
     return report
 
 
 def _predict_all(predictor, source, options, records, overlay, report) -> None:
     """The loop over the frames; each is kept in `records` as it is done."""
     tracker = None if options.max_gap is None else Tracker(predictor.skeleton.sigmas, options.max_gap)
+    first_id = 1 if options.boxes is None else options.boxes.free_id
     frames = contextlib.closing(ahead(source.frames(), 2 * predictor.batch_size))
     with frames as decoded:
         shown = options.bar(_readable(decoded, report), source.title, source.total)
@@ -126,7 +128,7 @@ def _predict_all(predictor, source, options, records, overlay, report) -> None:
             found = _without_duplicates(found, predictor, options)
             if tracker is not None:
                 found = found.with_ids(tracker.update(found.keypoints, found.scores, found.boxes, frame.number))
-            number = frame.number + 1 if image_id is None else image_id
+            number = first_id + frame.number if image_id is None else image_id
             size = frame.image.shape[1], frame.image.shape[0]
             records.add(Record(frame.name, frame.number, frame.time, size, number, found))
             report.frames, report.instances = report.frames + 1, report.instances + len(found)
@@ -181,6 +183,15 @@ def _note_lost_end(source: Source, records: Records, report: Report) -> None:
     seen = len(records) + len(report.faults)
     if seen < source.total:
         report.faults.append(f"{source.video.name}: ends after {seen} frames; its header says {source.total}")
+
+
+def _finish(predictor: Predictor, source: Source, options: Options, records: Records, report: Report) -> None:
+    """Write all files of what is in `records`."""
+    if not len(records):
+        return
+    report.files = _write(predictor, source, options, records, report)
+    if options.smooth:
+        report.files += _write_smoothed(predictor, source, options, records, report)
 
 
 def _write_smoothed(predictor, source, options, records, report) -> list[Path]:
