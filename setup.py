@@ -9,7 +9,8 @@ HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "lib/semipose/__init__.py").read_text(encoding="utf-8"))[1]
 README = HERE / "README.md"
 
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"]
+DETECTOR = ["transformers>=4.50"]  # semipose predict --detector
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *DETECTOR]
 
 setup(
     name="semipose",
@@ -39,7 +40,7 @@ setup(
     ],
     entry_points={"console_scripts": ["semipose=semipose.jobs:main"]},
     extras_require={
-        "detector": ["transformers>=4.50"],  # semipose predict --detector
+        "detector": DETECTOR,
         "fast-eval": ["faster-coco-eval>=1.6"],
         "test": TEST,
         "dev": [*TEST, "ruff>=0.9"],
