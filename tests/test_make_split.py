@@ -50,12 +50,6 @@ def test_an_error_is_one_line(source, tmp_path, capsys):
     assert "3 validation images are also in" in capsys.readouterr().err
 
 
-def test_nothing_asked_for(capsys):
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(TOOL))["main"](["--annotation", "a", "--out", "b"])
-    assert end.value.code == 2 and "at least one of --first, --images and --val" in capsys.readouterr().err
-
-
 def test_help_imports_nothing_that_takes_time():
     code = f"import runpy, sys; main = runpy.run_path({str(TOOL)!r})['main']\ntry: main(['--help'])\n"
     code += "except SystemExit: assert not {'numpy', 'torch', 'semipose'} & sys.modules.keys()"

@@ -68,14 +68,6 @@ def peaks(heatmaps: torch.Tensor) -> torch.Tensor:
     return (heatmaps == heatmaps.amax((-2, -1), keepdim=True)).sum((-2, -1))
 
 
-def test_off_changes_nothing():
-    network = build_pose_network("light_unet", 3).eval()
-    images = torch.rand(1, 3, 48, 32)
-    before = network(images)
-    with Precision("off", CPU, network).forward_pass():
-        assert torch.equal(network(images), before)
-
-
 @pytest.mark.parametrize(("name", "message"), [("fp8", f"allowed: {', '.join(AMP)}"), ("fp16", "needs a GPU")])
 def test_what_is_not_there_is_refused(name, message):
     with pytest.raises(ConfigError, match=message):

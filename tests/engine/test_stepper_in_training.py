@@ -2,18 +2,8 @@
 
 import pytest
 import torch
-from test_trainer import (  # noqa: F401
-    Interrupted,
-    StopAfter,
-    finish,
-    make_trainer,
-    no_log_handlers_are_left,
-    same_state,
-    write_demo_data,
-)
+from small_run import finish, go_on, make_trainer, same_state, stop
 
-from semipose.config import load_config
-from semipose.engine.checkpoint import CheckpointFolder
 from semipose.errors import ConfigError
 from semipose.runs import _report_networks
 
@@ -21,13 +11,6 @@ ALL = """TRAIN.AMP bf16 TRAIN.ACCUMULATE 3 TRAIN.ALTERNATE step TRAIN.OPTIMIZER 
 TRAIN.NO_DECAY_NORM true TRAIN.UNSUP_START 0 TRAIN.UNSUP_RAMP 0 WEIGHT.LOSS_WORST 0.1""".split()
 FROZEN = ["MODEL.FREEZE", "[backbone.stem,'backbone.down.[01]']"]
 GROUPS = ["TRAIN.GROUPS", "[backbone lr=0.1, worst_head lr=2 wd=0]"]
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("people")
-    write_demo_data(str(root), labeled=5, unlabeled=14, val=2, size=40, seed=0)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +24,9 @@ def whole(data_root, tmp_path_factory):
 def test_a_run_with_everything_goes_on_exactly(data_root, tmp_path, whole, looks):
     """14 unlabelled rows are 4 steps for each of two phases: an accumulation is under way at every stop."""
     pairs = [*ALL, *FROZEN, *GROUPS]
-    stopped = make_trainer(data_root, tmp_path / "part", "cotrain", StopAfter(looks), pairs)
-    with pytest.raises(Interrupted):
-        stopped.fit()
-    stopped.record.tracker.finish({})
-    state, path = CheckpointFolder(tmp_path / "part").find_resume("auto")
-    assert any(sums["count"] for sums in state["stepper"]["sums"].values())
-    resumed = make_trainer(data_root, tmp_path / "part", "cotrain", pairs=pairs, resumed=state)
-    resumed.load_state_dict(state, str(path))
+    stop(data_root, tmp_path, looks, "cotrain", pairs)
+    resumed = go_on(data_root, tmp_path, "cotrain", pairs)
+    assert any(sums["count"] for sums in resumed.stepper.state_dict()["sums"].values())
     assert finish(resumed) == whole[1]
     assert same_state(whole[0].state_dict(), resumed.state_dict())
 
@@ -117,8 +95,3 @@ def test_mixed_precision_reaches_all_networks_and_ends_before_evaluation(data_ro
 def test_what_cannot_be_is_refused_by_name(data_root, tmp_path, pairs, message):
     with pytest.raises(ConfigError, match=message):
         make_trainer(data_root, tmp_path, "supervised" if "9" not in pairs else "mean_teacher", pairs=pairs)
-
-
-def test_the_defaults_are_off():
-    train = load_config("experiments/demo/cotrain.yaml").TRAIN
-    assert (train.AMP, train.ACCUMULATE, train.GROUPS, train.NO_DECAY_NORM) == ("off", 1, [], False)

@@ -19,8 +19,3 @@ def test_every_parameter_counts_in_a_softmax_over_pixels():
     features = torch.rand(2, 8, 6, 4, dtype=torch.float64)
     head(features).flatten(2).log_softmax(-1)[..., 3].sum().backward()
     assert all(p.grad.abs().max() > 1e-8 for p in head.parameters())
-
-
-def test_channels_last_features_give_contiguous_logits():
-    features = torch.rand(2, 8, 6, 4).contiguous(memory_format=torch.channels_last)
-    assert WorstHead(8, 5)(features).is_contiguous()

@@ -31,10 +31,6 @@ def test_every_factor_is_a_share_for_each_joint(name):
     assert (factors >= 0).all() and (factors <= 1).all() and factors.min() < 1
 
 
-def test_the_table_names_what_the_configuration_may_name():
-    assert list(REWEIGHTINGS) == ["gmm", "soft", "agreement"]
-
-
 def test_gmm_gives_all_joints_the_probability_of_their_image():
     known = evidence()
     p_easy = known.difficulty.p_easy(known.peaks.sum(1))

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from semipose.errors import DataError
-from semipose.prepare.drawn_people import write_demo_data
 from semipose.runtime.worker_faults import explain, explained_worker_faults
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,13 +39,6 @@ read.batches = 0
 reader.__getitems__ = read
 cli.train()
 """
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("people")
-    write_demo_data(str(root), labeled=5, unlabeled=12, val=6, size=40, seed=0)
-    return root
 
 
 @pytest.mark.promise("R15")
