@@ -5,9 +5,9 @@ from torch import nn
 from semipose.models.worst_head import WorstHead
 
 
-@pytest.mark.parametrize("channels, width, expected", [(8, None, 8), (8, 12, 12), (100, None, 64), (100, 70, 70)])
-def test_layers_and_size(channels, width, expected):
-    head = WorstHead(channels, 5, width)
+@pytest.mark.parametrize("channels, expected", [(8, 8), (100, 64)])
+def test_layers_and_size(channels, expected):
+    head = WorstHead(channels, 5)
     assert head(torch.rand(2, channels, 6, 4)).shape == (2, 5, 6, 4)
     assert [m.kernel_size for m in head.modules() if isinstance(m, nn.Conv2d)] == [(3, 3), (1, 1)]
     assert [m.num_features for m in head.modules() if isinstance(m, nn.BatchNorm2d)] == [expected]

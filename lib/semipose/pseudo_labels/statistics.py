@@ -1,4 +1,4 @@
-"""Health of the pseudo-labels of an epoch, from banks as plain arrays. Shown, never trained on.
+"""Health of the pseudo-labels of an epoch, computed from plain arrays. Only reported, never trained on.
 
 Each function returns a flat dict of finite numbers; where nothing is counted, the key is left out.
 """
