@@ -31,8 +31,8 @@ ADVICE = {
     "diverging": (
         "students and teachers drive each other to larger and larger values. Likely causes: TRAIN.LR is too high "
         "(TRAIN.CLIP_NORM limits a step), the teachers move too fast (USE_EMA, EMA_DECAY), an unlabelled loss has too "
-        "much weight (WEIGHT.LOSS_CONS, WEIGHT.LOSS_MIX, WEIGHT.LOSS_WORST), or the unlabelled losses began before the labels were "
-        "learned (TRAIN.UNSUP_START, TRAIN.UNSUP_RAMP)"
+        "much weight (WEIGHT.LOSS_CONS, WEIGHT.LOSS_MIX, WEIGHT.LOSS_WORST), or the unlabelled losses began before the "
+        "labels were learned (TRAIN.UNSUP_START, TRAIN.UNSUP_RAMP)"
     ),
 }
 CHOICE = "TRAIN.STOP_ON_COLLAPSE decides whether the run goes on."

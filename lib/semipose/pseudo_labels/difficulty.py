@@ -87,7 +87,7 @@ class Difficulty(nn.Module):
 
     @torch.no_grad()
     def refit(self, peaks) -> SplitReport:
-        """Fit the split and the joint statistics anew. The same peaks always give the same bits.
+        """Fit the split and the joint statistics again. The same peaks always give the same bits.
 
         Args:
             peaks: (n, K) array or tensor, heatmap maxima of the images seen so far; used as float32.

@@ -1,9 +1,9 @@
 """Keep freed memory in the process, on Linux with glibc.
 
 A training step on a CPU allocates and frees the same gigabytes of activations each time. By default glibc takes blocks
-of that size from the kernel and gives them back at once, and the kernel then clears every page anew: a seventh of the
-time of a ResNet-18 step. Kept in the process, they are used again as they are; the process stays as large as its
-largest step.
+of that size from the kernel and gives them back at once, and the kernel then clears every page again: a seventh of the
+time of a ResNet-18 step. If the process keeps them, they are used again without that. The process then stays as large
+as its largest step.
 """
 
 import ctypes

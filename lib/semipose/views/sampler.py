@@ -97,7 +97,7 @@ class StepViews:
         return self._move(batch, self._centre(batch), unflipped, self._policies.easy)
 
     def hard(self, batch: PoseBatch, easy: View) -> View:
-        """A further change of `easy`, sampled anew from the base crops, with colour changes."""
+        """A further change of `easy`, sampled again from the base crops, with colour changes."""
         view = self._move(batch, easy.to_base, easy.flipped, self._policies.hard)
         return view.with_images(change_colors(view.images, self._policies.hard_colors, self.generator))
 
