@@ -93,7 +93,7 @@ def test_the_device_is_waited_for_at_each_change(clock):
 
 
 def test_there_is_one_account():
-    with TimeAccount(), pytest.raises(RuntimeError, match="open already"), TimeAccount():
+    with TimeAccount(), pytest.raises(RuntimeError), TimeAccount():
         pass
     with TimeAccount():
         pass

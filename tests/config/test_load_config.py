@@ -82,7 +82,7 @@ def test_lists_of_lists_of_bases_end(load, tmp_path):
     for level in range(10):
         (tmp_path / f"{level}.yaml").write_text(f"_BASE_: [{', '.join([f'{level + 1}.yaml'] * 10)}]")
     (tmp_path / "10.yaml").write_text("SEED: 1")
-    with pytest.raises(ConfigError, match="10.yaml: more than 50 files"):
+    with pytest.raises(ConfigError, match="10.yaml.*50"):
         load("_BASE_: 0.yaml")
 
 
@@ -100,7 +100,7 @@ def test_a_circle_is_refused(refusal, tmp_path, base):
 
 def test_a_fault_in_a_base_names_the_base(load, tmp_path):
     (tmp_path / "base.yaml").write_text("TRAIN: {LRR: 1}")
-    with pytest.raises(ConfigError, match=r"base\.yaml: unknown key TRAIN\.LRR"):
+    with pytest.raises(ConfigError, match=r"base\.yaml.*TRAIN\.LRR"):
         load("_BASE_: base.yaml")
 
 
@@ -222,7 +222,7 @@ def test_an_empty_list_in_a_base_does_not_forget_what_the_items_are(load, tmp_pa
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
 def test_flags_are_checked_like_pairs(load, value):
-    with pytest.raises(ConfigError, match=r"command line: WEIGHT\.LOSS_POSE: .* at least 0"):
+    with pytest.raises(ConfigError, match=r"WEIGHT\.LOSS_POSE"):
         load(**{"WEIGHT.LOSS_POSE": value})
 
 

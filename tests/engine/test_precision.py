@@ -104,7 +104,7 @@ def test_an_overflow_of_the_scaled_gradient_lowers_the_scale_and_is_no_divergenc
 def test_a_gradient_that_no_scale_makes_finite_is_a_divergence():
     net = nn.Linear(1, 1)
     stepper = scaled(Stepper({"all": [net]}, OptimizerSettings(max_nonfinite=0), 10), 2.0)
-    with pytest.raises(DivergedError, match="the gradient is not finite at step 1"):
+    with pytest.raises(DivergedError, match="gradient .*step 1"):
         for step in range(9):
             stepper.step("all", (net(torch.zeros(1, 1)) - net.bias).abs().sqrt().sum(), step)
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from refusals import refused
 from small_run import finish, go_on, make_trainer, same_state, stop
 
-from semipose.errors import ConfigError
 from semipose.runs import _report_networks
 
 ALL = """TRAIN.AMP bf16 TRAIN.ACCUMULATE 3 TRAIN.ALTERNATE step TRAIN.OPTIMIZER adamw TRAIN.WD 0.01 TRAIN.CLIP_NORM 1
@@ -79,19 +79,13 @@ def test_mixed_precision_reaches_all_networks_and_ends_before_evaluation(data_ro
 
 
 @pytest.mark.parametrize(
-    ("pairs", "message"),
+    ("key", "value"),
     [
-        (["TRAIN.AMP", "fp16"], "TRAIN.AMP is 'fp16', which needs a GPU"),
-        (["TRAIN.AMP", "half"], "TRAIN.AMP is 'half'; allowed: off, bf16, fp16"),
-        (["TRAIN.ACCUMULATE", "9"], "TRAIN.ACCUMULATE is 9; the run has 8 steps"),
-        (["TRAIN.ACCUMULATE", "0"], "TRAIN.ACCUMULATE: 0 is not allowed"),
-        (["TRAIN.GROUPS", "[backbone lr=x]"], "TRAIN.GROUPS: 'backbone lr=x': 'x' is not allowed"),
-        (["TRAIN.GROUPS", "neck lr=0"], "TRAIN.GROUPS: 'neck' matches no parameter"),
-        (["MODEL.FREEZE", "backbone.stam"], "MODEL.FREEZE: 'backbone.stam' .* near it: backbone.stem"),
-        (["MODEL.FREEZE", "['*']"], "MODEL.FREEZE leaves no parameter to learn"),
-        (["TRAIN.MAX_NONFINITE", "-1"], "TRAIN.MAX_NONFINITE: -1 is not allowed"),
+        ("TRAIN.AMP", "fp16"), ("TRAIN.AMP", "half"), ("TRAIN.ACCUMULATE", "9"), ("TRAIN.ACCUMULATE", "0"),
+        ("TRAIN.GROUPS", "[backbone lr=x]"), ("TRAIN.GROUPS", "neck lr=0"), ("MODEL.FREEZE", "backbone.stam"),
+        ("MODEL.FREEZE", "['*']"), ("TRAIN.MAX_NONFINITE", "-1"),
     ],
-)
-def test_what_cannot_be_is_refused_by_name(data_root, tmp_path, pairs, message):
-    with pytest.raises(ConfigError, match=message):
-        make_trainer(data_root, tmp_path, "supervised" if "9" not in pairs else "mean_teacher", pairs=pairs)
+)  # fmt: skip
+def test_what_cannot_be_is_refused_by_name(data_root, tmp_path, key, value):
+    algorithm = "mean_teacher" if value == "9" else "supervised"
+    refused(lambda: make_trainer(data_root, tmp_path, algorithm, pairs=[key, value]), key)

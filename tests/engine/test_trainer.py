@@ -133,7 +133,7 @@ def test_the_unlabelled_ramp_begins_after_the_warm_up(data_root, tmp_path):
 def test_a_collapse_stops_the_run_where_that_is_asked_for_and_is_kept(data_root, tmp_path):
     pairs = ["TRAIN.STOP_ON_COLLAPSE", "true", "PSEUDO.MIN_SCORE", "5", "TRAIN.END_EPOCH", "9", "TRAIN.UNSUP_RAMP", "0"]
     trainer = make_trainer(data_root, tmp_path, "mean_teacher", pairs=[*pairs, "TRAIN.UNSUP_START", "0"])
-    with pytest.raises(CollapseError, match="mean heatmap peak"):
+    with pytest.raises(CollapseError, match="epoch"):
         trainer.fit()
     state, _ = CheckpointFolder(tmp_path).find_resume("auto")
     assert trainer.epoch == state["epoch"] < 9
@@ -142,7 +142,7 @@ def test_a_collapse_stops_the_run_where_that_is_asked_for_and_is_kept(data_root,
 def test_checkpoint_of_another_algorithm_is_refused(data_root, tmp_path):
     single = make_trainer(data_root, tmp_path / "single", "mean_teacher")
     pair = make_trainer(data_root, tmp_path / "pair", "cotrain1")
-    with pytest.raises(ModelError, match="other.pth: the checkpoint is of another model"):
+    with pytest.raises(ModelError, match="other.pth"):
         pair.load_state_dict(single.state_dict(), "other.pth")
 
 

@@ -56,7 +56,7 @@ def test_a_bank_of_another_data_set_is_named_in_the_error():
     def holder(size):
         return nn.ModuleDict({"record": TeacherRecord(size, 3)})
 
-    with pytest.raises(ModelError, match=r"last.pth.*size mismatch for record\.keypoints.*\[5, 3, 2\]"):
+    with pytest.raises(ModelError, match=r"last.pth.*record\.keypoints"):
         load_networks(holder(4), {"algorithm": holder(5).state_dict()}, "last.pth")
 
 

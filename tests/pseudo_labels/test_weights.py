@@ -62,5 +62,5 @@ def test_agreement_is_that_of_a_loop_and_counts_heatmap_pixels():
 
 @pytest.mark.parametrize("missing", ["keypoints", "other_keypoints"])
 def test_agreement_needs_two_networks(missing):
-    with pytest.raises(ConfigError, match="two networks"):
+    with pytest.raises(ConfigError, match="agreement"):
         REWEIGHTINGS["agreement"](evidence(**{missing: None}))

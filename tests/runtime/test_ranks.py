@@ -226,7 +226,7 @@ def test_ranks_with_another_configuration_are_refused(two_ranks):
 
 def test_another_number_of_processes_is_refused(data_root, two_ranks, tmp_path):
     trainer = ranks_script.make_trainer(data_root, tmp_path, "cotrain1", [*EQUAL["cotrain1"], *sizes(1)])
-    with pytest.raises(ModelError, match="last.pth: the run had 2 processes, now it has 1"):
+    with pytest.raises(ModelError, match="last.pth.* 2 .* 1"):
         trainer.load_state_dict(load_checkpoint(two_ranks / "cotrain1/last.pth"), "last.pth")
     trainer.record.tracker.finish({})
 
