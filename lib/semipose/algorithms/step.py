@@ -37,11 +37,11 @@ class Views:
     """The views of one step, shared by all students.
 
     Attributes:
-        draws: the random numbers of the step.
+        draws: makes views and holds the random numbers of the step.
         ramp: factor of the unlabelled losses.
-        labeled: None if no term takes labelled images.
-        easy: of the unlabelled images, for teachers; None while no unlabelled term is active.
-        hard: of the unlabelled images, for students; () while neither `cons` nor `worst` is active.
+        labeled: view of the labelled images; None if no term takes them.
+        easy: view of the unlabelled images for teachers; None while no unlabelled term is active.
+        hard: views of the unlabelled images for students; () while neither `cons` nor `worst` is active.
     """
 
     batch: PairBatch

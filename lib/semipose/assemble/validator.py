@@ -148,7 +148,7 @@ def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
 
 
 def _metrics(config: CfgNode, entry: dict, labels: LabelledSet, options: MetricOptions) -> tuple[str, ...]:
-    """The metrics that a source names; else those of its format or of TEST.METRICS that its labels allow."""
+    """The metrics that a source names; else those of its format, or of TEST.METRICS, as far as its labels allow."""
     if entry["metrics"]:
         return tuple(entry["metrics"])
     wanted = FORMAT_METRICS.get(entry["format"], tuple(config.TEST.METRICS))

@@ -62,7 +62,7 @@ KEYS = {
     # With it WARMUP_STEPS counts updates; all other keys still count epochs or steps.
     "TRAIN.ACCUMULATE": Key(1, low=1),  # one update for the mean gradient of this many steps
     # Factors of LR and WD for parts of the networks, such as ["backbone lr=0.1", "*.bn* wd=0"]: a pattern as in
-    # MODEL.FREEZE (also worst_head, pseudo_head); the first that matches counts, for the rest the factors are 1.
+    # MODEL.FREEZE (also worst_head, pseudo_head); the first matching one counts; all else has factors of 1.
     "TRAIN.GROUPS": Key([]),
     "TRAIN.NO_DECAY_NORM": Key(False),  # no weight decay for normalisation layers and biases
     "TRAIN.AMP": Key("off"),  # bf16 (GPU or CPU), fp16 (GPU): networks in 16 bits while training; evaluation in float32

@@ -9,7 +9,7 @@ import torch
 FAULT = "operator torchvision::nms does not exist"
 SCHEMAS = tuple(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for op in ("nms", "qnms"))
 
-# A Library takes its declarations back when it is freed, so it must live as long as the process.
+# A Library removes its declarations when it is freed, so it must live as long as the process.
 _declared: list[torch.library.Library] = []
 
 

@@ -46,7 +46,7 @@ class Multiview:
         """
         maps = view.values_in_base(heatmaps)
         first, second = zip(*self.pairs)
-        # one by one: a list as index becomes a tensor, for which a GPU would have to wait
+        # one by one: a list as index becomes a tensor, and the CPU would wait for the GPU
         twins = torch.stack([maps[:, joint] for joint in (*first, *second)], dim=1)
         heights, cells = _peaks(twins)
         width = heatmaps.shape[-1]

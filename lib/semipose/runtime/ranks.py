@@ -229,7 +229,7 @@ def _order_gradients(network: DistributedDataParallel) -> None:
 def average_statistics(networks: list[nn.Module]) -> None:
     """Give the BatchNorms of all ranks, after a backward pass, the mean of their running statistics.
 
-    Without it, teachers and checkpoints would have those of one rank. SyncBatchNorms are equal already.
+    Without it, teachers and checkpoints would use those of one rank. SyncBatchNorms are equal already.
     """
     if ranks() == 1:
         return

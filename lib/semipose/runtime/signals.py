@@ -67,7 +67,7 @@ class Interrupts:
             signal.raise_signal(number)
 
     def _is_echo(self) -> bool:
-        """torchrun forwards a stop to its workers, which often have got it already, as part of the process group."""
+        """torchrun forwards a stop to its workers, which often received it already, as part of the process group."""
         return "TORCHELASTIC_RUN_ID" in os.environ and time.monotonic() - self._first_at < ECHO_SECONDS
 
 
