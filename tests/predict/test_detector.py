@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from refusals import refused
-from small_run import picture, write_run
+from untrained_run import picture, write_run
 
 from semipose import load_model
 from semipose.jobs import predict as job

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO as CocoFile
-from small_run import CFG, ROOT, SMALL, picture, write_run
 from small_videos import write_video
+from untrained_run import CFG, ROOT, SMALL, picture, write_run
 
 from semipose import cli, load_model
 from semipose.data.formats import read_coco
