@@ -274,6 +274,7 @@ class Quick(Predictor):
     """Says at once that all keypoints are in the corner."""
 
     def predict_crops(self, images, to_image):
+        time.sleep(0.03)  # decoding is faster, and must wait
         return np.zeros((len(images), 17, 2)), np.ones((len(images), 17))
 
 

@@ -5,12 +5,13 @@ import threading
 from collections.abc import Iterable, Iterator
 
 _END = object()
+_PATIENCE = 5  # seconds
 
 
 def ahead(items: Iterable, most: int = 8) -> Iterator:
     """The items, made in a thread of its own that is at most `most` items ahead; its exception is raised here.
 
-    The thread ends when the caller stops taking items (`close` of the generator), and before this returns.
+    The thread ends when the caller stops taking items (`close` of the generator).
     """
     made: queue.Queue = queue.Queue(most)
     stop = threading.Event()
@@ -49,4 +50,4 @@ def ahead(items: Iterable, most: int = 8) -> Iterator:
             yield item
     finally:
         stop.set()
-        thread.join()
+        thread.join(_PATIENCE)  # a camera may hang

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -99,8 +100,9 @@ def predict_source(predictor: Predictor, source: Source, options: Options) -> Re
     overlay = None if options.overlay is None else options.overlay.open(source, options.out)
     with Records(options.out / f".{source.title}.part", predictor.skeleton.keypoints) as records:
         try:
-            with _stopped_by_signals():
-                _predict_all(predictor, source, options, records, overlay, report)
+            with _noted_signals() as came:
+                _predict_all(predictor, source, options, records, overlay, report, came)
+            report.stopped = bool(came)
         except KeyboardInterrupt:
             report.stopped = True
         except Exception:
@@ -117,13 +119,13 @@ def predict_source(predictor: Predictor, source: Source, options: Options) -> Re
     return report
 
 
-def _predict_all(predictor, source, options, records, overlay, report) -> None:
-    """The loop over the frames; each is kept in `records` as it is done."""
+def _predict_all(predictor, source, options, records, overlay, report, came) -> None:
+    """The loop over the frames; each is kept in `records` as it is done. It ends after a signal `came`."""
     tracker = None if options.max_gap is None else Tracker(predictor.skeleton.sigmas, options.max_gap)
     first_id = 1 if options.boxes is None else options.boxes.free_id
     frames = contextlib.closing(ahead(source.frames(), 2 * predictor.batch_size))
     with frames as decoded:
-        shown = options.bar(_readable(decoded, report), source.title, source.total)
+        shown = options.bar(_readable(decoded, report, came), source.title, source.total)
         for frame, image_id, found in _predicted(predictor, shown, options):
             found = _without_duplicates(found, predictor, options)
             if tracker is not None:
@@ -137,9 +139,11 @@ def _predict_all(predictor, source, options, records, overlay, report) -> None:
                 overlay.add(frame, options.overlay.draw(frame.image, found))
 
 
-def _readable(frames: Iterator[Frame], report: Report) -> Iterator[Frame]:
-    """Frames that could be read; the others go into the report."""
+def _readable(frames: Iterator[Frame], report: Report, came: list[int]) -> Iterator[Frame]:
+    """Frames that could be read, until a signal `came`; the others go into the report."""
     for frame in frames:
+        if came:
+            return
         if frame.image is None:
             report.faults.append(frame.fault)
             continue
@@ -225,18 +229,22 @@ def _write(
 
 
 @contextlib.contextmanager
-def _stopped_by_signals() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+def _noted_signals() -> Iterator[list[int]]:
+    """The first Ctrl-C or SIGTERM is noted in the list, a second one raises KeyboardInterrupt.
 
-    def stop(*_) -> None:
-        raise KeyboardInterrupt
+    An exception in the middle of a queue's work would leave its lock behind, and the threads would wait for ever.
+    """
+    came: list[int] = []
 
+    def note(number: int, _) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, note) for number in numbers}
     try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not in the main thread
-        yield
-        return
-    try:
-        yield
+        yield came
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
