@@ -9,7 +9,9 @@ HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "lib/semipose/__init__.py").read_text(encoding="utf-8"))[1]
 README = HERE / "README.md"
 
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100"]
+# torch writes ONNX with onnxscript; what is written is checked with onnxruntime
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3", "safetensors>=0.4"]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *EXPORT]
 
 setup(
     name="semipose",
@@ -39,6 +41,7 @@ setup(
     ],
     extras_require={
         "fast-eval": ["faster-coco-eval>=1.6"],
+        "export": EXPORT,
         "test": TEST,
         "dev": [*TEST, "ruff>=0.9"],
     },

@@ -50,6 +50,7 @@ TO_RESUME = {
     "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
 
+
 def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
     """Do `job` in each process of the run, which are started here if GPUS names several and torchrun has not.
 
