@@ -93,9 +93,8 @@ def test_the_metadata_is_read_by_others(files):
 
 def test_half_precision_is_half_the_file_and_nearly_the_same(files):
     assert files["half"].stat().st_size < 0.6 * files["heatmaps"].stat().st_size
-    one, half = load_model(files["heatmaps"])(pictures()), load_model(files["half"])(pictures())
-    moved = np.concatenate([np.abs(a.keypoints - b.keypoints).ravel() for a, b in zip(one, half)])
-    assert moved.max() > 0 and np.median(moved) < 0.1
+    scores = [np.stack([p.scores for p in load_model(files[kind])(pictures())]) for kind in ("heatmaps", "half")]
+    assert 0 < np.abs(scores[0] - scores[1]).max() < 0.02 * np.abs(scores[0]).max()
 
 
 def test_weights_alone_give_the_same_network(run, tmp_path):
