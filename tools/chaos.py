@@ -26,7 +26,7 @@ PROMISES = {
     "R4": ("SIGTERM, SIGINT, SIGUSR1 in training, evaluation, scoring, saving: saved, no process left", 40),
     "R5": ("signals under torchrun: all ranks save at one step, the run goes on exactly", 10),
     "R6": ("a rank that dies: the run ends and names it, or torchrun restarts it", 12),
-    "R7": ("one process and two ranks with the same joined batch: the same weights", 6),
+    "R7": ("two ranks train as one process does, when nothing random is drawn: the same weights", 6),
     "R8": ("a loss that is not finite: skipped, or stopped with a good last file", 3),
     "R9": ("corrupt images: listed exactly; too many end the run", 8),
     "R10": ("file names that leave their folder: refused", 8),

@@ -1,80 +1,8 @@
-"""List every broken image and annotation of a configuration, and why AP would be 0, before anything is trained.
+"""The same as `semipose check`."""
 
-Example: python tools/check_dataset.py --cfg experiments/coco/cotrain.yaml --out report.json DATASET.ROOT data/coco
-JSON annotations are searched to the end; of other formats (.mat, CSV, labelme) the first fault is told.
-Exit code 0: nothing is broken; 2: something is. Notes tell what is odd, but can be trained on.
-"""
-
-import argparse
 import sys
 
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
-    parser.add_argument("--fast", action="store_true", help="read the headers of images only, do not decode them")
-    parser.add_argument("--out", help="write the report to this JSON file, with all ids")
-    parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration")
-    args = parser.parse_intermixed_args(arguments)
-
-    from semipose.assemble.check_data import check_dataset
-    from semipose.config import load_config
-    from semipose.errors import SemiposeError
-
-    try:
-        found = check_dataset(load_config(args.cfg, {}, args.pairs), args.fast, show_progress)
-        for finding in found.findings:
-            print(f"{'BROKEN' if finding.broken else 'note  '} {finding.source}: {finding.text}")
-        print(summary(found))
-        if args.out:
-            write_report(args.out, found)
-    except SemiposeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 2 if found.broken else 0
-
-
-def show_progress(items, total: int):
-    """A line on a terminal while images are read; nothing in a log file."""
-    from tqdm import tqdm
-
-    return tqdm(items, desc="images", total=total, unit="", leave=False, disable=None)
-
-
-def summary(found) -> str:
-    """A table with a line for each source."""
-    columns = ("images", "persons", "faults", "notes")
-    lines = ["", f"{'source':40s} " + " ".join(f"{column:>8s}" for column in columns)]
-    lines += [f"{row['source']:40s} " + " ".join(f"{row[column]:8d}" for column in columns) for row in rows_of(found)]
-    faults = sum(finding.broken for finding in found.findings)
-    return "\n".join([*lines, f"{faults} faults" if faults else "nothing is broken"])
-
-
-def rows_of(found) -> list[dict]:
-    """Counts of each source, and of what belongs to none, in the order of the findings."""
-    counts = {check.name: {"images": len(set(check.paths())), "persons": check.count} for check in found.sources}
-    names = list(dict.fromkeys([*counts, *(finding.source for finding in found.findings)]))
-    rows = []
-    for name in names:
-        own = [finding for finding in found.findings if finding.source == name]
-        faults = sum(finding.broken for finding in own)
-        sizes = counts.get(name, {"images": 0, "persons": 0})
-        rows.append({"source": name} | sizes | {"faults": faults, "notes": len(own) - faults})
-    return rows
-
-
-def write_report(path: str, found) -> None:
-    from dataclasses import asdict
-
-    from semipose.data.json_file import write_json
-    from semipose.errors import write_error
-
-    findings = [asdict(finding) for finding in found.findings]
-    try:
-        write_json(path, {"broken": found.broken, "sources": rows_of(found), "findings": findings})
-    except OSError as error:
-        raise write_error(error, path) from error
-
+from semipose.jobs.check_dataset import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,59 +1,8 @@
-"""labelme folder -> COCO keypoint file; group_id is written into each annotation.
+"""The same as `semipose convert labelme`."""
 
-Example: python tools/convert_labelme.py --labelme-dir data/mine/labels --images data/mine/images \\
-    --out data/mine/annotations/person_keypoints_train.json
-"""
-
-import argparse
 import sys
-from collections import Counter
 
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--labelme-dir", required=True, help="folder of the labelme files")
-    parser.add_argument("--out", required=True, help="COCO file to write")
-    parser.add_argument("--skeleton", default="coco", help="its keypoints are the labels (default coco)")
-    parser.add_argument(
-        "--images", default="",
-        help="image folder: no image may leave it, and file names are relative to it (default: the labelme folder)",
-    )  # fmt: skip
-    args = parser.parse_args(arguments)
-
-    from semipose.errors import SemiposeError
-
-    try:
-        document = convert_labelme(args.labelme_dir, args.out, args.skeleton, args.images)
-    except SemiposeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    people = document["annotations"]
-    print(f"{args.out}: {len(people)} persons on {len(document['images'])} images")
-    groups = Counter(person.get("group_id", -1) for person in people)
-    for group in sorted(groups):
-        print(f"  {'no group_id' if group == -1 else f'group {group}'}: {groups[group]}")
-    return 0
-
-
-def convert_labelme(folder: str, out: str, skeleton: str, images: str = "") -> dict:
-    """Writes the COCO file and returns its content.
-
-    Raises:
-        DataError: a labelme file is missing or wrong.
-        SemiposeError: the output cannot be written; NoSpaceError where the disk is full.
-    """
-    from semipose.data.formats.labelme import labelme_document
-    from semipose.data.json_file import write_json
-    from semipose.errors import write_error
-    from semipose.skeletons import get_skeleton
-
-    document = labelme_document(folder, get_skeleton(skeleton), images)
-    try:
-        write_json(out, document)
-    except OSError as error:
-        raise write_error(error, out) from error
-    return document
-
+from semipose.jobs.convert_labelme import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -33,6 +33,7 @@ from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import write_pictures
 from semipose.visualize.split_chart import draw_split
+from semipose.writable import writable_file, writable_folder
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ FREE_ON_RESUME = (
     "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
 )  # fmt: skip
 # what may differ between the processes of a run, as they may be on several machines
-OF_A_MACHINE = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
+MACHINE_KEYS = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
 # what last.pth holds, and best.pth does not
-TO_RESUME = {
+RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
     "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
@@ -107,8 +108,10 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
             COCO file, image ids are running numbers in the order of the set).
         show_dir: folder for pictures of the predictions.
     """
-    if out and not Path(out).name:
-        raise ConfigError(f"--out: {out!r} is not the name of a file")
+    if out and is_first():
+        writable_file(out, "--out")
+    if show_dir and is_first():
+        writable_folder(show_dir, "--show-dir")
     _log_plainly()
     refuse_different({"the checkpoint": content(state, source)})
     algorithm = assemble.build_algorithm(config, pretrained=False)
@@ -160,7 +163,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if assemble.build_device(config.GPUS).type == "cpu":
         keep_freed_memory()
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
-    common = {"--resume": repr(resume)} | _keys_without(OF_A_MACHINE, config)
+    common = {"--resume": repr(resume)} | _keys_without(MACHINE_KEYS, config)
     refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
@@ -223,7 +226,7 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
     if found is None:
         return None, ""
     state, path = found
-    if not state.keys() >= TO_RESUME:
+    if not state.keys() >= RESUME_FIELDS:
         raise ModelError(
             f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; "
             "or it is of an older version"

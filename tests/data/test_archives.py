@@ -357,7 +357,7 @@ def test_what_an_archive_cannot_be(tmp_path):
     zip_folder(write_set(tmp_path, "train", small_coco(1)), tmp_path / "s.zip")
     with pytest.raises(ConfigError, match="'images'"):
         read_own(source_of(tmp_path, annotation="s.zip", format=guess_format(str(tmp_path), "s.zip", False)))
-    with pytest.raises(DataError, match="s.zip: .*labelme"):
+    with pytest.raises(DataError, match="s.zip"):
         read_own(source_of(tmp_path, annotation="images", images="s.zip", format="labelme"))
     with pytest.raises(DataError, match="none.zip"):
         read_folder(str(tmp_path / "none.zip"), 1)

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
-from semipose.errors import ConfigError, DataError
+from semipose.errors import ConfigError
 from semipose.structures import Persons
 
 
@@ -33,27 +34,15 @@ def test_mapping_and_report_files_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"),
+    ("content", "word"),
     [
-        ([1, 2], "must be a JSON object .annotation id: group id., found a list"),
-        ("{", "is not valid JSON"),
-        ({"nine": 1}, "'nine' is not an annotation id"),
-        ({"1.0": 1}, "'1.0' is not an annotation id"),
-        ({"\u0661": 1}, "is not an annotation id"),
-        ({str(2**63): 1}, "'9223372036854775808' is not an annotation id"),
-        ({"9" * 5000: 1}, "is not an annotation id"),
-        ({"1": 1, "01": 2}, "'01' is there twice"),
-        ({"1": "2"}, "annotation id 1: group id must be a whole number, 0 or more"),
-        ({"1": -1}, "annotation id 1: group id must be"),
-        ({"1": None}, "annotation id 1: group id must be"),
-        ({"1": True}, "annotation id 1: group id must be"),
-        ({"1": 2.0}, "annotation id 1: group id must be"),
-        ({"1": 2**63}, "annotation id 1: group id must be"),
+        ([1, 2], "list"), ("{", "JSON"), ({"nine": 1}, "'nine'"), ({"1.0": 1}, "'1.0'"), ({"\u0661": 1}, "u0661"),
+        ({str(2**63): 1}, "'9223372036854775808'"), ({"9" * 5000: 1}, "999"), ({"1": 1, "01": 2}, "'01'"),
+        *(({"1": group}, "annotation id 1") for group in ("2", -1, None, True, 2.0, 2**63)),
     ],
-)
-def test_wrong_mapping_files(tmp_path, content, reason):
-    with pytest.raises(DataError, match=f"groups.json: .*{reason}"):
-        load(tmp_path, content)
+)  # fmt: skip
+def test_wrong_mapping_files(tmp_path, content, word):
+    refused(lambda: load(tmp_path, content), "groups.json: ", word)
 
 
 def test_an_own_group_wins_over_the_mapping(persons):
@@ -96,11 +85,11 @@ def test_unknown_groups_are_named_with_the_known(persons, caplog):
 
 @pytest.mark.parametrize("factor", [-0.1, float("nan"), float("inf"), "2", None, True, 1e39, 10**400])
 def test_wrong_factors(persons, factor):
-    with pytest.raises(ConfigError, match="group_id_weight: group 1: .* is not allowed; a finite factor >= 0"):
+    with pytest.raises(ConfigError, match="group_id_weight.*1.*0"):
         group_weights(persons, {1: factor})
 
 
 @pytest.mark.parametrize("group", ["1", -1, 1.0, True, 2**63])
 def test_wrong_groups(persons, group):
-    with pytest.raises(ConfigError, match="group_id_weight: group .* is not allowed; a whole number, 0 or more"):
+    with pytest.raises(ConfigError, match="group_id_weight.*0"):
         group_weights(persons, {group: 1.0})

@@ -53,13 +53,13 @@ def test_crowd_index(tmp_path):
 
 @pytest.mark.parametrize("index", [None, "high", float("nan"), -0.1, 1.5, [0.2]])
 def test_wrong_crowd_index(tmp_path, index):
-    with pytest.raises(DataError, match="set.json: image id 2280001: crowdIndex: must be"):
+    with pytest.raises(DataError, match="set.json.*image id 2280001.*crowdIndex"):
         readers.read_crowd_index(write(tmp_path, crowdIndex=index))
 
 
 def test_crowd_index_of_another_file(tmp_path):
     (tmp_path / "set.json").write_text("[]")
-    with pytest.raises(DataError, match="set.json: must be a JSON object with 'images'"):
+    with pytest.raises(DataError, match="set.json.*JSON.*'images'"):
         readers.read_crowd_index(str(tmp_path / "set.json"))
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from refusals import refused
 from scipy.io import savemat
 
 from semipose.data.formats import read_mpii
@@ -42,13 +43,6 @@ def read(folder, images: list[dict], train: list, **options) -> Persons:
     return read_mpii(str(folder / "mpii.mat"), str(folder), MPII)
 
 
-def fault(folder, images: list[dict], train: list) -> str:
-    with pytest.raises(DataError) as error:
-        read(folder, images, train)
-    assert "mpii.mat" in str(error.value) and "\n" not in str(error.value)
-    return str(error.value)
-
-
 JOINTS = joint(0, 61, 71, is_visible="1"), joint(9, 62.5, 72, is_visible=EMPTY), joint(6, 63, 73, is_visible=0)
 
 
@@ -72,8 +66,7 @@ def test_lists_of_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"objpos": EMPTY}, {"scale": EMPTY}, {"annopoints": EMPTY}, {"annopoints": structs({"point": EMPTY})}],
+    "changes", [{"objpos": EMPTY}, {"scale": EMPTY}, {"annopoints": EMPTY}, {"annopoints": structs({"point": EMPTY})}]
 )
 def test_persons_with_missing_fields_are_left_out(tmp_path, changes, caplog):
     with caplog.at_level("INFO"):
@@ -83,48 +76,40 @@ def test_persons_with_missing_fields_are_left_out(tmp_path, changes, caplog):
 
 
 @pytest.mark.parametrize(
-    ("broken", "reason"),
+    ("broken", "field"),
     [
-        (person(joint(16, 1, 2)), "'a.jpg, person 2': annopoints: joint id must be 0 to 15, found 16.0"),
-        (person(joint(EMPTY, 1, 2)), "'a.jpg, person 2': annopoints: joint id must be 0 to 15, found None"),
-        (person(joint(1, np.nan, 2)), "'a.jpg, person 2': joints: must be 16 pairs x, y of finite numbers"),
-        (person(joint(1, EMPTY, 2)), "'a.jpg, person 2': joints: must be 16 pairs"),
-        (person(*JOINTS, scale=np.inf), "'a.jpg, person 2': scale: must be a finite number, found inf"),
+        (person(joint(16, 1, 2)), "annopoints"), (person(joint(EMPTY, 1, 2)), "annopoints"),
+        (person(joint(1, np.nan, 2)), "joints"), (person(joint(1, EMPTY, 2)), "joints"),
+        (person(*JOINTS, scale=np.inf), "scale"),
     ],
-)
-def test_wrong_person_is_named(tmp_path, broken, reason):
-    assert reason in fault(tmp_path, [image("a.jpg", person(*JOINTS), broken)], [1])
+)  # fmt: skip
+def test_wrong_person_is_named(tmp_path, broken, field):
+    images = [image("a.jpg", person(*JOINTS), broken)]
+    refused(lambda: read(tmp_path, images, [1]), "mpii.mat", f"'a.jpg, person 2': {field}: ")
 
 
 @pytest.mark.parametrize(
-    ("images", "train", "reason"),
-    [
-        ([image(EMPTY, person(*JOINTS))], [1], "image: must be a text, found nothing"),
-        ([image("../a.jpg", person(*JOINTS))], [1], "'../a.jpg' leaves the image folder"),
-        ([image("a.jpg")], [1, 1], "must have annolist and img_train of one length, found 1 images"),
-    ],
+    ("name", "train", "word"),
+    [(EMPTY, [1], "image: "), ("../a.jpg", [1], "'../a.jpg'"), ("a.jpg", [1, 1], "img_train")],
 )
-def test_wrong_images(tmp_path, images, train, reason):
-    assert reason in fault(tmp_path, images, train)
+def test_wrong_images(tmp_path, name, train, word):
+    refused(lambda: read(tmp_path, [image(name, person(*JOINTS))], train), "mpii.mat", word)
 
 
 @pytest.mark.parametrize("release", [5, "text", {"annolist": 1, "img_train": "x"}, {"annolist": EMPTY}])
 def test_wrong_structs(tmp_path, release):
     savemat(tmp_path / "mpii.mat", {"RELEASE": release})
-    with pytest.raises(DataError, match="mpii.mat: RELEASE must have annolist and img_train"):
+    with pytest.raises(DataError, match="mpii.mat.*RELEASE.*img_train"):
         read_mpii(str(tmp_path / "mpii.mat"), str(tmp_path), MPII)
 
 
 def test_files_that_are_not_matlab(tmp_path):
     path = tmp_path / "mpii.MAT"
-    with pytest.raises(DataError, match="mpii.MAT: cannot be read: No such file"):
-        read_mpii(str(path), str(tmp_path), MPII)
+    refused(lambda: read_mpii(str(path), str(tmp_path), MPII), "mpii.MAT")
     path.write_bytes(b"")
-    with pytest.raises(DataError, match="mpii.MAT: is not a MATLAB 5 file"):
-        read_mpii(str(path), str(tmp_path), MPII)
+    refused(lambda: read_mpii(str(path), str(tmp_path), MPII), "mpii.MAT")
     savemat(path, {"other": 1}, appendmat=False)
-    with pytest.raises(DataError, match="mpii.MAT: has no variable 'RELEASE'"):
-        read_mpii(str(path), str(tmp_path), MPII)
+    refused(lambda: read_mpii(str(path), str(tmp_path), MPII), "mpii.MAT", "'RELEASE'")
 
 
 def test_damaged_bytes_give_a_named_error(tmp_path):

@@ -41,12 +41,7 @@ def numbers(persons) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ({}, range(FRAMES)),
-        ({"every": 4}, [0, 4, 8]),
-        ({"every": 99}, [0]),
-    ],
+    ("options", "expected"), [({}, range(FRAMES)), ({"every": 4}, [0, 4, 8]), ({"every": 99}, [0])]
 )
 def test_frames_become_whole_images(source, tmp_path, options, expected):
     persons = read_video(source, 5, str(tmp_path / "cache"), **options)
@@ -142,7 +137,7 @@ def test_a_file_that_is_no_video_is_named(tmp_path, content):
 
 @pytest.mark.parametrize("every", [0, 10**9])
 def test_wrong_choices(source, tmp_path, every):
-    with pytest.raises(DataError, match=f"a day.avi: every is {every}"):
+    with pytest.raises(DataError, match=f"day.avi.*{every}"):
         read_video(source, 3, str(tmp_path), every=every)
 
 

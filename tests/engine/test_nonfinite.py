@@ -8,8 +8,9 @@ from test_trainer import finish, make_trainer, no_log_handlers_are_left, rows, w
 
 from semipose.algorithms.algorithm import load_networks
 from semipose.engine.checkpoint import CheckpointFolder
-from semipose.engine.nonfinite import BufferSnapshot, all_finite, load_batch
-from semipose.errors import DivergedError, ModelError
+from semipose.engine.nonfinite import BufferSnapshot, all_finite
+from semipose.errors import DivergedError
+from semipose.structures import PairBatch, PoseBatch
 
 STEPS = ["TRAIN.UNSUP_START", "0", "TRAIN.UNSUP_RAMP", "0", "TRAIN.END_EPOCH", "2"]  # of 4 steps
 
@@ -96,16 +97,10 @@ def test_steps_that_are_always_bad_stop_the_run_with_a_good_last_file_and_the_ba
     assert content["seed"] == 0 and content["loss_terms"].keys() >= {"loss_pose_first", "loss_cons_second"}
     again = make_trainer(data_root, tmp_path / "again", "cotrain1", pairs=STEPS).algorithm.train()
     load_networks(again, state, "last.pth")
-    batch, step, phase = load_batch(file)
-    assert not again(batch, step, phase).loss.isfinite()
+    batch = PairBatch(**{side: PoseBatch(**fields) for side, fields in content["batch"].items()})
+    assert not again(batch, content["step"], content["phase"]).loss.isfinite()
     batch.labeled.keypoints.copy_(good[index])
-    assert again(batch, step, phase).loss.isfinite()
-
-
-def test_a_file_that_is_no_batch_is_refused(tmp_path):
-    (tmp_path / "x.pt").write_bytes(b"no")
-    with pytest.raises(ModelError, match="x.pt"):
-        load_batch(tmp_path / "x.pt")
+    assert again(batch, content["step"], content["phase"]).loss.isfinite()
 
 
 @pytest.mark.parametrize(("first", "second"), [(1.0, 2.0), (math.nan, 1.0), (1.0, math.inf), (-math.inf, math.nan)])

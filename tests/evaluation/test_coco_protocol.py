@@ -205,14 +205,14 @@ def test_wrong_predictions_are_refused(coco_case):
         KeypointPredictions(arrays[0], arrays[1][:, :5], *arrays[2:])
     broken = arrays[1].copy()
     broken[-1, 3, 0] = np.nan
-    with pytest.raises(DataError, match="keypoints in image 197388 must be finite"):
+    with pytest.raises(DataError, match="197388"):
         KeypointPredictions(arrays[0], broken, *arrays[2:])
     fewer = KeypointPredictions(arrays[0], arrays[1][:, :14], arrays[2][:, :14], *arrays[3:])
-    with pytest.raises(DataError, match="14 keypoints, the skeleton has 17 sigmas"):
+    with pytest.raises(DataError, match="14 keypoints.*17"):
         evaluate_oks(truth, fewer)
     with pytest.raises(ConfigError, match="hard, soft, none"):
         evaluate_oks(truth, predictions, nms="off")
     with pytest.raises(ConfigError, match="auto, faster, pycocotools"):
         evaluate_oks(truth, predictions, backend="matlab")
-    with pytest.raises(ConfigError, match="nms_threshold is 0"):
+    with pytest.raises(ConfigError, match="nms_threshold.*0"):
         evaluate_oks(truth, predictions, nms_threshold=0)

@@ -78,7 +78,7 @@ def test_levels_without_images_or_detections():
 def test_an_image_without_crowd_index_is_named():
     annotation, found = case([0.5, 0.9])
     del annotation["images"][1]["crowdIndex"]
-    with pytest.raises(DataError, match="image 2 has no crowdIndex"):
+    with pytest.raises(DataError, match="image 2 .*crowdIndex"):
         evaluate_crowdpose(prepare_ground_truth(annotation, SIGMAS), found)
 
 

@@ -46,13 +46,13 @@ def test_nothing_labelled_nobody_and_nan():
 
 
 def test_wrong_shapes_are_refused():
-    with pytest.raises(DataError, match="pixel_errors: .*shapes"):
+    with pytest.raises(DataError, match="pixel_errors"):
         pixel_errors(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 4)), 5)
-    with pytest.raises(DataError, match="pixel_errors: .*shapes"):
+    with pytest.raises(DataError, match="pixel_errors"):
         pixel_errors(np.zeros((2, 3, 3)), np.zeros((2, 3, 3)), np.ones((2, 3)), 5)
     with pytest.raises(DataError, match="nme: .*shapes"):
         nme(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 4)), np.ones(2))
-    with pytest.raises(DataError, match=r"nme: norm has shape \(3,\), expected \(2,\)"):
+    with pytest.raises(DataError, match=r"nme.*\(3,\).*\(2,\)"):
         nme(np.zeros((2, 3, 2)), np.zeros((2, 3, 2)), np.ones((2, 3)), np.ones(3))
 
 

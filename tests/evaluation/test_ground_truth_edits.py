@@ -94,5 +94,5 @@ def test_nobody_is_converted():
 
 @pytest.mark.parametrize("convert", [lambda k: k[:, :1], lambda k: k[:1, :2], lambda k: k[:, :2] + np.nan])
 def test_a_wrong_converter_is_refused(original, convert):
-    with pytest.raises(DataError, match=r"converted keypoints: found shape .*expected finite \(4, 2, 3\)"):
+    with pytest.raises(DataError, match=r"keypoints.*4.*2.*3"):
         with_keypoints(original, convert, (0.1, 0.1))

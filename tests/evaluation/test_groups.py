@@ -174,7 +174,7 @@ def test_no_detection_and_wrong_detections():
     truth, found = random_case(0)
     nothing = evaluate_groups(truth, found.take(np.zeros(len(found), bool)))
     assert [m["AP"] for m in nothing.values()] == [0, 0, 0]
-    with pytest.raises(DataError, match="3 keypoints, the skeleton has 4 sigmas"):
+    with pytest.raises(DataError, match="3 keypoints.*4"):
         evaluate_groups(
             truth,
             KeypointPredictions(

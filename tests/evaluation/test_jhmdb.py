@@ -58,5 +58,5 @@ def test_a_torso_below_one_pixel_or_not_shown_is_taken_from_the_prediction(torso
 
 def test_another_skeleton_is_refused():
     arrays = np.zeros((1, 17, 2)), np.zeros((1, 17, 2)), np.ones((1, 17)), np.ones((1, 4))
-    with pytest.raises(ConfigError, match="skeleton 'coco': keypoints: 'head' is not one"):
+    with pytest.raises(ConfigError, match="'coco'.*keypoints.*'head'"):
         jhmdb_pck(*arrays, get_skeleton("coco"))

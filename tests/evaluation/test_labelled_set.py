@@ -41,12 +41,12 @@ def test_norms(norm, expected):
 
 @pytest.mark.parametrize("norm", ["foot", ("nose",), ("left_hip", "left_knee", "left_ankle")])
 def test_unknown_norms(norm):
-    with pytest.raises(ConfigError, match="known: box, torso, head, head_size, or the names of two keypoints"):
+    with pytest.raises(ConfigError, match="head_size"):
         person_norm(two_persons(), MPII, norm)
 
 
 def test_keypoints_that_the_skeleton_lacks():
-    with pytest.raises(ConfigError, match="'nose' is not one of its keypoints"):
+    with pytest.raises(ConfigError, match="'nose'"):
         person_norm(two_persons(), MPII, ("nose", "head_top"))
 
 

@@ -85,5 +85,5 @@ def test_any_skeleton_with_the_names():
     result = pckh(predictions, np.zeros((1, 14, 2)), visible, np.array([10.0]), lsp)
     assert result.per_part["Head"] == 0 and result.per_part["Ankle"] == 1
     assert result.mean == pytest.approx(13 / 14)
-    with pytest.raises(ConfigError, match="'head_top' is not one of its keypoints"):
+    with pytest.raises(ConfigError, match="'head_top'"):
         pckh(np.zeros((1, 17, 2)), np.zeros((1, 17, 2)), np.ones((1, 17)), np.ones(1), get_skeleton("coco"))

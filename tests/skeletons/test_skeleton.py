@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -29,76 +30,53 @@ def test_coco_as_published():
     assert COCO.upper_body_mask == [True] * 11 + [False] * 6
 
 
-def test_lsp_as_published():
-    assert " ".join(LSP.keypoints) == (
-        "right_ankle right_knee right_hip left_hip left_knee left_ankle "
-        "right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist neck head_top"
-    )
-    assert LSP.sigmas == (
-        0.089, 0.087, 0.107, 0.107, 0.087, 0.089, 0.062, 0.072, 0.079, 0.079, 0.072, 0.062, 0.079, 0.079
-    )  # fmt: skip
-    assert LSP.flip_order == [5, 4, 3, 2, 1, 0, 11, 10, 9, 8, 7, 6, 12, 13]
-    assert LSP.keypoint_weights == [1.0] * 14
-    assert LSP.head == ("neck", "head_top")
-    assert LSP.upper_body_mask == [False] * 6 + [True] * 8
+PUBLISHED = {
+    "lsp": (
+        "089 087 107 107 087 089 062 072 079 079 072 062 079 079",
+        [1] * 14,
+        "r_ankle r_knee r_hip l_hip l_knee l_ankle r_wrist r_elbow r_shoulder l_shoulder l_elbow l_wrist neck head_top",
+    ),
+    "mpii": (
+        "089 083 107 107 083 089 026 026 026 026 062 072 179 179 072 062",
+        [1.5, 1.2, 1, 1, 1.2, 1.5, 1, 1, 1, 1, 1.5, 1.2, 1, 1, 1.2, 1.5],
+        "r_ankle r_knee r_hip l_hip l_knee l_ankle pelvis thorax upper_neck head_top r_wrist r_elbow r_shoulder "
+        "l_shoulder l_elbow l_wrist",
+    ),
+    "aic": (
+        "01388152 01515228 01057665 01417709 01497891 01402144 03909642 03686941 01981803 03843971 03412318 02415081 "
+        "01291456 01236173",
+        [1, 1.2, 1.5] * 4 + [1, 1],
+        "r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle l_hip l_knee l_ankle head_top neck",
+    ),
+    "crowdpose": (
+        "079 079 072 072 062 062 107 107 087 087 089 089 079 079",
+        [0.2, 0.2, 0.2, 1.3, 1.5, 0.2, 1.3, 1.5, 0.2, 0.2, 0.5, 0.2, 0.2, 0.5],
+        "l_shoulder r_shoulder l_elbow r_elbow l_wrist r_wrist l_hip r_hip l_knee r_knee l_ankle r_ankle head_top neck",
+    ),
+    "jhmdb": (
+        "025 107 025 079 079 107 107 072 072 087 087 062 062 089 089",
+        [1] * 15,
+        "neck belly head r_shoulder l_shoulder r_hip l_hip r_elbow l_elbow r_knee l_knee r_wrist l_wrist r_ankle "
+        "l_ankle",
+    ),
+}
 
 
-def test_mpii_as_published():
-    assert " ".join(MPII.keypoints) == (
-        "right_ankle right_knee right_hip left_hip left_knee left_ankle pelvis thorax upper_neck head_top "
-        "right_wrist right_elbow right_shoulder left_shoulder left_elbow left_wrist"
-    )
-    assert MPII.sigmas == (
-        0.089, 0.083, 0.107, 0.107, 0.083, 0.089, 0.026, 0.026, 0.026, 0.026, 0.062, 0.072, 0.179, 0.179, 0.072, 0.062
-    )  # fmt: skip
-    assert MPII.keypoint_weights == [1.5, 1.2, 1, 1, 1.2, 1.5, 1, 1, 1, 1, 1.5, 1.2, 1, 1, 1.2, 1.5]
-    assert MPII.flip_order == [5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10]
-    assert MPII.head == ("upper_neck", "head_top")
-    assert MPII.upper_body_mask == [False] * 7 + [True] * 9
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_as_published(name):
+    """Sigmas (behind "0."), loss weights and the order of the keypoints."""
+    sigmas, weights, names = PUBLISHED[name]
+    skeleton = get_skeleton(name)
+    assert skeleton.sigmas == tuple(float(f"0.{digits}") for digits in sigmas.split())
+    assert skeleton.keypoint_weights == weights
+    assert " ".join(skeleton.keypoints) == re.sub(r"\br_", "right_", re.sub(r"\bl_", "left_", names))
 
 
-def test_aic_as_published():
-    assert " ".join(AIC.keypoints) == (
-        "right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist "
-        "right_hip right_knee right_ankle left_hip left_knee left_ankle head_top neck"
-    )
-    assert AIC.sigmas == (
-        0.01388152, 0.01515228, 0.01057665, 0.01417709, 0.01497891, 0.01402144, 0.03909642, 0.03686941, 0.01981803,
-        0.03843971, 0.03412318, 0.02415081, 0.01291456, 0.01236173,
-    )  # fmt: skip
-    assert AIC.keypoint_weights == [1, 1.2, 1.5] * 4 + [1, 1]
-    assert AIC.flip_order == [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8, 12, 13]
-    assert AIC.head == ("neck", "head_top")
-
-
-def test_crowdpose_as_published():
-    sides = [f"{side}_{part}" for part in PAIRED for side in ("left", "right")]
-    assert list(CROWDPOSE.keypoints) == sides + ["head_top", "neck"]
-    assert CROWDPOSE.sigmas == (
-        0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079
-    )  # fmt: skip
-    assert CROWDPOSE.keypoint_weights == [0.2, 0.2, 0.2, 1.3, 1.5, 0.2, 1.3, 1.5, 0.2, 0.2, 0.5, 0.2, 0.2, 0.5]
-    assert CROWDPOSE.flip_order == [1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 12, 13]
-    assert CROWDPOSE.head == ("neck", "head_top")
-
-
-def test_jhmdb_as_published():
-    sides = [
-        f"{side}_{part}"
-        for part in ("shoulder", "hip", "elbow", "knee", "wrist", "ankle")
-        for side in ("right", "left")
-    ]
-    assert list(JHMDB.keypoints) == ["neck", "belly", "head"] + sides
-    assert JHMDB.sigmas == (
-        0.025, 0.107, 0.025, 0.079, 0.079, 0.107, 0.107, 0.072, 0.072, 0.087, 0.087, 0.062, 0.062, 0.089, 0.089
-    )  # fmt: skip
-    assert JHMDB.keypoint_weights == [1.0] * 15
+def test_ends_of_head_and_torso():
+    heads = {s.name: s.head for s in (LSP, MPII, AIC, CROWDPOSE, JHMDB)}
+    top = ("neck", "head_top")
+    assert heads == {"lsp": top, "mpii": ("upper_neck", "head_top"), "aic": top, "crowdpose": top, "jhmdb": ()}
     assert [JHMDB.index(name) for name in JHMDB.torso] == [4, 5]
-    assert (
-        JHMDB.upper_body_mask
-        == [True] * 5 + [False, False] + [True, True] + [False, False] + [True, True] + [False] * 2
-    )
-    assert JHMDB.head == ()
 
 
 def test_coco_aic_is_coco_and_two_more():
@@ -152,7 +130,7 @@ class TestCatalogue:
 
 
 def test_unknown_skeleton_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"'cocoo'.*aic, coco, coco_aic.*\.yaml"):
+    with pytest.raises(ConfigError, match=r"'cocoo'.*coco_aic.*\.yaml"):
         get_skeleton("cocoo")
 
 

@@ -24,7 +24,7 @@ NEARLY_ALL = 0.999  # AP that a sound set gives
 
 @dataclass(frozen=True)
 class DatasetCheck:
-    """Everything that was found, in order, and how much was looked at."""
+    """Everything that was found, in order, and the sources that were checked."""
 
     sources: list[SourceCheck]
     findings: list[Finding]
@@ -37,7 +37,7 @@ class DatasetCheck:
 def check_dataset(
     config: CfgNode, headers_only: bool = False, progress: Progress = lambda items, total: items
 ) -> DatasetCheck:
-    """All faults of all sources: annotations, images, what would keep AP from rising, and images that sides share.
+    """All faults of all sources: annotations, images, what would keep AP at 0, and images that two sides share.
 
     Args:
         headers_only, progress: see `check_images`.

@@ -1,4 +1,4 @@
-"""Check of what one source of a configuration holds, before its images are looked at."""
+"""Check of one source of a configuration, before its images are read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -64,7 +64,7 @@ class SourceCheck:
 
 
 def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
-    """Read one source as its side does; everything that the readers refuse is in the findings.
+    """Read one source as a run would do it on this side. All that the readers refuse is in the findings.
 
     Args:
         side: labelled, unlabelled or validation.

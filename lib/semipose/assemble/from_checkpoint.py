@@ -16,7 +16,7 @@ from semipose.predict.description import Description
 from semipose.skeletons import Skeleton, get_skeleton
 
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
-OF_THE_NETWORKS = (
+NETWORK_KEYS = (
     "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH", "MODEL",
     "DATASET.SKELETON", "DATASET.CROP_MARGIN",
     "DATASET.BOX_PADDING",
@@ -57,7 +57,7 @@ def saved_config(state: dict, source: str) -> dict:
 
 def network_keys(state: dict, source: str) -> dict:
     """Keys and values of the configuration that made a checkpoint, as far as its networks depend on them."""
-    saved = {key: value for key, value in saved_config(state, source).items() if key.startswith(OF_THE_NETWORKS)}
+    saved = {key: value for key, value in saved_config(state, source).items() if key.startswith(NETWORK_KEYS)}
     unknown = sorted(saved.keys() - flat_keys(to_plain(default_config())).keys())
     if unknown:
         raise ModelError(f"{source}: made by another version of semipose: it has the key {unknown[0]}")

@@ -79,7 +79,8 @@ class ContextCrops:
 
 
 def _reductions(scales: np.ndarray) -> np.ndarray:
-    """The largest reductions that leave an image pixel per crop pixel; `scales` in image pixels per crop pixel."""
+    """The largest reduction of each image that keeps at least one image pixel per crop pixel; `scales` are image pixels
+    per crop pixel."""
     reduction = np.ones(len(scales), dtype=np.int64)
     for step in sorted(REDUCTIONS):
         reduction[scales >= step] = step

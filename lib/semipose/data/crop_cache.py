@@ -37,9 +37,9 @@ class CachedCrops:
 
     An image is decoded when its first person is asked for, and then all its persons are cropped. Several workers may
     fill the cache at once: they write the same bytes, and a row counts as filled only after it was written. An image
-    that cannot be read is tried again each time. On disk each crop has a checksum, which each process compares once: a
-    power cut may have kept it and lost the crop. Machines that share the folder have a cache each, since the pages that
-    one of them writes may hold crops that another one has written.
+    that cannot be read is tried again each time it is asked for. On disk each crop has a checksum, which each process
+    compares once, since a power cut may lose a crop. Each machine that shares the folder has a cache of its own: one
+    machine could overwrite what another one has written.
 
     Raises:
         ConfigError: the crops do not fit into memory or on the disk.
@@ -127,7 +127,7 @@ def make_crop_source(
 
 
 def _checksum(crop: Tensor) -> int:
-    """Never 0, which stands for a crop that is not there."""
+    """A checksum that is never 0; 0 means that the crop is not there."""
     return zlib.crc32(crop.numpy()) + 1
 
 
@@ -158,7 +158,7 @@ def _check_room(kind: str, needed: int, free: int) -> None:
 
 
 def _free_memory() -> int:
-    """Bytes that shared memory may still take; in a container that is often far less than the machine has."""
+    """Free bytes of shared memory; in a container often far less than the machine has."""
     free = 2**63
     if os.path.exists("/proc/meminfo"):
         lines = Path("/proc/meminfo").read_text().splitlines()

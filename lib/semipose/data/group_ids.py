@@ -21,7 +21,7 @@ _WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
 def load_group_mapping(file: str) -> dict[int, int]:
     """{annotation id: group id} from a JSON object, as `tools/generate_group_id_mapping.py` writes it.
 
-    The tool's report, which has the same under `mapping`, is taken too.
+    The tool's report has it under `mapping` and can be given too.
 
     Raises:
         DataError: naming the file, the annotation id and the reason.
@@ -44,7 +44,7 @@ def load_group_mapping(file: str) -> dict[int, int]:
 
 
 def with_group_ids(persons: Persons, mapping: Mapping[int, int]) -> Persons:
-    """The persons with the groups of `mapping` {annotation id: group id}; a group that a person has already stays."""
+    """The persons with the groups of `mapping` {annotation id: group id}; a person who has a group keeps it."""
     mapped = np.array([mapping.get(number, NO_GROUP) for number in persons.ids.tolist()], np.int64)
     if mapping and len(persons) and (mapped == NO_GROUP).all():
         _log.warning("group ids: none of the %d annotation ids in the mapping is one of these persons", len(mapping))

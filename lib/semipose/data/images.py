@@ -69,7 +69,7 @@ def image_size(path: str) -> tuple[int, int]:
 
 
 def write_png(path: str, image: np.ndarray) -> None:
-    """Write an (H, W, 3) uint8 RGB image; under another name first, so that half a file is never taken for one."""
+    """Write an (H, W, 3) uint8 RGB image; under another name first, so that there is never half a file."""
     temporary = f"{path}.tmp"
     with open(temporary, "wb") as file:
         file.write(cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1])

@@ -1,4 +1,4 @@
-"""Writing a JSON file whole or not at all."""
+"""Write a JSON file completely or not at all."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def write_json(path: str, content: dict) -> None:
-    """Under another name first, so that a file that was cut short is never taken for the whole. Raises OSError."""
+    """Write it under another name first, so that there is never half a file. Raises OSError."""
     temporary = f"{path}.tmp"
     try:
         with open(temporary, "w", encoding="utf-8") as file:

@@ -49,7 +49,7 @@ class PersonDataset:
         return self.__getitems__([row])
 
     def __getitems__(self, rows: list[int]) -> PoseBatch:
-        """The persons of `rows`; with "replace" as many, or none if no image of the source can be read."""
+        """The persons of `rows`. With "replace" their number stays the same, or is 0 if no image can be read."""
         if isinstance(self.source, CachedCrops):
             return self.batch(self.find(rows))
         images = self._empty(len(rows))
@@ -57,7 +57,7 @@ class PersonDataset:
         return self._batch(found, images[: len(found.rows)])
 
     def find(self, rows: list[int]) -> FoundRows:
-        """Who will be in the batch of `rows`; the crops are in the cache then."""
+        """The persons of the batch for `rows`, after their crops were put into the cache."""
         rows = list(rows)
         if self.source.has(torch.tensor(rows, dtype=torch.int64)):
             return FoundRows(np.array(rows, np.int64), ())
@@ -95,9 +95,8 @@ class PersonDataset:
 
 
 class CachedRows:
-    """What loader processes have in place of a data set with a cache: they fill it, and say who is in the batch.
-
-    All processes share the cache, so the crops need not go from one to another: the one that trains copies them.
+    """What loader processes use instead of a data set with a cache: they fill the cache and return the rows of the
+    batch. The cache is shared, so no crop is sent between processes; the training process copies the crops itself.
     """
 
     def __init__(self, dataset: PersonDataset):

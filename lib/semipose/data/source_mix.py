@@ -8,7 +8,7 @@ import numpy as np
 
 from semipose.errors import ConfigError, DataError
 
-MAX_FACTOR = 1000  # a ratio above it is a slip, and would only fill the memory
+MAX_FACTOR = 1000  # a larger ratio is a mistake, and would only fill the memory
 
 
 @dataclass(frozen=True)
@@ -99,15 +99,16 @@ def largest_remainder(shares: tuple[float, ...], size: int) -> list[int]:
 def draw_pass(mix: SourceMix, source: int, draw: np.random.Generator) -> np.ndarray:
     """The rows, int64, that fill the slots of `source` in one pass.
 
-    Every row is taken as often as it fits. The slots that are left divide the source into strata, and each draws one
-    row of its own; so uses differ by one at most, and neighbours (persons of one image) rarely together.
+    Every row is taken as often as it fits. The source is divided into as many strata as slots are left, and one row of
+    each stratum is drawn. So two rows differ by at most one in how often they are used, and neighbours (persons of one
+    image) are rarely drawn together.
     """
     length = mix.lengths[source]
     times, left = divmod(mix.slots[source], length)
     rows = np.tile(np.arange(length), times)
     if left:
         edges = np.arange(left + 1) * length // left
-        # strata differ in length by one; turned by chance, they give each row the same chance
+        # strata differ in length by one; a random shift gives each row the same chance
         drawn = (draw.integers(edges[:-1], edges[1:]) + draw.integers(length)) % length
         rows = np.concatenate([rows, drawn])
     return rows + _starts(mix.lengths)[source]
@@ -116,7 +117,8 @@ def draw_pass(mix: SourceMix, source: int, draw: np.random.Generator) -> np.ndar
 def draw_replaced(
     mix: SourceMix, sources: range, shape: tuple[int, int], draw: np.random.Generator
 ) -> np.ndarray:  # fmt: skip
-    """Rows, int64 of `shape`, with replacement: a slot of `sources`, and a row of its stratum, by equal chance."""
+    """Rows, int64 of `shape`, drawn with replacement: first a slot of `sources`, then a row of its stratum, each with
+    equal chance."""
     first_slots, first_rows = _starts(mix.slots), _starts(mix.lengths)
     drawn = draw.integers(first_slots[sources.start], first_slots[sources.stop], size=shape)
     source = np.searchsorted(first_slots, drawn, side="right") - 1

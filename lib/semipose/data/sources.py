@@ -72,9 +72,8 @@ class Source:
 
 
 def guess_format(root: str, annotation: str, pool: bool) -> str:
-    """The format that a path or set name shows; a folder without annotation is `images` or, to be learned, `labelme`.
-
-    A zip archive is `images`.
+    """The format of a path or set name. A folder without annotation is `images` for a pool and `labelme` for a labelled
+    side; a zip archive is `images`.
 
     Args:
         pool: whether the source is for the unlabelled side.
@@ -114,10 +113,11 @@ def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
 
 
 def read_pool(source: Source, skeleton: Skeleton) -> Persons:
-    """The persons of an unlabelled source; labels that it has stay as hidden ones, as far as `skeleton` has them."""
+    """The persons of an unlabelled source. Its labels, if any, are kept as hidden labels in the keypoints of
+    `skeleton`."""
     try:
         return _with_hidden_labels(source, _read_boxes(source), skeleton)
-    except WrongRows as error:  # it brings the sound persons along
+    except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_hidden_labels(source, error.persons, skeleton)
         raise
@@ -126,8 +126,8 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
 def chosen_persons(source: Source, persons: Persons) -> Persons:
     """The persons from `start` on, `length` of them, image by image in the order of the images; by default all.
 
-    This is the order of the literature's 1K, 5K and 10K sets: the published loaders (Semi_Human_Pose, SSPCM) walk the
-    images of the file, not its annotations, whose order is another one in COCO's train2017.
+    This is the order of the literature's 1K, 5K and 10K sets: the published loaders (Semi_Human_Pose, SSPCM) go through
+    the images of the file, not through its annotations. In COCO's train2017 the two orders differ.
     """
     if not (source.start or source.length):
         return persons

@@ -55,7 +55,8 @@ def report_data(labeled: Persons, unlabeled: Persons | None, validation: list[Pe
 
 
 def training_key(labeled: Persons, unlabeled: Persons | None) -> str:
-    """Changes with any id, box or label that is trained on; file paths do not count, so data may be moved."""
+    """A key that changes with any id, box or label that is trained on. File paths do not count, so data may be
+    moved."""
     digest = hashlib.sha256()
     for persons in (labeled, unlabeled):
         if persons is not None:

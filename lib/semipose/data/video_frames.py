@@ -28,7 +28,7 @@ def video_distances(video: str, thumbnails: np.ndarray) -> np.ndarray:
 
 
 def near_frames(same: np.ndarray, guard: int) -> np.ndarray:
-    """(F,) bool: which frames are at most `guard` frames away from one where `same` (F,) is set."""
+    """(F,) bool: the frames at most `guard` frames away from one where `same` (F,) is set."""
     near = np.zeros(len(same), bool)
     for frame in np.flatnonzero(same):
         near[max(0, frame - guard) : frame + guard + 1] = True

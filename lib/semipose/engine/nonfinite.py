@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from semipose.engine.checkpoint import load_checkpoint, save_atomic
+from semipose.engine.checkpoint import save_atomic
 from semipose.errors import DivergedError
 from semipose.runtime.ranks import rank, ranks
 from semipose.structures import PairBatch, PoseBatch
@@ -64,6 +64,8 @@ def keep_batch(
 ) -> DivergedError:  # fmt: skip
     """Write `nonfinite_step_N.pt`, which with the networks of `last.pth` repeats the step.
 
+    Its "batch" has the fields of `PoseBatch` by side.
+
     Args:
         ids: annotation ids of the persons, by side ("labeled", "unlabeled").
         logs: the loss terms.
@@ -82,17 +84,6 @@ def keep_batch(
     parts = [str(error), ", ".join(f"{name} {value:.4g}" for name, value in terms.items())]
     parts += [f"{side} ids {_first(numbers)}" for side, numbers in ids.items()]
     return DivergedError("; ".join([*filter(None, parts), f"the batch is in {path}"]))
-
-
-def load_batch(path) -> tuple[PairBatch, int, str]:
-    """Batch, step and phase that `keep_batch` wrote: the arguments of `algorithm(batch, step, phase)`.
-
-    Raises:
-        ModelError: the file cannot be loaded.
-    """
-    state = load_checkpoint(path)
-    sides = {side: PoseBatch(**tensors) for side, tensors in state["batch"].items()}
-    return PairBatch(**sides), state["step"], state["phase"]
 
 
 def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:

@@ -89,7 +89,7 @@ def evaluate_oks(
 def evaluate_selected(
     ground_truth: CocoGroundTruth, detections: KeypointPredictions, backend: str = "auto"
 ) -> dict[str, float]:
-    """`evaluate_oks` of detections that `select_detections` has returned: ranked by `box_scores`, none dropped."""
+    """`evaluate_oks` of what `select_detections` returned: ranked by `box_scores`, none dropped."""
     check_predictions(ground_truth, detections)
     stats = _backend(backend)
     if not len(detections):
@@ -198,7 +198,7 @@ def _faster_stats(ground_truth: CocoGroundTruth, results: list[dict]) -> np.ndar
 
 
 def _fresh_dataset(ground_truth: CocoGroundTruth) -> dict:
-    # the COCO tools write marks into the annotations they are given
+    # the COCO tools change the annotations they are given
     return ground_truth.dataset | {"annotations": [dict(a) for a in ground_truth.dataset["annotations"]]}
 
 

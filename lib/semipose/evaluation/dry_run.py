@@ -1,4 +1,4 @@
-"""Scoring a ground truth against itself: the best that any network can reach on it, and why that is not 1."""
+"""Score a ground truth against itself: the best that a network can reach on it, and why that is below 1."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ SOUND = 0.9  # AP below it shows a broken set
 
 @dataclass(frozen=True)
 class Ceiling:
-    """What predictions that are the ground truth score.
+    """The scores of predictions that equal the ground truth.
 
     Attributes:
         scores: the ten OKS metrics.
@@ -40,7 +40,7 @@ class Ceiling:
 def dry_run(labels: LabelledSet, options: MetricOptions) -> Ceiling:
     """Score the labelled persons of a set as if a network had found them, all with score 1.
 
-    Persons that are a detector's boxes have no labels: then those of the ground truth are taken.
+    A detector's boxes have no labels, so the persons of the ground truth are taken instead.
 
     Raises:
         DataError: the persons do not fit the ground truth.

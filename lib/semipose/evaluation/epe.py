@@ -1,4 +1,4 @@
-"""Error in image pixels, the usual measure for one animal in front of a fixed camera, or by the size of each person."""
+"""Errors in image pixels (usual for one animal in front of a fixed camera), or relative to the size of each person."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class PixelErrors:
 
 
 def pixel_errors(predictions, targets, visible, threshold: float) -> PixelErrors:
-    """Errors over all labelled keypoints, each counted once, whichever person or joint it is of.
+    """Errors over all labelled keypoints; each keypoint counts once.
 
     Args:
         predictions: (N, K, 2) image pixels; a NaN makes the mean NaN and is not within the threshold.

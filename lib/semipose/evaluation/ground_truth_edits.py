@@ -21,8 +21,8 @@ def with_keypoints(
 ) -> CocoGroundTruth:
     """The same persons with keypoints of another skeleton, as a merged or united set needs them.
 
-    `num_keypoints` is counted again. Crowds, and persons that did not count before, go on being regions to ignore; a
-    person that is left with no visible keypoint becomes one.
+    `num_keypoints` is counted again. Crowds, and persons that did not count before, are still regions to ignore. So is
+    a person who has no visible keypoint any more.
 
     Args:
         convert: (N, Ks, 3) -> (N, Kt, 3), x and y in pixels, visible 0 or 1.
@@ -61,7 +61,7 @@ def with_box_areas(ground_truth: CocoGroundTruth) -> CocoGroundTruth:
 
 
 def with_groups(ground_truth: CocoGroundTruth, groups: Mapping[int, int]) -> CocoGroundTruth:
-    """Persons without a group of their own get that of their annotation id in the file.
+    """Persons without a group get the group of their annotation id.
 
     Args:
         groups: group by annotation id.

@@ -10,10 +10,10 @@ from semipose.evaluation.oks import oks_matrix
 def evaluate_groups(ground_truth: CocoGroundTruth, detections: KeypointPredictions) -> dict[int, dict[str, float]]:
     """The metrics of `evaluate_oks` for each group; with a single group they are those of `evaluate_oks`.
 
-    Persons of other groups are regions to ignore, as persons of another size are for AP_M: a detection that matches
-    one is neither right nor wrong. A detection that matches nobody would be wrong in every group, so that a small group
-    would mostly measure the errors on all others. COCO meets that by looking at the size of the detection; here the
-    detection belongs to the group of the person whom it is most similar to (OKS), and is left out of the others. Only
+    Persons of other groups are regions to ignore, as persons of another size are for AP_M: a detection that matches one
+    is neither right nor wrong. A detection that matches nobody would count as wrong in every group, so the AP of a
+    small group would mostly show errors on the others. For sizes, COCO solves this by the size of the detection. Here a
+    detection belongs to the group of the person it is most similar to (OKS), and is left out of the other groups. Only
     detections that are similar to nobody (OKS 0, or an image without labelled persons) count in every group.
 
     Args:

@@ -39,7 +39,7 @@ class MetricOptions:
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """What a validation set offers to the metrics.
+    """What the metrics get from a validation set.
 
     Attributes:
         name: what error messages call it.

@@ -68,7 +68,7 @@ def score(
 
 
 def check_metrics(names: Iterable[str], labels: LabelledSet, options: MetricOptions) -> None:
-    """Refuse, before hours are spent, what cannot be computed.
+    """Refuse metrics that cannot be computed, before the training starts.
 
     Raises:
         ConfigError: an unknown name, two families that report the same key, or a set that lacks what one needs.

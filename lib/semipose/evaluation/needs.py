@@ -1,4 +1,4 @@
-"""What a validation set must offer for a metric: functions that return what it lacks, or ""."""
+"""What a metric needs from a validation set: functions that return what is missing, or ""."""
 
 from collections.abc import Callable, Mapping
 

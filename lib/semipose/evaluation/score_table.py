@@ -21,7 +21,7 @@ def format_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def format_groups(title: str, groups: Mapping[int, Mapping[str, float]]) -> str:
-    """What `evaluate_groups` returns, a line for each group."""
+    """The result of `evaluate_groups` as text, one line for each group."""
     return format_rows(title, {"no group" if g == NO_GROUP else f"group {g}": m for g, m in groups.items()})
 
 

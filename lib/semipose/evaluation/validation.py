@@ -121,7 +121,7 @@ class Validator:
             for name in order:
                 points, scores = keypoints_in_image(maps[name], view, batch, self.codec)
                 parts[name].append((number, rows, points, scores))
-        # fetched only now: each fetch waits until a GPU has done all that it was given
+        # fetched only now: each fetch waits until the GPU has finished all its work
         found = {name: [(*key, points.cpu(), scores.cpu()) for *key, points, scores in parts[name]] for name in order}
         parts = {name: sorted(sum(gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}
         return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
@@ -143,7 +143,7 @@ class Validator:
         return evaluate_groups(entry.labels.ground_truth, self._selected(entry, people))
 
     def selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
-        """What OKS metrics are computed of: no duplicates, scores of the persons, the keypoints of the set."""
+        """What OKS metrics are computed from: without duplicates, with person scores, in the keypoints of the set."""
         return self._selected(entry, of_set(entry, people))
 
     def _selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
@@ -175,8 +175,8 @@ class Validator:
 def of_set(entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
     """Predictions of the network in the keypoints of a set.
 
-    Keypoints that the network lacks are not labelled there and have score 0. They stand in the middle of the person:
-    at one place for all, they would make any two persons look alike to OKS-NMS.
+    Keypoints that the network lacks are not labelled there and have score 0. They are put in the middle of the person.
+    At one place for all persons, they would make any two persons similar for OKS-NMS.
     """
     if entry.outputs is None:
         return people

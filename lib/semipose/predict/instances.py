@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from semipose.evaluation.oks import person_scores
+
 
 @dataclass(frozen=True)
 class Instances:
@@ -31,8 +33,15 @@ class Instances:
 
     @property
     def person_scores(self) -> np.ndarray:
-        """(N,) float64, one score for each: the mean of its keypoint scores times its box score."""
-        return self.scores.mean(axis=1) * self.box_scores if self.scores.size else np.zeros(len(self))
+        """(N,) float64, one score for each, as the evaluation has it: box score times the mean of the keypoints'."""
+        return person_scores(self.box_scores, self.scores)
+
+    def take(self, rows) -> "Instances":
+        """Those in `rows` (indices or a boolean mask), in that order."""
+        ids = None if self.track_ids is None else self.track_ids[rows]
+        return Instances(
+            self.keypoints[rows], self.scores[rows], self.boxes[rows], self.box_scores[rows], self.names, ids
+        )
 
     def with_ids(self, track_ids: np.ndarray) -> "Instances":
         """The same with `track_ids` (N,)."""

@@ -12,6 +12,7 @@ from semipose.codecs import HeatmapCodec
 from semipose.data.context_crops import ContextCrops
 from semipose.errors import DataError
 from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.geometry.boxes import box_to_region
 from semipose.predict.instances import Instances
 from semipose.predict.pictures import as_rgb
 from semipose.skeletons import Skeleton
@@ -92,6 +93,11 @@ class Predictor:
         while crops.images:
             self._run(crops)
         yield from self._finished(waiting)
+
+    def areas(self, boxes: np.ndarray) -> np.ndarray:
+        """(N,) square pixels that the network sees of each box (N, 4): the scale of a person in OKS-NMS."""
+        _, sizes = box_to_region(boxes, self.size[0] / self.size[1], self.padding)
+        return sizes.prod(axis=1)
 
     def _add(self, image: np.ndarray, boxes: Boxes, crops: _Crops) -> _Waiting:
         """Cuts the crops of a picture."""

@@ -1,4 +1,4 @@
-"""What is odd about annotations that a reader takes: notes, each with the ids that it is about."""
+"""Notes about annotations that can be read but look wrong, each with the ids it is about."""
 
 from collections import Counter
 

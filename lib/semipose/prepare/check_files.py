@@ -1,4 +1,4 @@
-"""Every fault of the files of a source, as its readers name them."""
+"""All faults in the files of a source, as its readers report them."""
 
 import logging
 import re
@@ -78,7 +78,7 @@ def check_detections(source: Source, read: Reader) -> FileCheck:
 
 
 def _attempt(read: Callable) -> tuple[Persons | None, dict[str, dict[int, str]]]:
-    """What is sound, and the wrong rows by kind."""
+    """The sound persons, and the wrong rows by kind."""
     try:
         return read(), {}
     except WrongRows as error:

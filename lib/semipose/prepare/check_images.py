@@ -74,7 +74,7 @@ def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
 
 
 def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
-    """Files of the first and of the second kind that are the same file or hold the same bytes, under any name."""
+    """Pairs of files, one of each list, that are the same file or have the same content; names do not matter."""
     by_file = {real_path(path): path for path in second}
     pairs, others = [], []
     for path in sorted(set(first)):
@@ -138,4 +138,4 @@ def _digest(path: str) -> bytes:
     try:
         return hashlib.sha256(read_bytes(path)).digest()
     except DataError:
-        return os.urandom(32)  # like no other file
+        return os.urandom(32)  # unlike any other file

@@ -64,7 +64,7 @@ def _limb_angles(rng: np.random.Generator, limb: str) -> tuple[float, float]:
 
 
 def _add_limb(rng: np.random.Generator, figure: scene.Figure, side: str, limb: str, lengths: dict, wear: dict) -> None:
-    """Walk from the shoulder or hip outwards; paint two tapered capsules and a hand or shoe."""
+    """Paint a limb from the shoulder or hip outwards: two tapered capsules and a hand or shoe."""
     names = [f"{side}_{joint}" for joint in _LIMBS[limb]]
     for start, end, bone, angle in zip(names, names[1:], _BONES[limb], _limb_angles(rng, limb)):
         foreshortened = lengths[bone] * (1 - 0.5 * rng.beta(1, 3.5))
@@ -180,8 +180,8 @@ def draw_person(rng: np.random.Generator, size: int = 80) -> DrawnPerson:
 def write_demo_data(root, labeled=40, unlabeled=1500, val=500, size=80, seed=0, force=False) -> bool:
     """Draw three sets of people as COCO folders: `annotations/person_keypoints_SET.json`, `images/SET/000001.png`.
 
-    Picture i of a set is a function of (seed, set, i, size) only. All is drawn into a folder beside `root`, which takes
-    its place when complete; `manifest.json` is written last.
+    Picture i of a set is a function of (seed, set, i, size) only. Everything is drawn into a folder beside `root`,
+    which replaces `root` when it is complete; `manifest.json` is written last.
 
     Args:
         labeled, unlabeled, val: number of pictures in each set, one person each.
@@ -229,7 +229,7 @@ def _read_manifest(root: Path) -> dict | None:
 
 
 def _write_set(root: Path, name: str, count: int, size: int, seed: int) -> None:
-    """Draw one set; image ids start at 1,000,000 times the set's number, so that no two sets share one."""
+    """Draw one set. Its image ids start at 1,000,000 times the set's number, so no two sets share an id."""
     (folder := root / "images" / name).mkdir(parents=True)
     images, annotations = [], []
     for index in tqdm(range(count), desc=f"drawing {name}", unit="image", disable=None):

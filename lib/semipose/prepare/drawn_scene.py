@@ -1,4 +1,4 @@
-"""What surrounds a drawn person: background, distractors, occluders and camera; and the shapes all of it is made of.
+"""What surrounds a drawn person (background, distractors, occluders, camera), and the shapes it is made of.
 
 Shapes are convex outlines (P, 2) in pixels of the finished picture, where the centre of the top-left pixel is (0, 0).
 They are painted on a canvas `SUPERSAMPLING` times as wide and high, which is then averaged down.
@@ -62,7 +62,8 @@ class Figure:
         return points.min(axis=0), points.max(axis=0)
 
     def paint(self, canvas: np.ndarray) -> np.ndarray:
-        """Paint on a supersampled canvas, in place; returns which shape shows where: 0 none, i the i-th from 1."""
+        """Paint on a supersampled canvas, in place. Returns the shape that each pixel shows: 0 = none, 1 = the
+        first."""
         shown = np.zeros(canvas.shape[:2], np.uint8)
         for number, (_, outline, _) in enumerate(self.shapes, start=1):
             fill(shown, outline, number)
@@ -138,7 +139,7 @@ def _fill_outlined(canvas: np.ndarray, centres: list, radii: list, colour: np.nd
 
 
 def _draw_loose_limb(rng: np.random.Generator, canvas: np.ndarray, start: np.ndarray, size: int, palette: list) -> None:
-    """Two capsules and a round end: what an arm or a leg looks like when nobody is attached to it."""
+    """Two capsules and a round end: looks like an arm or a leg of nobody."""
     angle = rng.uniform(0, 360)
     radius = size * rng.uniform(0.022, 0.045)
     for _ in range(2):

@@ -57,8 +57,9 @@ def convert_lightning_pose(
 
     `person_keypoints_labeled_n8_seed0.json` holds 8 frames. `person_keypoints_unlabeled_n8_seed0.json` holds all other
     labelled frames, with their annotations, so that pseudo-labels can be judged (training never reads them), and the
-    video frames, without. A frame that shows the same as a held-out one joins neither, nor do its neighbours in the
-    video. `split.json` records the frames of every set. A further call may add subsets, with the same other options.
+    video frames, without. Video frames that look the same as a held-out frame are in neither, and so are their
+    neighbours in the video. `split.json` records the frames of every set. A later call may add subsets if its other
+    options are the same.
 
     Args:
         csv_file, image_root, skeleton: as for `read_lightning_pose`.
@@ -83,7 +84,7 @@ def convert_lightning_pose(
         _copy_images(persons, entries, out)
         frames, video_counts = _video_entries(videos, pictures[held_out], out, len(persons), options)
         sets = {"val": [entries[row] for row in held_out]} | _subsets(pool, entries, frames, options)
-        # first, so that a call that is cut short leaves no set without the record of its options
+        # first, so that a call that is cut short leaves no set without its options on record
         _write_split(out, options, videos, earlier, sets)
         _write_sets(out, sets, skeleton)
     except OSError as error:
@@ -181,7 +182,7 @@ def _stem(video: str) -> str:
 
 
 def _entry(number: int, name: str, size: tuple[int, int], keypoints: np.ndarray | None) -> tuple[dict, dict]:
-    """COCO's image and annotation, the whole frame as its box; the latter without keypoints if there are none."""
+    """COCO's image and annotation of a frame, with the whole frame as box; without keypoints if there are none."""
     width, height = size
     image = {"id": number, "file_name": name, "width": width, "height": height}
     person = {"id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "bbox": [0, 0, width, height]}

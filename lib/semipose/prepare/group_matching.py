@@ -47,13 +47,13 @@ class _Edges:
 def match_groups(drawn: Persons, annotated: Persons, tolerance: float = 1.0, min_iou: float = 0.5) -> GroupMatch:
     """Finds the annotation of each labelme person on the images of the same name.
 
-    Two persons fit if the mean distance of the keypoints that both have is within the tolerance, or, where they have
-    no keypoint in common, if their boxes overlap. A person that fits more than one annotation, or one that another
-    labelme person fits too, is ambiguous: that is reported and not decided, and the assignment of the least total
-    cost (Kuhn 1955) only names the likeliest. Keypoints come first; boxes match what is then left.
+    Two persons fit if the mean distance of the keypoints that both have is within the tolerance, or, where they have no
+    keypoint in common, if their boxes overlap. A person is ambiguous if it fits several annotations, or an annotation
+    that another person fits too. This is reported, not decided; the assignment of the lowest total cost (Kuhn 1955)
+    only names the likeliest match. Keypoints are compared first, then the boxes of what is left.
 
-    Images have the same name if their file names agree but for the ending. Where several do, those with the same
-    folders count, then those with the same ending.
+    Images have the same name if their file names without the ending are equal. If several are, the folders decide, then
+    the endings.
 
     Args:
         drawn: labelme persons.
@@ -122,7 +122,7 @@ def _same_images(drawn: list[str], annotated: list[str]) -> list[list[int]]:
 
 
 def _tails(path: str) -> list[tuple]:
-    """The last folders and the file name without its ending, as many as there are at most, then fewer."""
+    """The file name without its ending, with as many of its folders as are compared, then with fewer."""
     parts = tuple(os.path.splitext(path)[0].replace("\\", "/").replace(".zip@", ".zip/").split("/")[-_DEPTH:])
     return [parts[start:] for start in range(len(parts))]
 
@@ -155,11 +155,11 @@ def _rows_by_image(persons: Persons, free: np.ndarray) -> list[np.ndarray]:
 
 
 def _assignment(cost: np.ndarray, limit: float) -> np.ndarray:
-    """(A, B) bool: as many pairs within the limit as there can be, of the least total cost."""
+    """(A, B) bool: as many pairs within the limit as possible, at the lowest total cost."""
     from scipy.optimize import linear_sum_assignment
 
     within = cost <= limit
-    # dearer than all pairs within the limit together, so that one more of them always pays
+    # costs more than all pairs within the limit together, so one more such pair is always cheaper
     rows, columns = linear_sum_assignment(np.where(within, cost, (limit + 1) * (min(cost.shape) + 1)))
     chosen = np.zeros(cost.shape, bool)
     chosen[rows, columns] = True

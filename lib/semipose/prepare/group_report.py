@@ -1,4 +1,4 @@
-"""What came of matching labelme persons to annotations: for the next program and for people."""
+"""The result of matching labelme persons to annotations: as JSON, and as lines to read."""
 
 from collections import Counter
 
@@ -41,13 +41,13 @@ def group_details(match: GroupMatch, drawn: Persons, annotated: Persons) -> dict
 
 
 def open_questions(details: dict) -> int:
-    """Persons that are unmatched or ambiguous. An annotation without keypoints that is left over is none."""
+    """Persons that are unmatched or ambiguous; annotations without keypoints do not count."""
     left_over = sum(person["has_keypoints"] for person in details["unmatched_coco"])
     return len(details["unmatched_labelme"]) + left_over + len(details["ambiguous"])
 
 
 def report_lines(details: dict) -> list[str]:
-    """The report to print: counts, and the first persons of each list that needs a look."""
+    """The report to print: counts, and the first persons of each list to look at."""
     by_box = sum("iou" in person for person in details["matched"])
     posed = [person for person in details["unmatched_coco"] if person["has_keypoints"]]
     bare = len(details["unmatched_coco"]) - len(posed)

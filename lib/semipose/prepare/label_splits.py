@@ -64,10 +64,10 @@ def make_splits(
 ) -> dict[str, dict[str, int]]:
     """Writes `person_keypoints_STEM_NAME.json` for each set, where STEM is the set name of the annotation file.
 
-    `first1000` holds the first 1,000 persons that `read_coco` keeps, image by image, as a run takes its first N;
-    the pool is the whole file. `images200_seed0` holds all annotations of 200 images, drawn from those with such a
-    person, and `images200_seed0_unlabeled` those of all other images, as hidden labels; of one seed, the larger
-    labelled sets contain the smaller ones. `val500` holds 500 images that are taken out before, the same for all seeds;
+    `first1000` holds the first 1,000 persons that `read_coco` keeps, image by image, as a run takes its first N; the
+    pool is the whole file. `images200_seed0` holds all annotations of 200 images, drawn from those with such a person,
+    and `images200_seed0_unlabeled` those of all other images, as hidden labels. With one seed, the larger labelled sets
+    contain the smaller ones. `val500` holds 500 images that are taken out before, the same for all seeds;
     `without_val500` is what is left, and the pool of the first N persons *of it*.
 
     Annotations keep every key but `segmentation`. Images without an annotation are in no set. `split.json` records the
@@ -144,7 +144,7 @@ def _draw(source: Annotations, count: int, seed: int) -> np.ndarray:
 
 
 def _check_names(source: Annotations) -> None:
-    """One picture under two ids could come to lie on both sides of a split."""
+    """Refuses a picture with two ids: it could be on both sides of a split."""
     table, uses = Table(source.file, "image", source.document["images"]), Counter(_names(source))
     again = [uses[name] > 1 for name in _names(source)]
     table.refuse(again, "file_name", "{} is used more than once; only --first can split such a file")
@@ -170,7 +170,7 @@ def _stem(file: str) -> str:
 
 
 def _write(out: str, stem: str, sets: dict[str, Annotations], options: dict) -> None:
-    """`split.json` first, so that a call that is cut short leaves no set without its record."""
+    """Writes `split.json` first, so that a call that is cut short leaves no set without its record."""
     paths = {name: os.path.join(out, f"{PREFIX}{stem}_{name}.json") for name in sets}
     split = os.path.join(out, "split.json")
     record = {"options": options, "sets": _earlier(split, options) | {name: _record(sets[name]) for name in sets}}

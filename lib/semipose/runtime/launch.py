@@ -15,7 +15,13 @@ def launch(count: int) -> int:
 
     A process that ends by itself ends the others, and its number is printed.
     """
-    return run_ranks(count, sys.executable, sys.argv)
+    return run_ranks(count, sys.executable, _command())
+
+
+def _command() -> list[str]:
+    """Arguments of Python that start this command again; `semipose JOB` has no file of its own."""
+    program, *arguments = sys.argv
+    return ["-m", *program.split(), *arguments] if program.startswith("semipose ") else sys.argv
 
 
 def run_ranks(count: int, entry: str | Callable, arguments: list, **settings) -> int:

@@ -13,8 +13,8 @@ are needed, the rest may be left out (no swaps: a mirrored image keeps its keypo
     head: [left_knee, bill]          # the two ends of the norm of PCKh
     torso: [left_knee, right_knee]   # the two ends of the norm of PCK by torso
 
-Name the file where a skeleton is asked for (`DATASET.SKELETON: heron.yaml`). Keypoints that a catalogued skeleton has
-too should have its names, then data sets can be mixed without further words.
+Name the file where a skeleton is asked for (`DATASET.SKELETON: heron.yaml`). Use the names of the catalogue for the
+same keypoints; then data sets can be mixed without more settings.
 """
 
 import reprlib

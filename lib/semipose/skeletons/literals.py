@@ -15,7 +15,7 @@ SIGNS = {ast.UAdd: operator.pos, ast.USub: operator.neg}
 def read_assignment(text: str, name: str) -> object:
     """The value that a Python source text assigns to `name`: literals, `dict(key=...)`, arithmetic of numbers.
 
-    All other assignments are left unread. `[1.0] * 17` and the sum of two lists are allowed too.
+    Other assignments are ignored. `[1.0] * 17` and the sum of two lists are allowed too.
 
     Raises:
         ValueError: the text is not Python, does anything but assign, or the value is more than such literals. The
@@ -102,7 +102,7 @@ def _read_arithmetic(node: ast.BinOp, evaluate) -> object:
 
 
 def _repeated(node: ast.BinOp, items: list, times: object) -> list:
-    """Only numbers are repeated: a list repeated within a repeated list would grow without limit."""
+    """Only a list of numbers may be repeated: nested repetition would grow without limit."""
     if type(times) is not int or not all(map(_is_number, items)):
         raise _refused(node)
     if len(items) * times > MAX_REPEAT:
@@ -111,7 +111,7 @@ def _repeated(node: ast.BinOp, items: list, times: object) -> list:
 
 
 def _limited(value: object, node: ast.expr) -> object:
-    """The value, unless it is so large a number that printing it would take long."""
+    """The value; numbers that are too large to be printed quickly are refused."""
     if type(value) is int and abs(value) > MAX_NUMBER:
         raise ValueError(f"line {node.lineno}: a number beyond {MAX_NUMBER}")
     return value

@@ -49,7 +49,7 @@ class KeypointConverter:
 
     @property
     def is_identity(self) -> bool:
-        """Whether every keypoint is itself, so that nothing need be converted."""
+        """Whether every keypoint stays as it is, so that nothing has to be converted."""
         same = {(k, k) for k in range(self.target_count)}
         return self.source_count == self.target_count and set(self.pairs) == same
 

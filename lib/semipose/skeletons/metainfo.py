@@ -48,7 +48,7 @@ def read_metainfo(text: str, where: str) -> dict[str, object]:
 
 
 def _numbered(info: dict, key: str, where: str) -> list[dict]:
-    """The values of `{0: dict(...), 1: dict(...), ...}` by number; as in MMPose, an `id` within them counts nothing."""
+    """The values of `{0: dict(...), 1: dict(...), ...}` by number; an `id` inside is ignored, as in MMPose."""
     entries = info.get(key)
     if not isinstance(entries, dict) or sorted(map(str, entries)) != sorted(map(str, range(len(entries)))):
         raise ConfigError(
@@ -89,7 +89,7 @@ def _per_keypoint(info: dict, key: str, count: int, where: str) -> list:
 
 
 def _swaps(names: list[str], points: list[dict], where: str) -> list[list[str]]:
-    """Each pair once. A swap that only one of the two names is an error: mirrored labels would be wrong."""
+    """Each pair once. If only one of the two names the other, that is an error: mirrored labels would be wrong."""
     partner = {name: point.get("swap") or name for name, point in zip(names, points)}
     for name, other in partner.items():
         if not isinstance(other, str) or partner.get(other) != name:

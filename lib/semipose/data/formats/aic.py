@@ -58,7 +58,7 @@ def read_aic(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Person
 
 
 def _is_list(file: str) -> bool:
-    """Whether the file's first character opens a list; a fault is left to the reader that follows."""
+    """Whether the file's first character opens a list; the reader that follows reports a fault."""
     try:
         with open(file, "rb") as content:
             return re.match(rb"\s*\[", content.read(1000)) is not None

@@ -50,12 +50,12 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_base
 def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False) -> Persons:
     """The person boxes of a COCO file, with or without keypoints, in annotation order.
 
-    Crowds, other categories than persons and boxes that are empty inside the image are left out. Persons are the
-    categories with keypoints, or else those named 'person', or else all; so is an annotation without a category.
-    Keypoints that the file has are kept as hidden labels, to judge pseudo labels by; the others are zero. So are all
-    those of a file whose categories name another number of keypoints, as the boxes of any skeleton serve. In a file
-    without annotations, such as `image_info_unlabeled2017.json`, each image is one person with the whole frame as its
-    box and ids run from 1.
+    Crowds, other categories than persons and boxes that are empty inside the image are left out. A category is of
+    persons if it has keypoints. If none has, the category named 'person' counts, or else all. An annotation without a
+    category is a person. Keypoints that the file has are kept as hidden labels, to judge pseudo-labels by; the others
+    are zero. If the categories name another number of keypoints than the skeleton, only the boxes are used, and all
+    keypoints are zero. In a file without annotations, such as `image_info_unlabeled2017.json`, each image is one person
+    with the whole frame as its box and ids run from 1.
 
     Args:
         annotation_file: JSON file.
@@ -101,9 +101,9 @@ def read_detections(
 ) -> Persons:
     """The person boxes of a detector, without keypoints.
 
-    Other categories than 1 (person), scores below the threshold and boxes that are empty inside the image are left
-    out. So are boxes on images that the annotation file does not list, since one detector file often serves several
-    subsets; the log tells their number.
+    Other categories than 1 (person), scores below the threshold and boxes that are empty inside the image are left out.
+    So are boxes on images that the annotation file does not list, since one detector file is often used for several
+    subsets. The log has their number.
 
     Args:
         detection_file: JSON list of `{image_id, category_id, bbox, score}`.
@@ -239,7 +239,7 @@ def _names_other_keypoints(kinds: Table, skeleton: Skeleton) -> bool:
 
 
 def _check_names(kinds: Table, skeleton: Skeleton) -> None:
-    """Refuses keypoint names that show another skeleton; a file without names is taken at its word."""
+    """Refuses keypoint names that show another skeleton; a file without names is believed."""
     expected = f"the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
     for row, category in enumerate(kinds.rows):
         names = category.get("keypoints")

@@ -19,7 +19,7 @@ def read_jhmdb(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Pers
 
 
 def read_crowd_index(annotation_file: str) -> dict[int, float]:
-    """CrowdPose's `crowdIndex` (0..1) by image id, by which it tells easy, medium and hard images.
+    """CrowdPose's `crowdIndex` (0..1) by image id. It tells easy, medium and hard images apart.
 
     Raises:
         DataError: naming the file, the image id and the reason.

@@ -45,7 +45,7 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
 
 
 def image_files(folder: str) -> list[str]:
-    """Image files in a folder and below it, or in a zip archive, by their ending, sorted; no hidden ones."""
+    """Image files, known by their ending, in a folder and below it or in a zip archive; sorted, without hidden ones."""
     if is_archive(folder):
         return [f"{folder}@{name}" for name in member_names(folder) if name.lower().endswith(_ENDINGS)]
     found = []

@@ -60,7 +60,7 @@ class ImageList:
 
 
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
-    """Image folder and file name joined, for each row; the row is wrong if its name leaves the folder, as a link may.
+    """Image folder and file name joined, for each row. A row is wrong if its file lies outside the folder.
 
     Args:
         table: whose rows the names belong to, for messages.
@@ -82,7 +82,7 @@ def checked_paths(table: Table, field: str, names: list[str], image_dir: str) ->
 
 
 def by_first_appearance(names: list[str]) -> tuple[list[str], np.ndarray]:
-    """Each different name once, and (N,) int32 which of them each of the N names is."""
+    """Each different name once, and (N,) int32: the place of each of the N names in that list."""
     row_of = {name: row for row, name in enumerate(dict.fromkeys(names))}
     return list(row_of), np.array([row_of[name] for name in names], np.int32)
 

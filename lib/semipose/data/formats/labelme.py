@@ -2,7 +2,7 @@
 
 One `point` shape for each keypoint: its label is the keypoint's name, its group_id tells the persons of an image apart,
 its description is COCO's v (0 not labelled, 1 hidden, 2 visible; empty = 2). A `rectangle` with the same group_id, of
-any label, is the person's box. Shapes without a group_id are one person. Other shapes are passed over.
+any label, is the person's box. Shapes without a group_id are one person. Other shapes are ignored.
 """
 
 import logging

@@ -2,6 +2,7 @@
 
 import os
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
@@ -38,11 +39,33 @@ class LabeledImage:
         return np.stack(turned[self.orientation], axis=1)
 
 
+def shown_points(path: str, size: tuple[int, int]) -> tuple[tuple[int, int], Callable] | None:
+    """(width, height) of a picture as labelme shows it, and the map of (N, 2) stored pixels to the pixels there.
+
+    Args:
+        path: of the picture.
+        size: (width, height) of its stored pixels.
+
+    Returns:
+        None where the EXIF orientation mirrors the picture.
+    """
+    orientation = _stored_size(path)[1]
+    right, bottom = size[0] - 1, size[1] - 1
+    if orientation in _MIRRORED:
+        return None
+    turns = {
+        1: lambda x, y: (x, y), 3: lambda x, y: (right - x, bottom - y),
+        6: lambda x, y: (bottom - y, x), 8: lambda x, y: (y, right - x),
+    }  # fmt: skip
+    shown = size[::-1] if orientation in _TURNED else size
+    return shown, lambda points: np.stack(turns[orientation](*np.asarray(points, np.float64).T), axis=1)
+
+
 def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImage:
     """The image that a labelme file names.
 
-    `imagePath` may be a Windows path and is relative to the file. A path that leaves the root, or where there is no
-    file, gives way to its last part: beside the labelme file, or at the same place below the root.
+    `imagePath` may be a Windows path and is relative to the file. If there is no file at this path, or it leaves the
+    root, only the file name is used: beside the labelme file, or at the same place below the root.
 
     Args:
         file: labelme file, somewhere below `folder`.
@@ -106,7 +129,7 @@ def _declared_size(table: Table, document: dict) -> tuple[int, int] | None:
 def _stored_size(path: str) -> tuple[tuple[int, int] | None, int]:
     """(width, height) of the stored pixels and the EXIF orientation; (None, 1) for a file without an image header.
 
-    A broken image is no fault here: it is reported when it is read, as for any other source.
+    A broken image is not reported here but when it is read, as for any other source.
     """
     from PIL import Image
 
@@ -132,7 +155,8 @@ def _orientation(image) -> int:
 def _orientation_of_labels(
     file: str, path: str, declared: tuple[int, int] | None, stored: tuple[int, int], orientation: int
 ) -> int:
-    """The orientation that the labels refer to. Their image's size tells whether they were made on a turned picture."""
+    """The orientation that the labels refer to. The image size in the file shows whether they were made on a turned
+    picture."""
     shown = stored[::-1] if orientation in _TURNED else stored
     if declared in (None, shown) and orientation not in _MIRRORED:
         return orientation

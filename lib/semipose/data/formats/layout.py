@@ -19,11 +19,11 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     """Annotation file and image folder of one set.
 
     `train2017` stands for `annotations/person_keypoints_train2017.json` under the root or else for
-    `annotations/image_info_train2017.json`, which has images only; a name that ends in `.json` is a file, relative to
-    the root or absolute, and its NAME is the file name without these prefixes and `.json`. Images are looked for in
+    `annotations/image_info_train2017.json`, which has images only. A name that ends in `.json` is a file, relative to
+    the root or absolute; its NAME is the file name without these prefixes and `.json`. Images are looked for in
     `images/NAME`, `NAME` and `images` of the root and of the folder above that of the annotation file, then beside the
-    file and in the root: the first folder that has one of the file's first images. If none has, the zip archives beside
-    these folders are looked into (`images/NAME.zip`).
+    file and in the root: the first folder that has one of the file's first images. If there is none, the zip archives
+    beside these folders are tried (`images/NAME.zip`).
 
     Args:
         root: root of the data set.

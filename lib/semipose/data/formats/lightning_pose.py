@@ -44,9 +44,9 @@ def read_lightning_pose(csv_file: str, image_root: str, skeleton: Skeleton) -> P
     """One person for each labelled frame, with the whole frame as its box, in the order of the file.
 
     Three header rows: scorer, bodyparts, coords; then a file name (or several columns that are its folders and name)
-    and x, y of each body part in image pixels. An empty or NaN pair is not labelled; nor is a point outside the frame
-    (the log tells how many). Body parts are matched to the skeleton by name. Ids are the running numbers of the frames
-    from 1, areas are those of the boxes.
+    and x, y of each body part in image pixels. An empty or NaN pair is not labelled. A point outside the frame is not
+    used; the log has their number. Body parts are matched to the skeleton by name. Ids are the running numbers of the
+    frames from 1, areas are those of the boxes.
 
     Args:
         csv_file: `CollectedData.csv`.

@@ -86,9 +86,9 @@ def convert_lsp(
 ) -> dict[str, int]:
     """Writes three COCO keypoint files: `train` and `val` of the given lengths, all other persons `unlabeled`.
 
-    The sets follow each other in a seeded permutation and share no image. The unlabelled file keeps its annotations,
-    so that pseudo labels can be judged; training never reads them. `split.json` records the seed and the image files of
-    each set.
+    The images are shuffled by the seed and then divided, so no image is in two sets. The unlabelled file keeps its
+    annotations, to judge pseudo-labels by; training never reads them. `split.json` records the seed and the image files
+    of each set.
 
     Args:
         root: folder with `joints.mat` and `images/im00001.jpg` ...; image n belongs to row n of the joints.

@@ -8,7 +8,8 @@ _log = logging.getLogger(__name__)
 
 
 def load_mat(path: str, *names: str) -> dict:
-    """Those variables of a MATLAB 5 file that it has; structs as objects with attributes, dimensions of 1 dropped.
+    """The variables of a MATLAB 5 file that have these names. Structs are objects with attributes; dimensions of 1 are
+    dropped.
 
     Only data is read, no code can run. An uncompressed file has no checksum; SciPy may crash on one that is damaged,
     so the log names the file first.

@@ -23,8 +23,8 @@ def read_mpii(
 ) -> Persons:
     """The annotated persons of an MPII file, in file order; ids and image ids run from 1.
 
-    The JSON is a list of `{image, center, scale, joints, joints_vis}`. Of the original .mat the persons of training
-    images that have joints are read. A box is the square of 200 * scale pixels around the centre, which is moved down
+    The JSON is a list of `{image, center, scale, joints, joints_vis}`. From the original .mat file, the persons with
+    joints on training images are read. A box is the square of 200 * scale pixels around the centre, which is moved down
     by 15 * scale. It is not clipped to the image, so that a square crop, after the usual padding of 1.25, is exactly
     that of HRNet. The set has no areas; they are estimated from the box.
 
@@ -128,7 +128,7 @@ def _sizes(heads: list) -> np.ndarray:
 
 
 def _listed_sizes(file: str, corners: np.ndarray, table: Table) -> np.ndarray:
-    """Of 2 x 2 x N corners: the upper left and the lower right one, x and y, of each person."""
+    """Head sizes from 2 x 2 x N corners: corner (upper left, lower right), coordinate (x, y), person."""
     corners = np.asarray(corners)
     corners = corners[:, :, None] if corners.ndim == 2 else corners  # one person: the last dimension is dropped
     if corners.shape != (2, 2, len(table)) or corners.dtype.kind not in "iuf":

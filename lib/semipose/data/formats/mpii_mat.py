@@ -2,7 +2,7 @@
 
 Its variable is the struct RELEASE: `annolist(i).image.name` and `annolist(i).annorect(j)`, a person, with the head box
 `x1, y1, x2, y2`, `scale`, `objpos.x, .y` and `annopoints.point(k).x, .y, .id`; `img_train(i)` is 1 for an image with
-labels. MATLAB leaves a field empty or out where there is nothing, and a list of one is not a list.
+labels. Where there is nothing, MATLAB leaves a field empty or leaves it out. A list of one entry is not a list there.
 """
 
 import logging
@@ -19,7 +19,7 @@ _NUM_JOINTS = 16
 def release_rows(file: str, release: object = None) -> list[dict]:
     """The persons on training images that have joints, a position and a scale.
 
-    A joint is labelled if it is in the list; `is_visible` tells occlusion and is often empty, so it is not read.
+    A joint is labelled if it is in the list; `is_visible` is about occlusion and often empty, so it is not read.
 
     Args:
         file: the .mat file.

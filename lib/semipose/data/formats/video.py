@@ -1,4 +1,4 @@
-"""A video as material for the unlabelled side: its frames become image files once, so that crops can be cached."""
+"""A video for the unlabelled side: its frames are written as image files once, so that crops can be cached."""
 
 import contextlib
 import hashlib
@@ -25,8 +25,8 @@ def read_video(video: str, num_keypoints: int, cache_folder: str, every: int = 1
     """One person for each taken frame, the whole frame as its box, in the order of the video.
 
     The frames are written to `<cache_folder>/<name>-<key>/000012.png`, where they stay. The key changes with the path,
-    the size and the time of the video and with `every`. An extraction that was cut short starts anew. Of several
-    processes one extracts and the others wait.
+    the size and the time of the video and with `every`. An extraction that was cut short starts anew. If several
+    processes ask for it, one extracts and the others wait.
 
     Args:
         video: file that OpenCV can read.
@@ -57,7 +57,7 @@ def _folder_name(video: str, every: int) -> str:
 
 
 def _read_index(folder: str) -> tuple[list[str], tuple[int, int]] | None:
-    """Names and (width, height) of the frames; None if the extraction is not complete or files have gone since."""
+    """Names and (width, height) of the frames; None if the extraction is not complete or files are missing."""
     path = os.path.join(folder, _INDEX)
     if not os.path.isfile(path):
         return None
@@ -71,7 +71,7 @@ def _read_index(folder: str) -> tuple[list[str], tuple[int, int]] | None:
 
 
 def _extract(video: str, wanted: np.ndarray, folder: str) -> tuple[list[str], tuple[int, int]]:
-    next(frames_of(video))  # a file that is no video shall leave no folder
+    next(frames_of(video))  # no folder is made for a file that is no video
     try:
         os.makedirs(folder, exist_ok=True)
         with _alone(os.path.join(folder, ".lock")):
@@ -87,7 +87,7 @@ def _extract(video: str, wanted: np.ndarray, folder: str) -> tuple[list[str], tu
 
 @contextlib.contextmanager
 def _alone(lock: str) -> Iterator[None]:
-    """Only one process at a time; the lock goes with the process, however it ends."""
+    """Only one process at a time. However that process ends, the lock ends with it."""
     try:
         import fcntl
     except ImportError:  # Windows

@@ -1,0 +1,155 @@
+"""Keypoints in pictures and videos, by a trained network. All that it needs is in the run's checkpoint.
+
+A SOURCE is a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the
+number of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv (when the
+frames of a video are shown), NAME.json (COCO), NAME.labelme/, NAME.overlay.mp4 or NAME.overlay/.
+
+Examples:
+  semipose predict output/mouse video.mp4 --out found --overlay
+  semipose predict output/people photos --boxes detections.json --out found --format coco labelme
+
+Exit code 0: done; frames that could not be read are counted and named. 2: a mistake in the command, or nothing could be
+read. 4: the disk is full. 130: stopped by Ctrl-C; what was done until then is in the files.
+"""
+
+import argparse
+import sys
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("run", metavar="RUN", help="run folder (its best.pth, else last.pth) or a checkpoint")
+    made.add_argument("sources", nargs="+", metavar="SOURCE", help="what to predict on")
+    made.add_argument("--out", required=True, metavar="DIR", help="folder to write into")
+    made.add_argument(
+        "--format", nargs="+", choices=("csv", "coco", "labelme"), default=["csv", "coco"], help="default: csv coco"
+    )
+    made.add_argument("--overlay", action="store_true", help="also pictures or an mp4 with skeletons")
+    made.add_argument("--which", default="", help="a network of the run, or ensemble; default: its main result")
+    made.add_argument("--device", default="", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one")
+    made.add_argument("--batch-size", type=int, default=32, help="persons at once (default %(default)s)")
+    made.add_argument("--flip-test", action="store_true", help="average with the mirrored picture")
+    boxes = made.add_argument_group("boxes (default: the whole picture is the box of one animal or person)")
+    boxes.add_argument("--boxes", metavar="FILE", help="COCO results or annotations (.json), or a .csv table")
+    boxes.add_argument("--images", default="", metavar="FILE", help="COCO file that says which image_id is which file")
+    boxes.add_argument("--box-category", type=int, metavar="ID", help="category of --boxes; needed if it has several")
+    boxes.add_argument("--box-score", type=float, default=0.0, help="smallest score of a box (default %(default)s)")
+    boxes.add_argument(
+        "--nms", type=float, default=0.9, help="OKS above which two poses are one (default %(default)s; 0: keep all)"
+    )
+    made.add_argument(
+        "--min-score",
+        type=float,
+        default=0.0,
+        help="keypoints below it are left out of overlays and labelme",
+    )
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    made = parser()
+    args = made.parse_intermixed_args(arguments)
+    if args.batch_size < 1 or not 0 <= args.nms <= 1:
+        made.error("--batch-size must be 1 or more, --nms 0 to 1")
+
+    from semipose.errors import SemiposeError
+
+    try:
+        return predict(args)
+    except SemiposeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Do the job; returns the exit code. Raises SemiposeError."""
+    from semipose.writable import writable_folder
+
+    out = writable_folder(args.out, "--out")
+
+    from semipose.errors import ConfigError
+    from semipose.predict.boxes import read_boxes
+    from semipose.predict.sources import find_sources
+
+    sources = find_sources(args.sources)
+    unfit = next((s for s in sources if "labelme" in args.format and not writes_labelme(s)), None)
+    if unfit is not None:
+        raise ConfigError(f"--format labelme: {unfit.title} is no picture file; labelme needs files that it can open")
+    boxes = read_boxes(args.boxes, args.images, args.box_score, args.box_category) if args.boxes else None
+
+    from semipose.api import load_model
+
+    model = load_model(args.run, args.which, args.device, args.flip_test)
+    model.predictor.batch_size = args.batch_size
+    print(f"{model.source}: {model.which} on {model.predictor.device}", file=sys.stderr)
+    return predict_all(model, sources, make_options(args, model, boxes, out))
+
+
+def writes_labelme(source) -> bool:
+    """Whether its pictures are files; members of an archive and frames are not."""
+    from semipose.data.archives import split_member
+
+    return not source.is_video and not split_member(source.paths[0])
+
+
+def make_options(args: argparse.Namespace, model, boxes, out):
+    """What is asked for, as `predict.session` takes it."""
+    from semipose.predict.bar import progress_bar
+    from semipose.predict.overlay import Overlay
+    from semipose.predict.session import Options
+
+    overlay = Overlay(model.skeleton, args.min_score) if args.overlay else None
+    scorer = f"semipose_{model.source.parent.resolve().name}_{model.which}"
+    return Options(
+        out, tuple(args.format), scorer, boxes, nms=args.nms, overlay=overlay, min_score=args.min_score,
+        bar=progress_bar,
+    )  # fmt: skip
+
+
+def predict_all(model, sources: list, options) -> int:
+    """Predict each source and print what was done; returns the exit code."""
+    import time
+
+    from semipose.predict.session import predict_source
+
+    frames = 0
+    for source in sources:
+        start = time.monotonic()
+        report = predict_source(model.predictor, source, options)
+        report_source(source, report, time.monotonic() - start)
+        frames += report.frames
+        if report.stopped:
+            print("stopped; the files hold what was done until then", file=sys.stderr)
+            return 130
+    if options.boxes is not None:
+        report_boxes(options.boxes)
+    if not frames:
+        print("error: no picture could be read", file=sys.stderr)
+        return 2
+    return 0
+
+
+def report_source(source, report, seconds: float) -> None:
+    """A line for a source, one for each of the first faults, and its files."""
+    from semipose.predict.session import NAMED
+
+    rate = report.frames / max(seconds, 1e-9)
+    print(f"{source.title}: {report.frames} frames, {report.instances} instances, {rate:.1f} frames per second")
+    if report.empty:
+        print(f"  {report.empty} frames without a box")
+    for fault in report.faults[:NAMED]:
+        print(f"  left out: {fault}", file=sys.stderr)
+    if len(report.faults) > NAMED:
+        print(f"  left out: {len(report.faults)} in all", file=sys.stderr)
+    for file in report.files:
+        print(f"  {file}")
+
+
+def report_boxes(boxes) -> None:
+    """How many names of the file were not among the pictures."""
+    unused = len(boxes.by_name.keys() - boxes.used)
+    if unused:
+        print(f"{boxes.file}: boxes of {unused} pictures were not asked for", file=sys.stderr)

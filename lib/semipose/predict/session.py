@@ -1,0 +1,203 @@
+"""A whole job: sources -> frames -> network -> files. Frames are decoded in a thread of its own."""
+
+import contextlib
+import logging
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from semipose.evaluation.oks import oks_nms
+from semipose.predict.ahead import ahead
+from semipose.predict.boxes import BoxFile
+from semipose.predict.detector import Detector, detect
+from semipose.predict.instances import Instances
+from semipose.predict.overlay import Overlay
+from semipose.predict.predictor import Predictor
+from semipose.predict.records import Record, Records
+from semipose.predict.sources import Frame, Source
+from semipose.predict.writers import write_coco, write_dlc, write_labelme, write_times
+
+log = logging.getLogger(__name__)
+FORMATS = ("csv", "coco", "labelme")
+NAMED = 5  # frames that cannot be read, named one by one
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked for.
+
+    Attributes:
+        out: folder of all files.
+        formats: of `FORMATS`.
+        scorer: names the network in the csv.
+        boxes, detector: where boxes come from; neither: the whole picture is one box.
+        nms: OKS above which the weaker of two poses is a duplicate and goes, where boxes are given; 0 keeps all.
+        overlay: how pictures with skeletons are drawn; None: not at all.
+        min_score: smallest score of a keypoint in labelme files.
+        bar: shows progress; called with the frames, the title and their number (None: not known).
+    """
+
+    out: Path
+    formats: tuple[str, ...] = ("csv", "coco")
+    scorer: str = "semipose"
+    boxes: BoxFile | None = None
+    detector: Detector | None = None
+    nms: float = 0.9
+    overlay: Overlay | None = None
+    min_score: float = 0.0
+    bar: Callable[[Iterator, str, int | None], Iterator] = lambda items, title, total: items
+
+    @property
+    def whole(self) -> bool:
+        """Whether the whole picture is the box of one instance."""
+        return self.boxes is None and self.detector is None
+
+
+@dataclass
+class Report:
+    """What was done for one source.
+
+    Attributes:
+        frames, instances: that were predicted.
+        empty: frames without a box.
+        faults: a line for each frame that could not be read, and for other things left out.
+        stopped: whether it was ended by Ctrl-C.
+        files: that were written.
+    """
+
+    frames: int = 0
+    instances: int = 0
+    empty: int = 0
+    faults: list[str] = field(default_factory=list)
+    stopped: bool = False
+    files: list[Path] = field(default_factory=list)
+
+
+def predict_source(predictor: Predictor, source: Source, options: Options) -> Report:
+    """Predict all frames of a source and write its files. Ctrl-C and SIGTERM end it; what is done is then written.
+
+    Raises:
+        SemiposeError: a file cannot be written.
+    """
+    report = Report()
+    overlay = None if options.overlay is None else options.overlay.open(source, options.out)
+    with Records(options.out / f".{source.title}.part", predictor.skeleton.keypoints) as records:
+        try:
+            with _stopped_by_signals():
+                _predict_all(predictor, source, options, records, overlay, report)
+        except KeyboardInterrupt:
+            report.stopped = True
+        finally:
+            if overlay is not None:
+                overlay.close()
+        if source.is_video and source.total and not report.stopped:
+            _note_lost_end(source, records, report)
+        if len(records):
+            report.files = _write(predictor, source, options, records, report)
+            report.files += [overlay.path] if overlay is not None else []
+    return report
+
+
+def _predict_all(predictor, source, options, records, overlay, report) -> None:
+    """The loop over the frames; each is kept in `records` as it is done."""
+    frames = contextlib.closing(ahead(source.frames(), 2 * predictor.batch_size))
+    with frames as decoded:
+        shown = options.bar(_readable(decoded, report), source.title, source.total)
+        for frame, image_id, found in _predicted(predictor, shown, options):
+            found = _without_duplicates(found, predictor, options)
+            number = frame.number + 1 if image_id is None else image_id
+            size = frame.image.shape[1], frame.image.shape[0]
+            records.add(Record(frame.name, frame.number, frame.time, size, number, found))
+            report.frames, report.instances = report.frames + 1, report.instances + len(found)
+            report.empty += not len(found)
+            if overlay is not None:
+                overlay.add(frame, options.overlay.draw(frame.image, found))
+
+
+def _readable(frames: Iterator[Frame], report: Report) -> Iterator[Frame]:
+    """Frames that could be read; the others go into the report."""
+    for frame in frames:
+        if frame.image is None:
+            report.faults.append(frame.fault)
+            continue
+        yield frame
+
+
+def _predicted(predictor: Predictor, frames: Iterator[Frame], options: Options) -> Iterator[tuple]:
+    """(frame, image id or None, instances) of each frame."""
+    asked: deque = deque()
+
+    def items() -> Iterator[tuple]:
+        for frame in frames:
+            boxes, image_id = _boxes(frame, options)
+            asked.append((frame, image_id))
+            yield frame.image, boxes
+
+    for found in predictor.stream(items()):
+        yield (*asked.popleft(), found)
+
+
+def _boxes(frame: Frame, options: Options) -> tuple[np.ndarray | None, int | None]:
+    if options.detector is not None:
+        return detect(options.detector, frame.image), None
+    if options.boxes is None:
+        return None, None
+    return options.boxes.boxes(frame.name, (frame.image.shape[1], frame.image.shape[0]))
+
+
+def _without_duplicates(found: Instances, predictor: Predictor, options: Options) -> Instances:
+    """Instances of boxes that can be used, without those that show one pose twice; the best comes first."""
+    if options.whole:
+        return found
+    found = found.take(np.isfinite(found.keypoints).all(axis=(1, 2)))
+    if not options.nms or len(found) < 2:
+        return found
+    areas = predictor.areas(found.boxes)
+    return found.take(oks_nms(found.keypoints, found.person_scores, areas, predictor.skeleton.sigmas, options.nms))
+
+
+def _note_lost_end(source: Source, records: Records, report: Report) -> None:
+    seen = len(records) + len(report.faults)
+    if seen < source.total:
+        report.faults.append(f"{source.video.name}: ends after {seen} frames; its header says {source.total}")
+
+
+def _write(predictor: Predictor, source: Source, options: Options, records: Records, report: Report) -> list[Path]:
+    """All files that are asked for."""
+    stem, files = str(options.out / source.title), []
+    if "csv" in options.formats:
+        files.append(Path(f"{stem}.csv"))
+        write_dlc(files[-1], records, options.scorer, several=not options.whole)
+        if source.is_video:
+            files.append(Path(f"{stem}.times.csv"))
+            write_times(files[-1], records)
+    if "coco" in options.formats:
+        files.append(Path(f"{stem}.json"))
+        video = Path(source.video.name).name if source.is_video else ""
+        write_coco(files[-1], records, predictor.skeleton, f"predicted by {options.scorer}", video)
+    if "labelme" in options.formats:
+        files.append(Path(f"{stem}.labelme"))
+        report.faults += write_labelme(files[-1], records, source.paths, not options.whole, options.min_score)
+    return files
+
+
+@contextlib.contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """SIGTERM raises KeyboardInterrupt, as Ctrl-C does."""
+
+    def stop(*_) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
