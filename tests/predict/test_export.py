@@ -12,6 +12,7 @@ from semipose import assemble, load_model
 from semipose.config import load_config, to_yaml
 from semipose.engine.checkpoint import save_atomic
 from semipose.errors import ConfigError, ModelError, SemiposeError
+from semipose.jobs import export
 from semipose.predict.export import difference, export_onnx, export_weights
 from semipose.skeletons import get_skeleton
 
@@ -139,3 +140,24 @@ def test_what_cannot_be_done_is_refused(run, files, tmp_path):
         export_onnx(model.predictor, model.description, tmp_path / "m.onnx", precision="int4")
     with pytest.raises(SemiposeError, match="nowhere"):
         export_weights(model.predictor, model.description, tmp_path / "nowhere/m.safetensors")
+
+
+def test_the_job_compares_what_it_wrote(run, tmp_path, capsys):
+    assert export.main([str(run), "--out", str(tmp_path / "m.safetensors"), "--which", "first"]) == 0
+    printed = capsys.readouterr()
+    assert "m.safetensors: first" in printed.out and "noise" in printed.out  # its validation set is not here
+    difference = float(printed.out.split(": ")[-1].split()[0])
+    assert difference < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["--out", "m.txt"], "m.txt"), (["--out", "m.safetensors", "--decode"], "--decode"),
+        (["--out", "m.onnx", "--which", "nobody"], "nobody"), (["--out", "."], "--out"),
+    ],
+)  # fmt: skip
+def test_the_job_refuses_in_one_line(run, tmp_path, monkeypatch, capsys, arguments, word):
+    monkeypatch.chdir(tmp_path)
+    assert export.main([str(run), *arguments]) == 2
+    assert word in capsys.readouterr().err and not list(tmp_path.iterdir())
