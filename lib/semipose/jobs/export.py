@@ -1,9 +1,9 @@
 """Write a trained network as one file: ONNX for other programs, or safetensors for its bare weights.
 
-Normalisation of colours is inside an ONNX file. It takes RGB images in [0, 1], (batch, 3, height, width), with any batch,
-and gives heatmaps, or with --decode keypoints in pixels of that image and their scores. The metadata of a file, JSON
-under "semipose", has the names of the keypoints, the size, the padding of the box and the skeleton. What was written is
-compared with the checkpoint on crops of the run's validation set.
+Normalisation of colours is inside an ONNX file. It takes RGB images in [0, 1], (batch, 3, height, width), of any batch
+size, and gives heatmaps, or with --decode keypoints in pixels of that image and their scores. The metadata of a file,
+JSON under "semipose", has the names of the keypoints, the size, the padding of the box and the skeleton. What was
+written is compared with the checkpoint on crops of the run's validation set.
 
 Examples:
   semipose export output/mine --out mine.onnx
