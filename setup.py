@@ -39,7 +39,9 @@ setup(
         "yacs>=0.1.8",
         "PyYAML>=6.0",
     ],
+    entry_points={"console_scripts": ["semipose=semipose.jobs:main"]},
     extras_require={
+        "detector": ["transformers>=4.50"],  # semipose predict --detector
         "fast-eval": ["faster-coco-eval>=1.6"],
         "export": EXPORT,
         "test": TEST,

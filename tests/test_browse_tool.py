@@ -15,6 +15,7 @@ import torch
 from semipose import assemble
 from semipose.config import load_config, to_yaml
 from semipose.engine.checkpoint import save_atomic
+from semipose.jobs.browse_dataset import shares, spread
 from semipose.prepare.drawn_people import write_demo_data
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,10 +124,9 @@ def test_several_sources_share_the_pictures_each_in_its_own_skeleton(call, peopl
 
 
 def test_pictures_are_shared_out_and_spread():
-    module = runpy.run_path(str(TOOL))
-    assert module["shares"]([100, 2, 50], 32) == [15, 2, 15]
-    assert module["shares"]([5, 5, 5], 2) == [0, 1, 1] and module["shares"]([3, 4], 100) == [3, 4]
-    assert module["spread"](range(10, 20), 4) == [10, 12, 15, 17]
+    assert shares([100, 2, 50], 32) == [15, 2, 15]
+    assert shares([5, 5, 5], 2) == [0, 1, 1] and shares([3, 4], 100) == [3, 4]
+    assert spread(range(10, 20), 4) == [10, 12, 15, 17]
 
 
 def test_pseudo_names_split_and_kept_joints(call, checkpoint, tmp_path):

@@ -89,6 +89,7 @@ def load_run(folder: Path) -> dict:
 
 
 def write_page(path: Path, table: list[dict], epochs: dict, trained: dict, summary: dict) -> None:
+    from semipose.skeletons import get_skeleton
     from semipose.visualize.report import write_report
 
     curves = {"supervised": [(row["step"], 100 * row["AP"]) for row in epochs["supervised"]]}
@@ -105,6 +106,7 @@ def write_page(path: Path, table: list[dict], epochs: dict, trained: dict, summa
     write_report(
         path, f"Co-training from {report.labeled} labelled people", table, curves, validation_examples(trained),
         pseudo_examples(trained["cotrain"]), notes,
+        skeleton=get_skeleton(trained["cotrain"]["config"].DATASET.SKELETON),
     )  # fmt: skip
 
 
@@ -115,7 +117,7 @@ def validation_examples(trained: dict) -> list:
     from semipose.geometry import affine
     from semipose.skeletons import get_skeleton
     from semipose.views.sampler import centred_view
-    from semipose.visualize.draw import draw_skeleton
+    from semipose.visualize.overlay import draw_skeleton
     from semipose.visualize.report import ExampleRow
 
     config = trained["cotrain"]["config"]
@@ -144,7 +146,8 @@ def pseudo_examples(run: dict) -> list:
     from semipose import assemble
     from semipose.skeletons import get_skeleton
     from semipose.views.occlusion import PredictedJoints
-    from semipose.visualize.draw import draw_heatmaps, draw_skeleton, enlarge
+    from semipose.visualize.draw import draw_heatmaps, enlarge
+    from semipose.visualize.overlay import draw_skeleton
     from semipose.visualize.report import ExampleRow
 
     config, recipe = run["config"], run["algorithm"].recipe

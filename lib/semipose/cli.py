@@ -51,7 +51,9 @@ def valid() -> None:
     parser.add_argument("--checkpoint", required=True, help="run folder, or its best.pth or last.pth")
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
     parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
-    parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder")
+    parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder, and index.html")
+    parser.add_argument("--show-min-score", type=float, default=0.0, help="draw keypoints from this score on (0)")
+    parser.add_argument("--show-boxes", action="store_true", help="draw the boxes of the persons too")
     arguments = parser.parse_intermixed_args()
     _exit_with(lambda: _validate(arguments))
 
@@ -89,6 +91,7 @@ def _validate(arguments: argparse.Namespace) -> int:
     from semipose import runs
     from semipose.assemble.from_checkpoint import find_checkpoint, network_keys, whole_config
     from semipose.engine.checkpoint import load_checkpoint
+    from semipose.visualize.predictions import ShowOptions
 
     source = str(find_checkpoint(arguments.checkpoint))
     state = load_checkpoint(source)
@@ -97,7 +100,8 @@ def _validate(arguments: argparse.Namespace) -> int:
         config = _load(arguments, fixed)
     else:
         config = whole_config(state, source, _given_flags(arguments), arguments.pairs)
-    job = partial(runs.validate, config, state, source, arguments.out, arguments.show_dir)
+    show = ShowOptions(arguments.show_min_score, arguments.show_boxes)
+    job = partial(runs.validate, config, state, source, arguments.out, arguments.show_dir, show)
     return runs.on_ranks(config, job)
 
 

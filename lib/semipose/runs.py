@@ -31,9 +31,9 @@ from semipose.runtime.worker_faults import explained_worker_faults
 from semipose.skeletons import Skeleton
 from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
-from semipose.visualize.predictions import write_pictures
+from semipose.visualize.predictions import ShowOptions, write_pictures
 from semipose.visualize.split_chart import draw_split
-from semipose.writable import writable_file, writable_folder
+from semipose.writable import check_file, check_folder
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,10 @@ def dry_run(config: CfgNode) -> int:
     return 0
 
 
-def validate(config: CfgNode, state: dict, source: str, out: str | None, show_dir: str | None = None) -> int:
+def validate(
+    config: CfgNode, state: dict, source: str, out: str | None, show_dir: str | None = None,
+    show: ShowOptions | None = None,
+) -> int:  # fmt: skip
     """Score the networks of a checkpoint: a table for each validation set, with a line for each network.
 
     Args:
@@ -106,12 +109,12 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
         out: JSON file for the numbers, by set and network; beside it, as OUT.SET.results.json, what was scored of the
             main result in COCO's results format (after OKS-NMS and rescoring; pixels count from 0; where the set is no
             COCO file, image ids are running numbers in the order of the set).
-        show_dir: folder for pictures of the predictions.
+        show_dir, show: folder for pictures of the predictions, and what is drawn.
     """
     if out and is_first():
-        writable_file(out, "--out")
+        check_file(out, "--out")
     if show_dir and is_first():
-        writable_folder(show_dir, "--show-dir")
+        check_folder(show_dir, "--show-dir")
     _log_plainly()
     refuse_different({"the checkpoint": content(state, source)})
     algorithm = assemble.build_algorithm(config, pretrained=False)
@@ -133,7 +136,7 @@ def validate(config: CfgNode, state: dict, source: str, out: str | None, show_di
             results = coco_results(validator.selected(entry, people), entry.labels.ground_truth.category_id)
             _write(Path(f"{Path(out).with_suffix('')}.{name}.results.json"), json.dumps(results))
         if show_dir:
-            _show(Path(show_dir) / name, entry, rows, people, validator.skeleton)
+            _show(Path(show_dir) / name, entry, rows, people, validator.skeleton, show or ShowOptions())
     if out and is_first():
         _write(Path(out), json.dumps(scores))
     return 0
@@ -145,16 +148,18 @@ def _log_plainly() -> None:
 
 
 def _show(
-    folder: Path, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions, skeleton: Skeleton
+    folder: Path, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions, skeleton: Skeleton,
+    options: ShowOptions,
 ) -> None:  # fmt: skip
     labels = entry.labels.persons.keypoints, entry.labels.skeleton
     try:
         written = write_pictures(
-            folder, entry.dataset.persons, rows, people.keypoints, people.keypoint_scores, skeleton, labels, log.warning
-        )
+            folder, entry.dataset.persons, rows, people.keypoints, people.keypoint_scores, skeleton, labels,
+            log.warning, options,
+        )  # fmt: skip
     except OSError as error:
         raise write_error(error, folder) from error
-    print(f"{written} pictures in {folder}")
+    print(f"{written} pictures in {folder / 'index.html'}")
 
 
 def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:

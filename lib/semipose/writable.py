@@ -1,14 +1,15 @@
-"""Whether a result can be written, found out before the work and not after it."""
+"""Whether a result can be written, found out before the work and not after it. The trial leaves nothing behind."""
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from semipose.errors import SemiposeError, write_error
 
 
-def writable_folder(path: str | Path, flag: str) -> Path:
-    """The folder, made if it is not there, after a trial file was written into it and removed.
+def check_folder(path: str | Path, flag: str) -> Path:
+    """The folder as a path, after a trial file was written into it; it is made for that, and taken away again.
 
     Args:
         flag: what names the folder on the command line, for the message.
@@ -17,19 +18,22 @@ def writable_folder(path: str | Path, flag: str) -> Path:
         SemiposeError: it cannot be made or written; NoSpaceError where the disk is full.
     """
     folder = Path(path)
-    if folder.exists() and not folder.is_dir():
-        raise SemiposeError(f"{flag}: {folder} is a file; a folder expected")
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"trial")
     except OSError as error:
         raise write_error(error, f"{flag}: {folder}") from error
+    finally:
+        with suppress(OSError):  # another process may use it by now
+            for place in missing:
+                place.rmdir()
     return folder
 
 
-def writable_file(path: str | Path, flag: str) -> Path:
-    """The file's path, after its folder was tried out as by `writable_folder`; a file that is there stays as it is.
+def check_file(path: str | Path, flag: str) -> Path:
+    """The file as a path, after a trial in its folder, which must be there; a file of this name stays as it is.
 
     Raises:
         SemiposeError: it is a folder, or cannot be written; NoSpaceError where the disk is full.
@@ -37,7 +41,11 @@ def writable_file(path: str | Path, flag: str) -> Path:
     file = Path(path)
     if not file.name or file.is_dir():
         raise SemiposeError(f"{flag}: {str(path)!r} is not the name of a file")
-    writable_folder(file.parent, flag)
-    if file.exists() and not os.access(file, os.W_OK):
-        raise SemiposeError(f"{flag}: {file}: cannot write: Permission denied")
+    try:
+        with tempfile.TemporaryFile(dir=file.parent) as trial:
+            trial.write(b"trial")
+        if file.exists() and not os.access(file, os.W_OK):
+            raise PermissionError(13, "Permission denied")
+    except OSError as error:
+        raise write_error(error, f"{flag}: {file}") from error
     return file

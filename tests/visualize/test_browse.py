@@ -20,8 +20,8 @@ from semipose.views.joint_cutout import CutoutPolicy
 from semipose.views.occlusion import OcclusionPolicies
 from semipose.views.sampler import ViewPolicies, ViewSampler
 from semipose.visualize import browse
+from semipose.visualize.colors import SIDE_COLORS
 from semipose.visualize.contact_sheet import SheetEntry, write_contact_sheet
-from semipose.visualize.draw import SIDE_COLORS
 from semipose.visualize.panels import BOX_COLOR, DROPPED_COLOR, LONG_SIDE, draw_in_image, draw_scores, draw_view
 
 THREE = Skeleton(

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from semipose.skeletons import Skeleton, get_skeleton
-from semipose.visualize.draw import SIDE_COLORS, draw_heatmaps, draw_skeleton, enlarge, keypoint_sides, tile
+from semipose.visualize.colors import SIDE_COLORS, keypoint_sides
+from semipose.visualize.draw import draw_heatmaps, enlarge, tile
+from semipose.visualize.overlay import draw_skeleton
 
 THREE = Skeleton(
     name="three",
@@ -46,14 +48,12 @@ def test_invisible_and_non_finite_joints_and_their_limbs_are_not_drawn():
     assert (drawn[10, 30] != 128).any() and changed(image, drawn).max(0)[0] <= 14
 
 
-def test_sides_colors_and_one_color():
+def test_sides_have_their_colors():
     points = np.array([[50, 50], [250, 50], [250, 250]], float)
     drawn = draw_skeleton(gray(300, 500), points, THREE)
     assert tuple(drawn[50, 250]) == tuple(drawn[50, 150]) == SIDE_COLORS["left"]
     assert tuple(drawn[250, 250]) == SIDE_COLORS["right"]
     assert tuple(drawn[150, 250]) == SIDE_COLORS["middle"], "a limb from left to right belongs to the middle"
-    drawn = draw_skeleton(gray(300, 500), points, THREE, color=(1, 2, 3))
-    assert {tuple(drawn[y, x]) for y, x in ((50, 50), (50, 150), (150, 250))} == {(1, 2, 3)}
 
 
 def test_sides_of_a_skeleton():
@@ -93,7 +93,7 @@ def test_uncertain_joints_are_fainter():
 def test_far_away_prediction_and_wrong_count():
     points = np.array([[20, 20], [1e12, -1e12], [30, 1e12]])
     assert draw_skeleton(gray(), points, THREE).shape == (60, 100, 3)
-    with pytest.raises(ValueError, match="2 keypoints for skeleton 'three', which has 3"):
+    with pytest.raises(ValueError, match="2, 2.*'three', which has 3"):
         draw_skeleton(gray(), points[:2], THREE)
 
 

@@ -34,7 +34,7 @@ def find_checkpoint(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_dir():
         if not path.is_file():
-            raise ModelError(f"{path}: no such run folder or checkpoint")
+            raise ModelError(f"{path}: no such checkpoint or run folder")
         return path
     found = next((path / name for name in FILES if (path / name).is_file()), None)
     if found is None:

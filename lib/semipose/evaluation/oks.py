@@ -15,7 +15,7 @@ def oks_matrix(keypoints, targets, areas, sigmas, visible=None) -> np.ndarray:
         targets: (G, K, 2) image pixels.
         areas: (G,) or (D, G) square pixels, the scale of each target or of each pair.
         sigmas: (K,) OKS constants.
-        visible: (G, K), above 0 where the target's keypoint counts; None = all count.
+        visible: (G, K) or (D, G, K), above 0 where the keypoint of a target or a pair counts; None = all count.
 
     Returns:
         (D, G) in 0..1; 0 for a target with no visible keypoint.

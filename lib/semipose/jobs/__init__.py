@@ -60,20 +60,29 @@ semipose JOB --help says more. Exit codes: 0 done, 2 a mistake in the command or
 
 def main() -> None:
     """The entry of the command: runs a job and exits with its code."""
-    words = sys.argv[1:]
+    try:
+        code = _answer(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:  # such as `semipose check ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def _answer(words: list[str]) -> int | None:
     if not words or words[0] in ("-h", "--help", "help"):
         print(help_text())
-        sys.exit(0)
+        return 0
     if words[0] in ("-V", "--version"):
         from semipose import __version__
 
         print(f"semipose {__version__}")
-        sys.exit(0)
+        return 0
     name, rest = _split(words)
     if name not in JOBS:
         print(f"error: {_unknown(words)} (see semipose --help)", file=sys.stderr)
-        sys.exit(2)
-    sys.exit(run(name, rest))
+        return 2
+    return run(name, rest)
 
 
 def run(name: str, arguments: list[str]) -> int | None:
@@ -81,13 +90,7 @@ def run(name: str, arguments: list[str]) -> int | None:
     # how messages and help name the program; several processes are started by it (runtime.launch)
     sys.argv = [f"semipose {name}", *arguments]
     module, function = JOBS[name].entry.split(":")
-    try:
-        code = getattr(import_module(module), function)()
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # such as `semipose check ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    return getattr(import_module(module), function)()
 
 
 def help_text() -> str:

@@ -57,11 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     import logging
 
     from semipose.errors import SemiposeError
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        writable_folder(args.output_dir, "--output-dir")
+        check_folder(args.output_dir, "--output-dir")
         count = browse(args)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -93,7 +93,8 @@ def browse(args: argparse.Namespace) -> int:
     if not entries:
         raise DataError(f"no image could be read: {faults[0]}")
     title = f"{args.mode}, {phase}: {len(entries)} of {total} persons"
-    write_contact_sheet(folder / "index.html", title, LEADS[args.mode], entries, [f"left out: {f}" for f in faults])
+    notes, skeletons = [f"left out: {fault}" for fault in faults], [source.skeleton for source in sources]
+    write_contact_sheet(folder / "index.html", title, LEADS[args.mode], entries, notes, skeletons)
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
     return len(entries)

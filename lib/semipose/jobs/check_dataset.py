@@ -20,11 +20,11 @@ def main(arguments: list[str] | None = None) -> int:
     from semipose.assemble.check_data import check_dataset
     from semipose.config import load_config
     from semipose.errors import SemiposeError
-    from semipose.writable import writable_file
+    from semipose.writable import check_file
 
     try:
         if args.out:
-            writable_file(args.out, "--out")
+            check_file(args.out, "--out")
         found = check_dataset(load_config(args.cfg, {}, args.pairs), args.fast, show_progress)
         for finding in found.findings:
             print(f"{'BROKEN' if finding.broken else 'note  '} {finding.source}: {finding.text}")

@@ -21,10 +21,10 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
 
     from semipose.errors import SemiposeError
-    from semipose.writable import writable_file
+    from semipose.writable import check_file
 
     try:
-        writable_file(args.out, "--out")
+        check_file(args.out, "--out")
         document = convert_labelme(args.labelme_dir, args.out, args.skeleton, args.images)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -29,10 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     from semipose.errors import SemiposeError
     from semipose.prepare.few_label_sets import SplitOptions, convert_lightning_pose
     from semipose.skeletons import get_skeleton
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
     try:
-        writable_folder(args.out, "--out")
+        check_folder(args.out, "--out")
         options = SplitOptions(tuple(args.labels), tuple(args.seeds), args.val, args.every, args.guard, args.same)
         root, skeleton = args.root or os.path.dirname(args.csv) or ".", get_skeleton(args.skeleton)
         counts = convert_lightning_pose(args.csv, root, args.videos, args.out, skeleton, options)

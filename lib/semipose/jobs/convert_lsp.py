@@ -20,10 +20,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     from semipose.data.formats.lsp import convert_lsp
     from semipose.errors import SemiposeError
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
     try:
-        writable_folder(args.out, "--out")
+        check_folder(args.out, "--out")
         counts = convert_lsp(args.root, args.out, args.train_len, args.val, args.seed, args.padding, args.copy)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -30,12 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--tolerance must be 0 or more, --iou more than 0 and at most 1")
 
     from semipose.errors import DataError, SemiposeError
-    from semipose.writable import writable_file
+    from semipose.writable import check_file
 
     try:
-        writable_file(args.output, "--output")
+        check_file(args.output, "--output")
         if args.report:
-            writable_file(args.report, "--report")
+            check_file(args.report, "--report")
         details, lines, unsolved = match_files(args)
         print("\n".join(lines))
         if args.report:

@@ -25,10 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     from semipose.errors import SemiposeError, write_error
     from semipose.prepare.drawn_people import write_demo_data
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
     try:
-        writable_folder(args.out, "--out")
+        check_folder(args.out, "--out")
         drawn = write_demo_data(args.out, args.labeled, args.unlabeled, args.val, args.size, args.seed, args.force)
     except (SemiposeError, OSError) as fault:
         error = write_error(fault, args.out) if isinstance(fault, OSError) else fault

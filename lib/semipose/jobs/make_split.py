@@ -37,11 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
     from semipose.errors import SemiposeError
     from semipose.prepare.label_splits import make_splits
     from semipose.skeletons import get_skeleton
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        writable_folder(args.out, "--out")
+        check_folder(args.out, "--out")
         skeleton = get_skeleton(args.skeleton)
         counts = make_splits(
             args.annotation, args.out, skeleton, args.first, args.images, args.seed, args.val, args.val_annotation

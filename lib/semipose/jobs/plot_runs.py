@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from semipose.errors import ConfigError, SemiposeError, write_error
-from semipose.writable import writable_file
+from semipose.writable import check_file
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", default="runs.png", help=".png or .svg; default: runs.png")
     args = parser.parse_args(arguments)
     try:
-        writable_file(args.out, "--out")
+        check_file(args.out, "--out")
         draw_runs([Path(run) for run in args.runs], args.metric, Path(args.out))
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,12 +1,13 @@
 """Keypoints in pictures and videos, by a trained network. All that it needs is in the run's checkpoint.
 
 A SOURCE is a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the
-number of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv (when the
-frames of a video are shown), NAME.json (COCO), NAME.labelme/, NAME.overlay.mp4 or NAME.overlay/.
+number of a camera. Files in DIR are named after their source: NAME.csv (DeepLabCut, lightning-pose), NAME.times.csv
+(when the frames of a video are shown), NAME.json (COCO), NAME.labelme/, NAME.overlay.mp4 or NAME.overlay/.
 
 Examples:
   semipose predict output/mouse video.mp4 --out found --overlay
   semipose predict output/people photos --boxes detections.json --out found --format coco labelme
+  semipose predict output/people walk.mp4 --detector person --out found   (needs: pip install 'semipose[detector]')
 
 Exit code 0: done; frames that could not be read are counted and named. 2: a mistake in the command, or nothing could be
 read. 4: the disk is full. 130: stopped by Ctrl-C; what was done until then is in the files.
@@ -35,9 +36,16 @@ def parser() -> argparse.ArgumentParser:
     boxes.add_argument("--images", default="", metavar="FILE", help="COCO file that says which image_id is which file")
     boxes.add_argument("--box-category", type=int, metavar="ID", help="category of --boxes; needed if it has several")
     boxes.add_argument("--box-score", type=float, default=0.0, help="smallest score of a box (default %(default)s)")
+    boxes.add_argument("--detector", metavar="CLASS", help="find them by RT-DETR: person, dog, horse, ...")
+    boxes.add_argument("--detector-model", metavar="NAME", help="of huggingface.co, or a folder (default: a small one)")
+    boxes.add_argument("--detector-score", type=float, default=0.3, help="smallest score of it (default %(default)s)")
     boxes.add_argument(
         "--nms", type=float, default=0.9, help="OKS above which two poses are one (default %(default)s; 0: keep all)"
     )
+    video = made.add_argument_group("videos")
+    video.add_argument("--track", action="store_true", help="persons keep their number; needs --boxes or --detector")
+    video.add_argument("--max-gap", type=int, default=15, help="frames a track may be unseen (default %(default)s)")
+    video.add_argument("--smooth", choices=("one-euro", "savgol"), help="also NAME.smooth.*; the raw files stay")
     made.add_argument(
         "--min-score",
         type=float,
@@ -50,8 +58,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     made = parser()
     args = made.parse_intermixed_args(arguments)
-    if args.batch_size < 1 or not 0 <= args.nms <= 1:
-        made.error("--batch-size must be 1 or more, --nms 0 to 1")
+    if args.batch_size < 1 or not 0 <= args.nms <= 1 or args.max_gap < 0:
+        made.error("--batch-size must be 1 or more, --nms 0 to 1, --max-gap 0 or more")
 
     from semipose.errors import SemiposeError
 
@@ -66,9 +74,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def predict(args: argparse.Namespace) -> int:
     """Do the job; returns the exit code. Raises SemiposeError."""
-    from semipose.writable import writable_folder
+    from semipose.writable import check_folder
 
-    out = writable_folder(args.out, "--out")
+    out = check_folder(args.out, "--out")
 
     from semipose.errors import ConfigError
     from semipose.predict.boxes import read_boxes
@@ -78,6 +86,9 @@ def predict(args: argparse.Namespace) -> int:
     unfit = next((s for s in sources if "labelme" in args.format and not writes_labelme(s)), None)
     if unfit is not None:
         raise ConfigError(f"--format labelme: {unfit.title} is no picture file; labelme needs files that it can open")
+    if args.boxes and args.detector:
+        raise ConfigError("--boxes and --detector are both given; give one of them")
+    check_video_flags(args, sources)
     boxes = read_boxes(args.boxes, args.images, args.box_score, args.box_category) if args.boxes else None
 
     from semipose.api import load_model
@@ -86,6 +97,21 @@ def predict(args: argparse.Namespace) -> int:
     model.predictor.batch_size = args.batch_size
     print(f"{model.source}: {model.which} on {model.predictor.device}", file=sys.stderr)
     return predict_all(model, sources, make_options(args, model, boxes, out))
+
+
+def check_video_flags(args: argparse.Namespace, sources: list) -> None:
+    """Raises ConfigError for flags of videos that do not go together, or not with the sources."""
+    from semipose.errors import ConfigError
+
+    several = bool(args.boxes or args.detector)
+    flag = "--track" if args.track else "--smooth"
+    picture = next((source.title for source in sources if not source.is_video), None)
+    if (args.track or args.smooth) and picture is not None:
+        raise ConfigError(f"{flag}: {picture} is no video; pictures have no order in time")
+    if args.track and not several:
+        raise ConfigError("--track: the whole picture is one box, so there is one animal; give --boxes or --detector")
+    if args.smooth and several and not args.track:
+        raise ConfigError("--smooth: which person is which over time? Give --track too")
 
 
 def writes_labelme(source) -> bool:
@@ -101,10 +127,17 @@ def make_options(args: argparse.Namespace, model, boxes, out):
     from semipose.predict.overlay import Overlay
     from semipose.predict.session import Options
 
-    overlay = Overlay(model.skeleton, args.min_score) if args.overlay else None
+    detector = None
+    if args.detector:
+        from semipose.predict.rtdetr import MODEL, RtDetr
+
+        name = args.detector_model or MODEL
+        detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
+    overlay = Overlay(model.skeleton, args.min_score, bool(args.boxes or args.detector)) if args.overlay else None
     scorer = f"semipose_{model.source.parent.resolve().name}_{model.which}"
     return Options(
-        out, tuple(args.format), scorer, boxes, nms=args.nms, overlay=overlay, min_score=args.min_score,
+        out, tuple(args.format), scorer, boxes, detector, args.nms,
+        args.max_gap if args.track else None, args.smooth or "", overlay=overlay, min_score=args.min_score,
         bar=progress_bar,
     )  # fmt: skip
 

@@ -37,6 +37,11 @@ class BoxFile:
         for name in self.by_name.keys() | self.ids.keys():
             self._by_base[os.path.basename(name)].append(name)
 
+    @property
+    def free_id(self) -> int:
+        """The first image id above all of the file."""
+        return max(self.ids.values(), default=0) + 1
+
     def find(self, name: str) -> str | None:
         """The file's name for a picture: the same, or else the only one with the same last part."""
         if name in self.by_name or name in self.ids:

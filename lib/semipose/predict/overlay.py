@@ -10,7 +10,7 @@ from semipose.errors import SemiposeError, write_error
 from semipose.predict.instances import Instances
 from semipose.predict.sources import Frame, Source
 from semipose.skeletons import Skeleton
-from semipose.visualize.predictions import draw_all
+from semipose.visualize.overlay import draw_instances
 
 RATE = 25.0  # frames per second where the source has none
 
@@ -72,10 +72,12 @@ class Overlay:
     Attributes:
         skeleton: which joints are linked.
         min_score: keypoints below it are left out.
+        boxes: draw the boxes too.
     """
 
     skeleton: Skeleton
     min_score: float = 0.0
+    boxes: bool = False
 
     def open(self, source: Source, out: Path) -> OverlayPictures | OverlayVideo:
         """Where the overlay of a source goes."""
@@ -85,5 +87,7 @@ class Overlay:
 
     def draw(self, image: np.ndarray, found: Instances) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB with all instances."""
-        visible = (found.scores >= self.min_score) & np.isfinite(found.keypoints).all(axis=2)
-        return draw_all(image, found.keypoints, self.skeleton, visible, found.scores)
+        boxes = found.boxes if self.boxes else None
+        return draw_instances(
+            image, found.keypoints, found.scores, self.skeleton, boxes, found.track_ids, self.min_score
+        )  # fmt: skip

@@ -5,20 +5,23 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from semipose.errors import SemiposeError, write_error
 from semipose.evaluation.oks import oks_nms
 from semipose.predict.ahead import ahead
 from semipose.predict.boxes import BoxFile
 from semipose.predict.detector import Detector, detect
 from semipose.predict.instances import Instances
-from semipose.predict.overlay import Overlay
+from semipose.predict.overlay import RATE, Overlay
 from semipose.predict.predictor import Predictor
 from semipose.predict.records import Record, Records
+from semipose.predict.smoothed import smoothed_records
 from semipose.predict.sources import Frame, Source
+from semipose.predict.tracks import Tracker
 from semipose.predict.writers import write_coco, write_dlc, write_labelme, write_times
 
 log = logging.getLogger(__name__)
@@ -36,6 +39,9 @@ class Options:
         scorer: names the network in the csv.
         boxes, detector: where boxes come from; neither: the whole picture is one box.
         nms: OKS above which the weaker of two poses is a duplicate and goes, where boxes are given; 0 keeps all.
+        max_gap: give persons of a video numbers, and end a track that is unseen for more frames than this; None: no
+            numbers.
+        smooth: method of `smoothing.METHODS`, "" for none; the smoothed results are in files of their own.
         overlay: how pictures with skeletons are drawn; None: not at all.
         min_score: smallest score of a keypoint in labelme files.
         bar: shows progress; called with the frames, the title and their number (None: not known).
@@ -47,6 +53,8 @@ class Options:
     boxes: BoxFile | None = None
     detector: Detector | None = None
     nms: float = 0.9
+    max_gap: int | None = None
+    smooth: str = ""
     overlay: Overlay | None = None
     min_score: float = 0.0
     bar: Callable[[Iterator, str, int | None], Iterator] = lambda items, title, total: items
@@ -84,6 +92,10 @@ def predict_source(predictor: Predictor, source: Source, options: Options) -> Re
         SemiposeError: a file cannot be written.
     """
     report = Report()
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise write_error(error, options.out) from error
     overlay = None if options.overlay is None else options.overlay.open(source, options.out)
     with Records(options.out / f".{source.title}.part", predictor.skeleton.keypoints) as records:
         try:
@@ -91,25 +103,32 @@ def predict_source(predictor: Predictor, source: Source, options: Options) -> Re
                 _predict_all(predictor, source, options, records, overlay, report)
         except KeyboardInterrupt:
             report.stopped = True
+        except Exception:
+            with contextlib.suppress(SemiposeError):
+                _finish(predictor, source, options, records, report)
+            raise
         finally:
             if overlay is not None:
                 overlay.close()
         if source.is_video and source.total and not report.stopped:
             _note_lost_end(source, records, report)
-        if len(records):
-            report.files = _write(predictor, source, options, records, report)
-            report.files += [overlay.path] if overlay is not None else []
+        _finish(predictor, source, options, records, report)
+        report.files += [overlay.path] if overlay is not None and len(records) else []
     return report
 
 
 def _predict_all(predictor, source, options, records, overlay, report) -> None:
     """The loop over the frames; each is kept in `records` as it is done."""
+    tracker = None if options.max_gap is None else Tracker(predictor.skeleton.sigmas, options.max_gap)
+    first_id = 1 if options.boxes is None else options.boxes.free_id
     frames = contextlib.closing(ahead(source.frames(), 2 * predictor.batch_size))
     with frames as decoded:
         shown = options.bar(_readable(decoded, report), source.title, source.total)
         for frame, image_id, found in _predicted(predictor, shown, options):
             found = _without_duplicates(found, predictor, options)
-            number = frame.number + 1 if image_id is None else image_id
+            if tracker is not None:
+                found = found.with_ids(tracker.update(found.keypoints, found.scores, found.boxes, frame.number))
+            number = first_id + frame.number if image_id is None else image_id
             size = frame.image.shape[1], frame.image.shape[0]
             records.add(Record(frame.name, frame.number, frame.time, size, number, found))
             report.frames, report.instances = report.frames + 1, report.instances + len(found)
@@ -166,13 +185,33 @@ def _note_lost_end(source: Source, records: Records, report: Report) -> None:
         report.faults.append(f"{source.video.name}: ends after {seen} frames; its header says {source.total}")
 
 
-def _write(predictor: Predictor, source: Source, options: Options, records: Records, report: Report) -> list[Path]:
+def _finish(predictor: Predictor, source: Source, options: Options, records: Records, report: Report) -> None:
+    """Write all files of what is in `records`."""
+    if not len(records):
+        return
+    report.files = _write(predictor, source, options, records, report)
+    if options.smooth:
+        report.files += _write_smoothed(predictor, source, options, records, report)
+
+
+def _write_smoothed(predictor, source, options, records, report) -> list[Path]:
+    """The csv and the COCO file of the smoothed results, as NAME.smooth.*."""
+    own = replace(options, formats=tuple(name for name in options.formats if name != "labelme"))
+    path = options.out / f".{source.title}.smooth.part"
+    with smoothed_records(records, options.smooth, source.video.rate or RATE, path) as smoothed:
+        files = _write(predictor, source, own, smoothed, report, ".smooth")
+    return files
+
+
+def _write(
+    predictor: Predictor, source: Source, options: Options, records: Records, report: Report, ending: str = ""
+) -> list[Path]:
     """All files that are asked for."""
-    stem, files = str(options.out / source.title), []
+    stem, files = str(options.out / f"{source.title}{ending}"), []
     if "csv" in options.formats:
         files.append(Path(f"{stem}.csv"))
-        write_dlc(files[-1], records, options.scorer, several=not options.whole)
-        if source.is_video:
+        write_dlc(files[-1], records, options.scorer, several=max(records.most, len(records.track_ids)) > 1)
+        if source.is_video and not ending:
             files.append(Path(f"{stem}.times.csv"))
             write_times(files[-1], records)
     if "coco" in options.formats:

@@ -6,16 +6,18 @@ import cv2
 import numpy as np
 
 from semipose.skeletons import Skeleton
-from semipose.visualize.draw import SIDE_COLORS, draw_heatmaps, draw_skeleton, enlarge, keypoint_sides, tile
+from semipose.visualize.colors import keypoint_colors
+from semipose.visualize.draw import draw_heatmaps, enlarge, tile
+from semipose.visualize.overlay import draw_skeleton
+from semipose.visualize.text import letter_height, text_width, write, write_within
 
 BOX_COLOR, REGION_COLOR, DROPPED_COLOR = (255, 214, 10), (190, 195, 205), (255, 60, 160)
 LONG_SIDE = 640  # of a person in its image, in pixels
 SHORT_SIDE = 360  # of a view; it is enlarged by a whole number to about this
 _INK, _FAINT, _BAR = (28, 31, 36), (225, 228, 232), (38, 150, 255)
 _LIST_WIDTH, _LINE_HEIGHT = 330, 16
-_NAME_SCALE = 0.36
+_LETTERS, _NAME_LETTERS = 9, 8  # heights in pixels
 _AROUND = np.array([(1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1)])  # where a name may stand
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def draw_in_image(
@@ -91,11 +93,12 @@ def draw_scores(
         length = round(60 * float(np.clip(np.nan_to_num(scores[k]), 0, 1)))
         cv2.rectangle(canvas, (118, middle - 4), (178, middle + 4), _FAINT, cv2.FILLED)
         cv2.rectangle(canvas, (118, middle - 4), (118 + length, middle + 4), _BAR, cv2.FILLED)
-        _write(canvas, (4, middle + 4), name, _INK, 112)
-        _write(canvas, (184, middle + 4), f"{scores[k]:.2f}", _INK)
-        _write(canvas, (218, middle + 4), "kept" if kept[k] else "dropped", _INK if kept[k] else DROPPED_COLOR)
+        write_within(canvas, name, 4, middle + 4, _LETTERS, _INK, 112)
+        write(canvas, f"{scores[k]:.2f}", 184, middle + 4, _LETTERS, _INK)
+        word, color = ("kept", _INK) if kept[k] else ("dropped", DROPPED_COLOR)
+        write(canvas, word, 218, middle + 4, _LETTERS, color)
         if errors is not None and np.isfinite(errors[k]):
-            _write(canvas, (272, middle + 4), f"off {errors[k]:.1f}", _INK)
+            write(canvas, f"off {errors[k]:.1f}", 272, middle + 4, _LETTERS, _INK)
     return canvas
 
 
@@ -116,11 +119,10 @@ def _window(spots: np.ndarray, shape: tuple[int, int]) -> tuple[int, int, int, i
 
 def _with_names(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """Each name beside its joint, on the side where it covers the fewest joints and other names."""
-    sides, plates = keypoint_sides(skeleton), np.empty((0, 4))
+    plates, colors = np.empty((0, 4)), keypoint_colors(skeleton)
     joints = points[shown]
     for k in np.flatnonzero(shown):
-        (width, height), _ = cv2.getTextSize(skeleton.keypoints[k], _FONT, _NAME_SCALE, 1)
-        plate = np.array([width + 4, height + 6])
+        plate = np.array([text_width(skeleton.keypoints[k], _NAME_LETTERS) + 4, _NAME_LETTERS + 6])
         corners = points[k] - plate / 2 + _AROUND * (plate / 2 + 7)
         choices = np.concatenate([corners, corners + plate], 1)
         left, top, right, bottom = (
@@ -129,8 +131,7 @@ def _with_names(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, skele
         plates = np.concatenate([plates, [(left, top, right, bottom)]])
         ground = canvas[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
         ground[:] = ground // 4
-        place = (int(left) + 2, int(bottom) - 5)
-        _write(canvas, place, skeleton.keypoints[k], SIDE_COLORS[sides[k]], scale=_NAME_SCALE)
+        write(canvas, skeleton.keypoints[k], left + 2, bottom - 4, _NAME_LETTERS, colors[k])
     return canvas
 
 
@@ -143,20 +144,10 @@ def _covered(plate: np.ndarray, joints: np.ndarray, plates: np.ndarray, canvas: 
 
 
 def _titled(panel: np.ndarray, title: str) -> np.ndarray:
-    strip = np.full((22, panel.shape[1], 3), 255, np.uint8)
-    _write(strip, (2, 15), title, _INK, panel.shape[1] - 4)
+    letters = letter_height(panel.shape)
+    strip = np.full((2 * letters + 4, panel.shape[1], 3), 255, np.uint8)
+    write_within(strip, title, 2, 1.5 * letters + 2, letters, _INK, panel.shape[1] - 4)
     return np.concatenate([strip, panel])
-
-
-def _write(
-    canvas: np.ndarray, place: tuple[int, int], text: str, color: tuple[int, int, int], width: int = 0,
-    scale: float = 0.42,
-) -> None:  # fmt: skip
-    """A line of text on the baseline `place`, smaller where it would be wider than `width`."""
-    (wide, _), _ = cv2.getTextSize(text, _FONT, scale, 1)
-    if width and wide > width:
-        scale *= width / wide
-    cv2.putText(canvas, text, place, _FONT, scale, color, 1, cv2.LINE_AA)
 
 
 def _scale(picture: np.ndarray) -> int:

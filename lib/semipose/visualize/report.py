@@ -10,8 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from semipose.skeletons import Skeleton
 from semipose.visualize.charts import Curve, line_chart, to_svg
-from semipose.visualize.draw import SIDE_COLORS
+from semipose.visualize.colors import SIDE_COLORS, color_key
+from semipose.visualize.contact_sheet import html_key
 
 _TINY = 96
 _STYLE = """
@@ -73,6 +75,7 @@ def write_report(
     summary: str = "",
     x_label: str = "step",
     y_label: str = "AP (%)",
+    skeleton: Skeleton | None = None,
 ) -> None:
     """Write the page; a file that is there is replaced in one move, so a reader never sees half a page.
 
@@ -87,12 +90,14 @@ def write_report(
         summary: the sentence under the heading; empty = made from the first and last row of the table.
         x_label: of the curves.
         y_label: of the curves.
+        skeleton: of the examples; the page explains its colours. None: those of left and right.
     """
+    key = html_key(color_key(skeleton) if skeleton else SIDE_COLORS)
     numbers = f'<div class="table">{_table(table_rows)}</div>' if table_rows else ""
     chart = f'<div class="chart">{_chart(curves, x_label, y_label)}</div>' if curves else ""
     sections = [
         _section("Results", "", f'<div class="results">{numbers}{chart}</div>') if numbers or chart else "",
-        _examples("Validation people", f"None of them was seen in training. &ensp;{_color_key()}", validation_examples),
+        _examples("Validation people", f"None of them was seen in training. &ensp;{key}", validation_examples),
         _examples("Pseudo-labels", "What the teachers say about images without labels.", pseudo_examples),
         _section("Notes", "", _notes(notes)) if notes else "",
     ]
@@ -204,11 +209,6 @@ def _chart(curves: dict[str, Curve], x_label: str, y_label: str) -> str:
     return (
         f'<img src="data:image/svg+xml;base64,{_base64(svg.encode())}" alt="{escape(y_label)} over {escape(x_label)}">'
     )
-
-
-def _color_key() -> str:
-    parts = (f'<i style="background:rgb{color}"></i>{side}' for side, color in SIDE_COLORS.items())
-    return f'<span class="key">{" &nbsp; ".join(parts)}</span>'
 
 
 def _notes(notes: Sequence[str]) -> str:

@@ -21,8 +21,7 @@ def write_dlc(path: Path, records: Records, scorer: str, several: bool) -> None:
     Raises:
         SemiposeError: the file cannot be written.
     """
-    ids = records.track_ids or list(range(records.most))
-    people = ids if several else [0]
+    people = records.track_ids or list(range(max(1, records.most)))
     columns = [(person, name, coord) for person in people for name in records.names for coord in _COORDS]
     with whole_file(path) as file:
         out = csv.writer(file, lineterminator="\n")
