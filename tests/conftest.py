@@ -43,6 +43,16 @@ def never_waiting_fixture(device):
     return lambda: never_waiting(device)
 
 
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory):
+    """Drawn people: 5 labelled, 14 unlabelled, 6 to validate on."""
+    from semipose.prepare.drawn_people import write_demo_data
+
+    root = tmp_path_factory.mktemp("people")
+    write_demo_data(str(root), labeled=5, unlabeled=14, val=6, size=40, seed=0)
+    return root
+
+
 @pytest.fixture(autouse=True)
 def fixed_seeds():
     random.seed(0)

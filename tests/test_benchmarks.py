@@ -99,27 +99,10 @@ def test_functions_take_turns_and_ratios_are_of_neighbours(load, monkeypatch):
     assert turns.spread([1.0, 2.0, 3.0]) == "2.00 (1.50 to 2.50)" and turns.spread([4.0], 1) == "4.0 (4.0 to 4.0)"
 
 
-def test_a_turn_lasts_as_long_as_asked(load, monkeypatch):
-    turns, calls, now = load("bench_turns"), [], [0.0]
-    monkeypatch.setattr(turns.time, "perf_counter", lambda: now[0])
-
-    def short() -> None:
-        calls.append(1)
-        now[0] += 0.25
-
-    assert turns.in_turns({"short": short}, 1, at_least=2.0).seconds["short"] == [0.25]
-    assert len(calls) >= 8
-
-
-def test_tables_are_markdown(load):
-    table = load("bench_turns").markdown("Title", ("", "ms"), [("a", 1), ("b", 2)])
-    assert table == "Title\n\n|  | ms |\n|---|--:|\n| a | 1 |\n| b | 2 |\n"
-
-
 def test_an_unknown_section_is_refused_by_name(load):
     bench = load("bench")
     assert bench.sections("loader,compile") == ["loader", "compile"]
-    with pytest.raises(argparse.ArgumentTypeError, match="'load'; sections: loader, step"):
+    with pytest.raises(argparse.ArgumentTypeError, match="'load'.*loader, step"):
         bench.sections("load")
 
 

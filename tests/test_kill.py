@@ -1,6 +1,5 @@
 """Real signals to a real run: nothing is lost, and the numbers are those of the run that was not disturbed."""
 
-import json
 import os
 import random
 import signal
@@ -10,24 +9,16 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
+from run_folder import rows, same_state
 
 from semipose.engine.checkpoint import load_checkpoint
-from semipose.prepare.drawn_people import write_demo_data
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4
 PSEUDO.MIN_SCORE 0 TRACKING.TENSORBOARD false""".split()
-SHORT = "TRAIN.STEPS_PER_EPOCH 30 TRAIN.END_EPOCH 4 TRAIN.PRINT_FREQ 10".split()
+SHORT = "TRAIN.STEPS_PER_EPOCH 20 TRAIN.END_EPOCH 3 TRAIN.PRINT_FREQ 10".split()
 LONG = """TRAIN.STEPS_PER_EPOCH 160 TRAIN.END_EPOCH 5 TRAIN.PRINT_FREQ 1 CHECKPOINT.INTERVAL_STEPS 10
 REWEIGHT true""".split()
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("people")
-    write_demo_data(str(root), labeled=5, unlabeled=12, val=6, size=40, seed=0)
-    return root
 
 
 def start(data_root, out, *arguments: str, workers: str = "0", length=SHORT) -> subprocess.Popen:
@@ -38,15 +29,9 @@ def start(data_root, out, *arguments: str, workers: str = "0", length=SHORT) -> 
     return subprocess.Popen([*script, *where, *arguments, *pairs], stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def rows(out) -> list[dict]:
-    path = out / "run/metrics.jsonl"
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 def wait_for_step(process, out, step: int) -> None:
     limit = time.monotonic() + 90
-    while not any(row["step"] >= step for row in rows(out)):
+    while not any(row["step"] >= step for row in rows(out / "run")):
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < limit, "the run does not come on"
         time.sleep(0.01)
@@ -58,7 +43,7 @@ def undisturbed(data_root, tmp_path_factory):
     process = start(data_root, out)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    return rows(out)
+    return rows(out / "run")
 
 
 @pytest.mark.parametrize(
@@ -68,7 +53,7 @@ def undisturbed(data_root, tmp_path_factory):
 )
 def test_resume_after_a_signal(data_root, tmp_path, undisturbed, number, code, workers):
     process = start(data_root, tmp_path, workers=workers)
-    wait_for_step(process, tmp_path, 40)
+    wait_for_step(process, tmp_path, 30)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code, err
@@ -76,20 +61,10 @@ def test_resume_after_a_signal(data_root, tmp_path, undisturbed, number, code, w
     resumed = start(data_root, tmp_path, "--resume", "auto", workers=workers)
     _, err = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, err
-    assert rows(tmp_path) == undisturbed
+    assert rows(tmp_path / "run") == undisturbed
 
 
 KILLS, KILLED_STEPS = 20, 500  # of the 800 steps of the run
-
-
-def same_state(a, b) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same_state(a[key], b[key]) for key in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(same_state, a, b))
-    return a == b
 
 
 def final_state(out) -> dict:
@@ -124,7 +99,7 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(data_root, tmp_p
         else:
             wait_until_it_trains(process, out, before)
             startup = min(startup, time.monotonic() - clock)
-            step = rows(out)[-1]["step"]
+            step = rows(out / "run")[-1]["step"]
             wait_for_step(process, out, step + int(draw.uniform(0, max(0, KILLED_STEPS - step) / (KILLS - kill))))
             time.sleep(draw.uniform(0, 0.1))
         assert process.poll() is None, f"ended by itself before kill {kill + 1}: {process.stderr.read()}"
@@ -137,4 +112,4 @@ def test_killed_at_random_moments_a_run_ends_with_the_same_bits(data_root, tmp_p
     whole, killed = final_state(tmp_path / "whole"), final_state(out)
     assert whole.keys() == killed.keys()
     assert [key for key in whole if not same_state(whole[key], killed[key])] == []
-    assert rows(out) == rows(tmp_path / "whole")
+    assert rows(out / "run") == rows(tmp_path / "whole" / "run")

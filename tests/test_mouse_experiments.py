@@ -55,13 +55,13 @@ def test_pseudo_labels_of_both_views_must_fit():
 def test_pairs_are_asked_for_and_can_be_wrong():
     persons = labelled_frames(1).take([0])
     data = SimpleNamespace(labeled=replace(persons, keypoints=persons.keypoints * 0), unlabeled=persons)
-    with pytest.raises(DataError, match="0 pairs are labelled in both views"):
+    with pytest.raises(DataError, match="PSEUDO.MULTIVIEW_PAIRS: 0"):
         build_multiview(config("cotrain"), data)
     wrong = config("cotrain").clone()
     wrong.defrost()
     for pair in (["paw1LH_top", "paw"], ["nose_top"], ["nose_top", "nose_top"]):
         wrong.PSEUDO.MULTIVIEW_PAIRS = [pair]
-        with pytest.raises(ConfigError, match="MULTIVIEW_PAIRS: .* is not a pair of two of paw1LH_top"):
+        with pytest.raises(ConfigError, match="MULTIVIEW_PAIRS.*paw1LH_top"):
             build_multiview(wrong, data)
     wrong.PSEUDO.MULTIVIEW_PAIRS = [[]]
     assert build_multiview(wrong, data) is None

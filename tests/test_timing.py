@@ -2,7 +2,7 @@
 
 import pytest
 
-from semipose.timing import TimeAccount, each, format_seconds, timed
+from semipose.timing import TimeAccount, each, timed
 
 
 class Clock:
@@ -80,15 +80,6 @@ def test_without_an_account_nothing_is_booked(clock):
     assert account.take() == {"other": 0}
 
 
-def test_a_part_may_begin_before_the_account(clock):
-    early = timed("early")
-    early.__enter__()
-    with TimeAccount(clock=clock) as account:
-        early.__exit__()
-        clock.now += 1
-    assert account.take() == {"other": 1}
-
-
 def test_the_device_is_waited_for_at_each_change(clock):
     def wait() -> None:
         clock.now += 1  # the rest of what was queued
@@ -102,11 +93,7 @@ def test_the_device_is_waited_for_at_each_change(clock):
 
 
 def test_there_is_one_account():
-    with TimeAccount(), pytest.raises(RuntimeError, match="open already"), TimeAccount():
+    with TimeAccount(), pytest.raises(RuntimeError), TimeAccount():
         pass
     with TimeAccount():
         pass
-
-
-def test_the_line():
-    assert format_seconds({"views": 1.0, "other": 3.0}) == "4.00 s: views 1.00 s (25.0 %), other 3.00 s (75.0 %)"

@@ -65,17 +65,6 @@ def test_unlabeled_coordinates_change_nothing(name):
         assert losses[0] == losses[1]
 
 
-@SEMI
-def test_unlabeled_images_act(name):
-    algorithm, batch = make_algorithm(name), make_batch()
-    phase = algorithm.phases[0]
-    first = gradients(algorithm, phase, batch)
-    first = {key: value.clone() for key, value in first.items()}
-    darker = replace(batch.unlabeled, images=batch.unlabeled.images // 2)
-    second = gradients(algorithm, phase, replace(batch, unlabeled=darker))
-    assert any(not torch.equal(first[key], second[key]) for key in first)
-
-
 @EVERY
 def test_forward_is_a_function_of_the_step(name):
     algorithm, batch = make_algorithm(name), make_batch()
@@ -89,13 +78,10 @@ def test_forward_is_a_function_of_the_step(name):
 
 @SEMI
 def test_a_term_of_weight_zero_is_not_computed(name):
-    batch = make_batch()
-    algorithm = make_algorithm(name, weights=LossWeights(cons=0))
-    logs = algorithm(batch, 0, algorithm.phases[0]).logs
-    assert not any("cons" in key for key in logs) and any("pose" in key for key in logs)
-    algorithm = make_algorithm(name, weights=LossWeights(pose=0))
-    logs = algorithm(batch, 0, algorithm.phases[0]).logs
-    assert not any("pose" in key for key in logs) and any("cons" in key for key in logs)
+    for off, on in (("cons", "pose"), ("pose", "cons")):
+        algorithm = make_algorithm(name, weights=LossWeights(**{off: 0}))
+        logs = algorithm(make_batch(), 0, algorithm.phases[0]).logs
+        assert not any(off in key for key in logs) and any(on in key for key in logs)
 
 
 @SEMI

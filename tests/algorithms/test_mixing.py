@@ -14,12 +14,6 @@ def draws(policy, count=200, batch=6, stages=3):
     return [draw_mix(policy, batch, stages, source) for _ in range(count)]
 
 
-def test_fixed_share_at_the_input():
-    for mix in draws(MixPolicy(lam=0.355)):
-        assert mix.lam == 0.355 and mix.stage is None
-        assert sorted(mix.permutation.tolist()) == list(range(6))
-
-
 def test_every_stage_is_drawn():
     assert {mix.stage for mix in draws(MixPolicy("manifold"))} == {0, 1, 2}
 

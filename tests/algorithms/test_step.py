@@ -1,20 +1,16 @@
 """The parts of a step: hard views by difficulty, several of them, mixing, trust, and what is off costs nothing."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 from tiny import POOL, make_algorithm, make_batch, make_networks, make_recipe
 
-import semipose
 from semipose.algorithms import ALGORITHMS
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.recipe import LossWeights
 from semipose.algorithms.step import Teacher, ask_teachers, make_views, trust_in
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.errors import ConfigError
 from semipose.pseudo_labels import TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.views.hard_operations import HARD_OPERATIONS
@@ -167,11 +163,6 @@ def test_trust_follows_the_mirrored_view():
     assert views.easy.flipped.any() and not views.easy.flipped.all()
 
 
-def test_agreement_needs_two_networks():
-    with pytest.raises(ConfigError, match="two networks"):
-        run(build("mean_teacher", reweight="agreement"))
-
-
 def test_each_network_has_its_own_split():
     algorithm = build("cotrain1")
     run(algorithm)
@@ -191,17 +182,3 @@ def test_records_are_no_part_of_the_networks():
     for algorithm in (build("cotrain1"), build("mean_teacher")):
         assert not any("stamp" in key or "difficulty" in key for key in algorithm.state_dict())
     assert isinstance(algorithm.records["ema"], TeacherRecord)
-
-
-def test_which_files_a_step_enters(capsys):
-    """Prints them (pytest -s), as a measure of how much one must read; only `step.py` is asserted."""
-    algorithm, entered = build("mean_teacher"), set()
-    sys.setprofile(lambda frame, event, _: entered.add(frame.f_code.co_filename))
-    run(algorithm)
-    algorithm.after_step("all")
-    sys.setprofile(None)
-    root = Path(semipose.__file__).parent
-    own = sorted(str(Path(name).relative_to(root)) for name in entered if name.startswith(f"{root}/"))
-    with capsys.disabled():
-        print(f"\n{len(own)} files in a Mean Teacher step (without optimiser): {', '.join(own)}")
-    assert "algorithms/step.py" in own

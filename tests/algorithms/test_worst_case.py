@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import make_networks
 
 from semipose.algorithms.worst_case import (
     FORMS,
@@ -129,20 +128,6 @@ def test_lambda_zero_lets_nothing_reach_the_features(form):
     assert not any(g.any() for g in gradients(sum(terms.values()), [labeled.features, pseudo.features]))
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_the_rows_of_the_table_in_a_network(form):
-    """The backbone and the worst head get gradients; the main head and a separate pseudo head get none."""
-    network = make_networks(1)[0].double()
-    pseudo_head, head = network.new_head().double(), WorstHead(network.feature_channels, JOINTS).double()
-    images = torch.rand(5, 3, *SIZE[::-1], dtype=torch.float64)
-    features = network.features(images)
-    sum(run(form, labeled_part(features[:2]), pseudo_part(features[2:]), head).values()).backward()
-    assert all(p.grad.any() for p in head.parameters())
-    assert all(p.grad is not None for p in network.layers.parameters())
-    assert network.layers[0].weight.grad.any()
-    assert all(p.grad is None for part in (network.head, pseudo_head) for p in part.parameters())
-
-
 def descend(loss, tensors, rate):
     """One step by the signs of the gradient, so that its size does not depend on that of the gradient."""
     found = gradients(loss, tensors)
@@ -183,16 +168,6 @@ def test_the_features_move_towards_the_pseudo_labels(form, term):
     assert masses[1] > masses[0] and masses[-1] > 1.5 * masses[0], masses
 
 
-def test_the_head_goes_on_to_fit_the_labels():
-    head, labeled, pseudo = make_head(), labeled_part(), pseudo_part()
-    losses = []
-    for _ in range(30):
-        terms = run("mass", labeled, pseudo, head)
-        losses.append(float(terms["worst_labeled"].detach()))
-        descend(sum(terms.values()), list(head.parameters()), 0.02)
-    assert losses[-1] < 0.8 * losses[0], losses
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_joints_of_weight_zero_do_not_count(form):
     labeled, pseudo = labeled_part(), pseudo_part()
@@ -208,16 +183,6 @@ def test_joints_of_weight_zero_do_not_count(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_joints_outside_the_view_are_ignored(form):
-    labeled, pseudo = labeled_part(), pseudo_part()
-    outside, weights = pseudo.keypoints.clone(), pseudo.weights.clone()
-    outside[0, 1], weights[0, 1] = -100.0, 0
-    ignored = replace(pseudo, weights=weights)
-    terms, expected = run(form, labeled, replace(pseudo, keypoints=outside)), run(form, labeled, ignored)
-    assert all(terms[name].item() == pytest.approx(expected[name].item()) for name in terms)
-
-
-@pytest.mark.parametrize("form", FORMS)
 def test_batchnorm_sees_both_views_once(form):
     """As one batch, and its statistics move once, also where the features are trained in a second pass."""
     head, labeled, pseudo = make_head(), labeled_part(), pseudo_part()
@@ -229,11 +194,9 @@ def test_batchnorm_sees_both_views_once(form):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_either_view_may_be_missing(form):
+def test_the_hard_view_may_be_missing(form):
     extra = {"worst_features"} if form == "ground_false" else set()
     assert run(form, labeled_part(), None).keys() == {"worst_labeled"} | extra
-    assert run(form, None, pseudo_part()).keys() == {"worst_unlabeled"} | extra
-    assert run(form, None, None) == {}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -261,7 +224,7 @@ def test_schedule_decides_what_reaches_the_features():
     found = []
     for step in (9, 60, 110):
         pseudo = pseudo_part()
-        terms = worst_terms(make_head(), None, pseudo, CODEC, policy, step)
+        terms = worst_terms(make_head(), labeled_part(), pseudo, CODEC, policy, step)
         (gradient,) = gradients(terms["worst_unlabeled"], [pseudo.features])
         found.append(float(gradient.norm()))
     assert found[0] == 0 and 0 < found[1] < found[2]

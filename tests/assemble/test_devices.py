@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from refusals import refused
 
 from semipose.assemble.devices import build_backend, build_device, gpu_names
-from semipose.errors import ConfigError
 
 
 @pytest.fixture
@@ -35,20 +35,16 @@ def test_each_process_has_its_device(machine, gpus, there, rank, ranks, device):
 
 
 @pytest.mark.parametrize(
-    ("gpus", "there", "ranks", "message"),
+    ("gpus", "there", "ranks", "named"),
     [
-        ("2", 2, 1, "GPUS is '2'; this machine shows 2 CUDA devices"),
-        ("0,2", 2, 2, "GPUS is '0,2'; this machine shows 2 CUDA devices"),
-        ("0,1", 0, 2, "shows 0 CUDA devices"), ("cpu,0", 2, 2, "allowed: the number of a GPU, several with commas"),
-        ("0,", 2, 2, "allowed: "), ("gpu", 2, 1, "allowed: "), ("0,1", 2, 1, "'0,1' for 1 processes"),
-        ("0,1", 4, 3, "'0,1' for 3 processes"), ("1", 4, 2, "'1' for 2 processes"),
-        ("", 2, 3, "3 processes; this machine shows 2"),
+        ("2", 2, 1, "GPUS is '2'"), ("0,2", 2, 2, "GPUS is '0,2'"), ("0,1", 0, 2, "0 CUDA"), ("cpu,0", 2, 2, "cpu,0"),
+        ("0,", 2, 2, "'0,'"), ("gpu", 2, 1, "'gpu'"), ("0,1", 2, 1, "'0,1' for 1"), ("0,1", 4, 3, "'0,1' for 3"),
+        ("1", 4, 2, "'1' for 2"), ("", 2, 3, "3 processes"),
     ],
 )  # fmt: skip
-def test_what_is_not_there_is_refused(machine, gpus, there, ranks, message):
+def test_what_is_not_there_is_refused(machine, gpus, there, ranks, named):
     machine(there, ranks - 1, ranks)
-    with pytest.raises(ConfigError, match=message):
-        build_device(gpus)
+    refused(lambda: build_device(gpus), named)
 
 
 def test_one_process_for_each_name():

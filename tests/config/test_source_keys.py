@@ -1,10 +1,10 @@
 """Sources in a configuration: names, mappings and lists of them, each value checked by its key."""
 
 import pytest
+from refusals import refused
 
 from semipose.config import load_config, to_yaml
 from semipose.config.source_keys import convert_sources
-from semipose.errors import ConfigError
 
 MIXED = """DATASET:
   TRAIN_SET:
@@ -59,27 +59,22 @@ def test_on_the_command_line(load, key, text, value):
 
 
 @pytest.mark.parametrize(
-    ("entry", "words"),
+    ("entry", "key"),
     [
-        ({"anotation": "a"}, ["unknown key 'anotation'", "did you mean annotation?"]),
-        ({"zzz": "a"}, ["unknown key 'zzz'", "known here: name, format"]),
-        ({"format": "aic"}, ["has no 'annotation'"]),
-        ({"annotation": "a", "length": "-1"}, ["DATASET.TEST_SET.length: -1", "at least 0"]),
-        ({"annotation": "a", "length": "some"}, ["DATASET.TEST_SET.length: 'some'", "a whole number"]),
-        ({"annotation": "a", "sample_ratio_factor": "0"}, ["sample_ratio_factor: 0.0", "at least 1e-06"]),
-        ({"annotation": "a", "keypoint_pairs": "0"}, ["keypoint_pairs: '0'", "[[source, target], ...]"]),
-        ({"annotation": "a", "keypoint_pairs": [["0", "1", "2"]]}, ["keypoint_pairs", "[[source, target], ...]"]),
-        ({"annotation": "a", "keypoint_pairs": [["0.5", "1"]]}, ["0.5", "the name or number of a keypoint"]),
-        ({"annotation": "a", "keypoint_pairs": [[["a", "b", "c"], "1"]]}, ["the name or number of a keypoint"]),
-        ({"annotation": "a", "group_id_weight": "2"}, ["group_id_weight: '2'", "{group id: factor}"]),
-        ({"annotation": "a", "group_id_weight": {"1": "-2"}}, ["group_id_weight: -2.0", "0 or more"]),
-        ({"annotation": "a", "group_id_weight": {"one": "2"}}, ["group_id_weight: 'one'", "a whole number"]),
-        ({"annotation": "a", "output_keypoint_indices": ["x"]}, ["output_keypoint_indices: 'x'", "a whole number"]),
-        (["a"], ["['a']", "text or a mapping"]),
+        ({"anotation": "a"}, "anotation"), ({"zzz": "a"}, "zzz"), ({"format": "aic"}, "annotation"),
+        ({"annotation": "a", "length": "-1"}, "length: -1"), ({"annotation": "a", "length": "some"}, "length: 'some'"),
+        ({"annotation": "a", "sample_ratio_factor": "0"}, "sample_ratio_factor: 0.0"),
+        ({"annotation": "a", "keypoint_pairs": "0"}, "keypoint_pairs"),
+        ({"annotation": "a", "keypoint_pairs": [["0", "1", "2"]]}, "keypoint_pairs"),
+        ({"annotation": "a", "keypoint_pairs": [["0.5", "1"]]}, "0.5"),
+        ({"annotation": "a", "keypoint_pairs": [[["a", "b", "c"], "1"]]}, "keypoint_pairs"),
+        ({"annotation": "a", "group_id_weight": "2"}, "group_id_weight: '2'"),
+        ({"annotation": "a", "group_id_weight": {"1": "-2"}}, "group_id_weight: -2.0"),
+        ({"annotation": "a", "group_id_weight": {"one": "2"}}, "group_id_weight: 'one'"),
+        ({"annotation": "a", "output_keypoint_indices": ["x"]}, "output_keypoint_indices: 'x'"),
+        (["a"], "['a']"),
     ],
-)
-def test_refusals_name_where_key_and_value(entry, words):
-    with pytest.raises(ConfigError) as error:
-        convert_sources([entry], "DATASET.TEST_SET", "here.yaml")
-    message = str(error.value)
-    assert message.startswith("here.yaml: DATASET.TEST_SET") and all(word in message for word in words), message
+)  # fmt: skip
+def test_refusals_name_where_key_and_value(entry, key):
+    message = refused(lambda: convert_sources([entry], "DATASET.TEST_SET", "here.yaml"), key)
+    assert message.startswith("here.yaml: DATASET.TEST_SET")

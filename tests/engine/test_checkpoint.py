@@ -55,14 +55,6 @@ def test_what_could_not_be_loaded_again_is_refused_when_saving(tmp_path, value):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_save_last_keeps_the_one_before(tmp_path):
-    checkpoints = saved_twice(tmp_path)
-    checkpoints.save_last(state_of(3))
-    assert load_checkpoint(checkpoints.last)["step"] == 3
-    assert load_checkpoint(checkpoints.previous)["step"] == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["last.previous.pth", "last.pth"]
-
-
 def steps_in(folder) -> dict[str, int]:
     return {path.name: load_checkpoint(path)["step"] for path in sorted(folder.iterdir())}
 
@@ -96,18 +88,6 @@ def test_the_newest_of_many_is_found_and_a_smaller_number_removes_the_oldest(tmp
     assert steps_in(tmp_path) == {"last.pth": 6, "last.previous.pth": 5}
 
 
-def test_a_damaged_one_in_between_is_overwritten_and_not_a_good_one(tmp_path):
-    checkpoints = CheckpointFolder(tmp_path, 3)
-    for step in (1, 2, 3):
-        checkpoints.save_last(state_of(step))
-    for path in (checkpoints.last, checkpoints.previous):
-        path.write_bytes(b"damaged")
-    checkpoints.find_resume("auto")
-    checkpoints.save_last(state_of(4))
-    checkpoints.save_last(state_of(5))
-    assert steps_in(tmp_path) == {"last.pth": 5, "last.previous.pth": 4, "last.previous_2.pth": 1}
-
-
 @pytest.mark.parametrize("links", [True, False])
 def test_the_best_has_a_second_name_that_tells_of_what(tmp_path, monkeypatch, links):
     if not links:
@@ -122,17 +102,17 @@ def test_the_best_has_a_second_name_that_tells_of_what(tmp_path, monkeypatch, li
         assert os.path.samefile(tmp_path / name, checkpoints.best) == links
 
 
-def no_hard_links(monkeypatch) -> None:
+def raising(code: int):
+    """A function that the operating system refuses."""
+
     def refuse(*_):
-        raise OSError(errno.EPERM, "Operation not permitted")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(os, "link", refuse)
+    return refuse
 
 
-def test_save_last_without_hard_links(tmp_path, monkeypatch):
-    no_hard_links(monkeypatch)
-    checkpoints = saved_twice(tmp_path)
-    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [2, 1]
+def no_hard_links(monkeypatch) -> None:
+    monkeypatch.setattr(os, "link", raising(errno.EPERM))
 
 
 def test_one_of_the_pair_can_be_loaded_between_any_two_renamings(tmp_path, monkeypatch):
@@ -160,11 +140,10 @@ def test_find_resume(tmp_path):
     assert CheckpointFolder(tmp_path).find_resume("auto") is None
     checkpoints = saved_twice(tmp_path)
     checkpoints.save_best(state_of(1))
-    state, path = checkpoints.find_resume("auto")
-    assert (state["step"], path) == (2, checkpoints.last)
-    state, path = checkpoints.find_resume(str(checkpoints.best))
-    assert (state["step"], path) == (1, checkpoints.best)
-    with pytest.raises(ModelError, match=r"absent\.pth: no such checkpoint"):
+    for asked, path, step in (("auto", checkpoints.last, 2), (str(checkpoints.best), checkpoints.best, 1)):
+        state, found = checkpoints.find_resume(asked)
+        assert (state["step"], found) == (step, path)
+    with pytest.raises(ModelError, match="absent.pth"):
         checkpoints.find_resume(tmp_path / "absent.pth")
 
 
@@ -210,10 +189,9 @@ def test_a_damaged_file_never_replaces_the_good_one_before(tmp_path):
     checkpoints = saved_twice(tmp_path)
     checkpoints.last.write_bytes(b"damaged")
     checkpoints.find_resume("auto")
-    checkpoints.save_last(state_of(3))
-    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [3, 1]
-    checkpoints.save_last(state_of(4))
-    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [4, 3]
+    for step, kept in ((3, 1), (4, 3)):
+        checkpoints.save_last(state_of(step))
+        assert steps_in(tmp_path) == {"last.pth": step, "last.previous.pth": kept}
 
 
 def test_a_folder_of_only_damaged_files_is_an_error_not_a_new_run(tmp_path):
@@ -270,23 +248,15 @@ def test_an_archive_that_unpacks_to_far_more_is_refused_at_once(tmp_path):
             member.write(bytes(2**20))
     assert path.stat().st_size < 2**17
     tracemalloc.start()
-    with pytest.raises(ModelError, match="holds more than its size"):
+    with pytest.raises(ModelError, match="bomb.pth"):
         load_checkpoint(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
 
 
-def test_the_attack_works_on_an_unsafe_load(tmp_path):
-    marker = tmp_path / "marker"
-    torch.load(io.BytesIO(saved_bytes(ATTACKS["os.system"](marker))), weights_only=False)
-    assert marker.exists()
-
-
 def assert_old_pair_intact(checkpoints):
-    assert [load_checkpoint(path)["step"] for path in (checkpoints.last, checkpoints.previous)] == [2, 1]
-    names = sorted(path.name for path in checkpoints.folder.iterdir())
-    assert names == ["last.previous.pth", "last.pth"]
+    assert steps_in(checkpoints.folder) == {"last.pth": 2, "last.previous.pth": 1}
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
@@ -294,13 +264,10 @@ def assert_old_pair_intact(checkpoints):
 def test_full_disk_leaves_the_old_files(tmp_path, monkeypatch, code):
     checkpoints = saved_twice(tmp_path)
 
-    def full(_):
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(match=r"last\.pth: cannot write") as caught:
+    monkeypatch.setattr(os, "fsync", raising(code))
+    with pytest.raises(SemiposeError, match="last.pth") as caught:
         checkpoints.save_last(state_of(3))
-    assert caught.value.exit_code == 4 and isinstance(caught.value, SemiposeError)
+    assert caught.value.exit_code == 4
     assert_old_pair_intact(checkpoints)
 
 
@@ -316,12 +283,6 @@ def test_a_real_size_limit_leaves_the_old_files(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert caught.value.exit_code == 4
     assert_old_pair_intact(checkpoints)
-
-
-def test_missing_folder_is_a_usage_error(tmp_path):
-    with pytest.raises(SemiposeError, match="cannot write") as caught:
-        save_atomic(state_of(1), tmp_path / "absent" / "last.pth")
-    assert caught.value.exit_code == 2
 
 
 KILL_TRIALS = """

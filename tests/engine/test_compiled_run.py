@@ -3,25 +3,15 @@
 import pytest
 import torch
 import torch._dynamo
-from test_trainer import StopAfter, finish, make_trainer, same_state
+from small_run import finish, go_on, make_trainer, same_state, stop
 
 from semipose.assemble import training
 from semipose.config import load_config
-from semipose.engine.checkpoint import CheckpointFolder
 from semipose.errors import ConfigError
 from semipose.models.compiling import compile_networks
 from semipose.models.pose_network import PoseNetwork
-from semipose.prepare.drawn_people import write_demo_data
-from semipose.runtime.signals import Interrupted
 
 COMPILED = ["TRAIN.COMPILE", "true"]
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("people")
-    write_demo_data(str(root), labeled=5, unlabeled=14, val=6, size=40, seed=0)
-    return root
 
 
 @pytest.fixture(autouse=True)
@@ -65,13 +55,8 @@ def test_a_stopped_compiled_run_goes_on_as_if_it_had_not_been(data_root, tmp_pat
     whole = make_trainer(data_root, tmp_path / "whole", pairs=pairs)
     expected = finish(whole)
     torch._dynamo.reset()
-    stopped = make_trainer(data_root, tmp_path / "stopped", interrupts=StopAfter(3), pairs=pairs)
-    with pytest.raises(Interrupted):
-        stopped.fit()
-    stopped.record.tracker.finish({})
+    stop(data_root, tmp_path / "stopped", 3, pairs=pairs)
     torch._dynamo.reset()
-    state, path = CheckpointFolder(tmp_path / "stopped").find_resume("auto")
-    resumed = make_trainer(data_root, tmp_path / "stopped", pairs=pairs, resumed=state)
-    resumed.load_state_dict(state, str(path))
+    resumed = go_on(data_root, tmp_path / "stopped", pairs=pairs)
     assert finish(resumed) == expected
     assert same_state(whole.state_dict(), resumed.state_dict())

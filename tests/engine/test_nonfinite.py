@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from test_trainer import finish, make_trainer, no_log_handlers_are_left, rows, write_demo_data  # noqa: F401
+from small_run import finish, make_trainer, rows
 
 from semipose.algorithms.algorithm import load_networks
 from semipose.engine.checkpoint import CheckpointFolder
@@ -13,13 +13,6 @@ from semipose.errors import DivergedError
 from semipose.structures import PairBatch, PoseBatch
 
 STEPS = ["TRAIN.UNSUP_START", "0", "TRAIN.UNSUP_RAMP", "0", "TRAIN.END_EPOCH", "2"]  # of 4 steps
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("people")
-    write_demo_data(str(root), labeled=5, unlabeled=14, val=2, size=40, seed=0)
-    return root
 
 
 def poison(trainer, steps) -> None:

@@ -22,11 +22,6 @@ def test_cosine_schedule_goes_from_one_to_its_end():
     assert factors == sorted(factors, reverse=True)
 
 
-def test_warm_up_is_linear():
-    settings = OptimizerSettings(schedule="constant", warmup=4)
-    assert [rate_factor(settings, step, 9) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
-
-
 @pytest.mark.parametrize("settings", [{"optimizer": "lion"}, {"schedule": "poly"}])
 def test_unknown_names_list_the_known_ones(settings):
     with pytest.raises(ConfigError, match="allowed: (adam, adamw, sgd|step, cosine, constant)"):

@@ -12,13 +12,6 @@ def test_zero_at_equality():
     assert torch.equal(heatmap_mse(maps(), maps()), torch.zeros(3, 5))
 
 
-def test_half_the_mean_square_by_hand():
-    # one pixel of four is off by 2: 0.5 * 4 / 4
-    output, target = torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)
-    output[0, 0, 1, 0] = 2.0
-    assert heatmap_mse(output, target).tolist() == [[0.5, 0.0]]
-
-
 def test_mse_equals_a_loop_over_joints():
     output, target = maps(1), maps(2)
     loss = heatmap_mse(output, target)
@@ -60,8 +53,3 @@ def test_gradient_by_hand():
     output = torch.full((1, 1, 2, 2), 3.0, requires_grad=True)
     reduce_keypoints(heatmap_mse(output, torch.ones(1, 1, 2, 2)), torch.full((1, 1), 0.5)).backward()
     assert output.grad.flatten().tolist() == pytest.approx([0.25] * 4)
-
-
-def test_weights_multiply():
-    loss, a, b = heatmap_mse(maps(7), maps(8)), torch.rand(3, 5), torch.rand(3, 5)
-    assert torch.allclose(reduce_keypoints(loss, a * b), reduce_keypoints(loss * a, b))

@@ -98,13 +98,6 @@ def test_all_mass_on_one_pixel_stays_finite(dtype):
         assert logits.grad.isfinite().all()
 
 
-def test_avoid_loss_is_bounded():
-    logits = torch.full((1, 1, H, W), -1e4)
-    logits[..., 5, 1] = 1e4
-    assert float(avoid_loss(logits, torch.tensor([[[1.0, 5.0]]]), 1.0)) == pytest.approx(-math.log(1e-6), abs=1e-3)
-    assert float(avoid_loss(logits, torch.tensor([[[4.0, 0.0]]]), 1.0)) == pytest.approx(0, abs=1e-6)
-
-
 def test_a_peak_outside_the_map_costs_nothing():
     logits = draw().requires_grad_()
     loss = avoid_loss(logits, torch.full((B, K, 2), -5.0).double(), 3.0)

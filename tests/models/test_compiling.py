@@ -206,9 +206,7 @@ def test_a_compiler_that_does_not_work_is_one_clear_line(monkeypatch):
         raise RuntimeError("backend='inductor' raised:\nInvalidCxxCompiler: No working C++ compiler\n\nset TORCH_LOGS")
 
     monkeypatch.setattr(compiling.torch, "compile", missing)
-    with pytest.raises(
-        ConfigError, match="TRAIN.COMPILE .* No working C\\+\\+ compiler; set TRAIN.COMPILE False"
-    ) as told:
+    with pytest.raises(ConfigError, match="TRAIN.COMPILE .* No working C.. compiler") as told:
         check_compiler(torch.device("cpu"))
     assert "\n" not in str(told.value) and "TORCH_LOGS" not in str(told.value)
 

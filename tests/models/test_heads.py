@@ -18,12 +18,6 @@ def test_heads_keep_the_size(kind):
     assert (head.in_channels, head.num_keypoints) == (32, 14)
 
 
-@pytest.mark.parametrize("kind", [LinearHead, ConvHead])
-def test_heads_give_contiguous_heatmaps(kind):
-    features = torch.rand(2, 8, 16, 12).contiguous(memory_format=torch.channels_last)
-    assert kind(8, 3)(features).is_contiguous()
-
-
 def test_deconv_neck_and_linear_head_have_the_published_layers():
     """Parameters of SimpleBaseline's head: 3 deconvolutions of 4x4, 256 wide, with BatchNorm, and a 1x1 convolution."""
     neck = DeconvNeck(512)
@@ -41,10 +35,3 @@ def test_deconv_init():
     for norm in (m for m in neck.modules() if isinstance(m, nn.BatchNorm2d)):
         assert norm.weight.eq(1).all() and norm.bias.eq(0).all()
     assert head.final.bias.eq(0).all()
-
-
-def test_conv_head_starts_near_zero():
-    head = ConvHead(32, 17)
-    assert float(head.final.weight.detach().std()) == pytest.approx(0.001, rel=0.1)
-    assert head.final.bias.eq(0).all()
-    assert float(head(torch.rand(2, 32, 16, 16)).detach().abs().max()) < 0.02

@@ -26,7 +26,7 @@ def test_a_pattern_names_a_module_with_all_in_it(pattern, found):
 
 def test_a_pattern_without_a_match_is_refused_with_close_names():
     check_patterns(["backbone", "*.bias"], NAMES, "MODEL.FREEZE")
-    with pytest.raises(ConfigError, match="MODEL.FREEZE: 'backbone.layr1' .* near it: .*backbone.layer1"):
+    with pytest.raises(ConfigError, match="MODEL.FREEZE: 'backbone.layr1'.*backbone.layer1"):
         check_patterns(["backbone", "backbone.layr1"], NAMES, "MODEL.FREEZE")
-    with pytest.raises(ConfigError, match="near it: backbone, head$"):
+    with pytest.raises(ConfigError, match="'xyz'.*backbone, head"):
         check_patterns(["xyz"], NAMES, "MODEL.FREEZE")

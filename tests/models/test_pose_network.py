@@ -62,11 +62,6 @@ def test_early_stages_run_in_order_and_follow_a_copy(name, strides):
     assert sizes == strides
 
 
-def test_size_of_the_light_network():
-    network = build_pose_network("light_unet", num_keypoints=17)
-    assert sum(p.numel() for p in network.parameters()) == 582_081
-
-
 def test_images_are_normalised_inside():
     network = PoseNetwork(Pass(), nn.Identity(), Pass())
     grey = torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1).expand(1, 3, 2, 2)
@@ -83,12 +78,6 @@ def test_mean_and_std_travel_with_the_weights():
     assert torch.equal(target(image), source(image))
 
 
-def test_features_and_head_make_the_forward_pass():
-    network = build_pose_network("light_unet", num_keypoints=3).eval()
-    images = torch.rand(2, 3, 64, 64)
-    assert torch.equal(network.head(network.features(images)), network(images))
-
-
 @pytest.mark.parametrize("name", ["light_unet", "resnet18"])
 def test_channels_last_gives_the_same_contiguous_heatmaps(name):
     network = build_pose_network(name, num_keypoints=4).eval()
@@ -103,7 +92,7 @@ def test_channels_last_gives_the_same_contiguous_heatmaps(name):
 
 def test_size_that_cannot_be_halved_is_refused():
     network = PoseNetwork(build_backbone("light_unet_deep"), nn.Identity(), ConvHead(32, 3))
-    with pytest.raises(ConfigError, match="100x96.*multiples of 32"):
+    with pytest.raises(ConfigError, match="100x96.* 32 "):
         network.heatmap_size((100, 96))
 
 

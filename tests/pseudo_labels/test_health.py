@@ -63,16 +63,6 @@ def test_one_network_by_a_loop(two):
     assert all(type(value) is float for value in found.values())
 
 
-@pytest.mark.parametrize(("low", "high", "share"), [(0.1, 0.5, 0.0), (0.5, 0.9, 1.0)])
-def test_easy_is_what_is_more_likely_easy_than_hard(two, low, high, share):
-    truth, records = two
-    filled, scores = records["first"], torch.linspace(0, K, 5001)
-    p_easy = filled.difficulty.p_easy(scores)
-    filled.peaks[:] = scores[(p_easy > low) & (p_easy < high)][0] / K
-    found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report({"first": filled}, 10)
-    assert found["easy_share"] == share
-
-
 def test_two_networks_are_told_apart(two):
     truth, records = two
     health = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth)
@@ -99,14 +89,6 @@ def test_agreement_counts_what_both_keep_and_have_seen_in_this_epoch(two):
     ]  # fmt: skip
     found = PseudoLabelHealth(NAMES, 0.5, STRIDE, truth).report(records, 10)
     assert found["agreement_px"] == pytest.approx(np.median(distances))
-
-
-def test_without_split_and_without_annotations(two):
-    truth, _ = two
-    records = {"first": record(truth, 1, split=False), "second": record(truth, 2, split=False)}
-    found = PseudoLabelHealth(NAMES, 0.5, STRIDE).report(records, 10)
-    assert not any(key.startswith(("easy_share", "pseudo_PCK")) for key in found)
-    assert {"health_kept_first", "health_peak_second", "agreement_px"} <= found.keys()
 
 
 def test_no_teacher_has_said_anything_yet(two):
@@ -174,3 +156,11 @@ def test_nothing_to_compare_with():
     assert hidden_annotations(people, to_image, np.ones(6), people) is None
     people.keypoints[..., 2] = 0
     assert hidden_annotations(people, to_image, np.ones(6), NOBODY) is None
+
+
+def test_without_split_and_without_annotations(two):
+    truth, _ = two
+    records = {"first": record(truth, 1, split=False), "second": record(truth, 2, split=False)}
+    found = PseudoLabelHealth(NAMES, 0.5, STRIDE).report(records, 10)
+    assert not any(key.startswith(("easy_share", "pseudo_PCK")) for key in found)
+    assert {"health_kept_first", "health_peak_second", "agreement_px"} <= found.keys()

@@ -106,5 +106,5 @@ def test_unlabelled_points_are_left_out_and_too_few_are_refused():
     keypoints[0, 0] = [1000, 1000, 0]
     assert fit_multiview(keypoints, PAIRS, 2.0).sigma == 2.0
     keypoints[:, 3, 2] = 0
-    with pytest.raises(DataError, match="4 pairs are labelled in both views; 5 are needed"):
+    with pytest.raises(DataError, match="PSEUDO.MULTIVIEW_PAIRS: 4"):
         fit_multiview(keypoints, PAIRS, 2.0)

@@ -27,13 +27,11 @@ def test_all_switches_are_set(put_back):
 
 
 @pytest.mark.parametrize("deterministic", [True, False])
-def test_the_key_switches_a_run(put_back, monkeypatch, tmp_path, deterministic):
+def test_the_key_switches_a_run(put_back, monkeypatch, data_root, tmp_path, deterministic):
     """A run of all parts goes through on a CPU."""
     from semipose import cli
-    from semipose.prepare.drawn_people import write_demo_data
 
-    write_demo_data(str(tmp_path / "data"), labeled=5, unlabeled=12, val=6, size=40, seed=0)
-    pairs = f"""DATASET.ROOT {tmp_path / "data"} MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3
+    pairs = f"""DATASET.ROOT {data_root} MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3
     TRAIN.BATCH_SIZE_UNSUP 4 TRAIN.STEPS_PER_EPOCH 2 TRAIN.END_EPOCH 2 TRACKING.TENSORBOARD false WEIGHT.LOSS_MIX 1
     WEIGHT.LOSS_WORST 1 TRAIN.UNSUP_START 0 AUGMENT.HARD_VIEWS [[by_difficulty],[joint_cutout,cutmix,rand_augment]]
     TRAIN.DETERMINISTIC {deterministic}"""

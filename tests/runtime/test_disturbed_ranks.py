@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from forked_ranks import ENVIRONMENT, ROOT, forked_ranks
+from forked_ranks import ENVIRONMENT, ROOT
+from run_folder import rows
 
 from semipose.prepare.drawn_people import write_demo_data
 
@@ -28,12 +29,6 @@ def data_root(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module")
-def forked():
-    with forked_ranks() as runs:
-        yield runs
-
-
 def arguments(data_root, *more: str, pairs=()) -> list[str]:
     cfg = ["--cfg", str(ROOT / "experiments/demo/cotrain.yaml")]
     return [*cfg, *more, "DATASET.ROOT", str(data_root), *SMALL, *pairs]
@@ -45,17 +40,13 @@ def train(forked, data_root, out: Path, disturbance: str = "", restarts: int = 0
     return forked.run(out / "log", 2, "script", command, restarts)
 
 
-def rows(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "run/metrics.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture(scope="module")
 def undisturbed(forked, data_root, tmp_path_factory):
     out = tmp_path_factory.mktemp("undisturbed")
     code, errors = train(forked, data_root, out)
     assert code == 0, errors
-    assert len(rows(out)) > 12
-    return rows(out)
+    assert len(rows(out / "run")) > 12
+    return rows(out / "run")
 
 
 @pytest.mark.slow
@@ -85,7 +76,7 @@ def test_a_stop_of_any_process_saves_all_ranks_at_one_step(forked, data_root, un
     assert errors.count("interrupted and saved") == 1
     code, errors = train(forked, data_root, tmp_path)
     assert code == 0, errors
-    assert rows(tmp_path) == undisturbed
+    assert rows(tmp_path / "run") == undisturbed
 
 
 # the first one before there is a checkpoint
@@ -104,7 +95,7 @@ def test_a_restart_after_a_crash_ends_as_if_there_had_been_none(forked, data_roo
     code, errors = train(forked, data_root, tmp_path, json.dumps(crash), restarts=1)
     assert f"rank {crash[2]} disturbed in {crash[0]}" in errors
     assert code == 0, errors
-    assert rows(tmp_path) == undisturbed
+    assert rows(tmp_path / "run") == undisturbed
 
 
 @pytest.mark.slow
@@ -170,7 +161,7 @@ def test_a_stopped_run_is_saved_and_goes_on(data_root, longer, tmp_path, to, tor
     resumed = start(data_root, tmp_path, "--resume", "auto")
     errors = finish(resumed)
     assert resumed.returncode == 0, errors
-    assert rows(tmp_path) == rows(longer)
+    assert rows(tmp_path / "run") == rows(longer / "run")
 
 
 @pytest.mark.slow
@@ -194,7 +185,7 @@ def test_torchrun_restarts_after_a_crash(data_root, longer, tmp_path, rank):
     os.kill(child(process, rank), signal.SIGKILL)
     errors = finish(process)
     assert process.returncode == 0, errors
-    assert rows(tmp_path) == rows(longer)
+    assert rows(tmp_path / "run") == rows(longer / "run")
 
 
 @pytest.mark.slow

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from semipose.prepare.drawn_people import write_demo_data
-
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = """MODEL.IMAGE_SIZE [32,32] MODEL.HEATMAP_SIZE [8,8] TRAIN.BATCH_SIZE 3 TRAIN.BATCH_SIZE_UNSUP 4
 TRAIN.STEPS_PER_EPOCH 2 TRAIN.END_EPOCH 4 TEST.BATCH_SIZE 3 TRACKING.TENSORBOARD false""".split()
@@ -92,13 +90,6 @@ STEPS = {
     "training": lambda n: n, "evaluation": lambda n: 2 * -(-n // 8), "scoring": lambda n: 2 * -(-n // 5),
     "saving": lambda n: 2 * -(-n // 2),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def data_root(tmp_path_factory):
-    root = tmp_path_factory.mktemp("people")
-    write_demo_data(str(root), labeled=5, unlabeled=12, val=6, size=40, seed=0)
-    return root
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 
-from semipose.errors import ConfigError, NoSpaceError, SemiposeError
+from semipose.errors import ConfigError, NoSpaceError
 from semipose.pseudo_labels import Difficulty, SplitReport
-from semipose.tracking.sinks import JsonlSink, Sink, format_scores
+from semipose.tracking.sinks import JsonlSink, Sink
 from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.tracking.wandb_sink import WandbSink, has_wandb_key
 
@@ -46,21 +47,6 @@ def whole_run(folder, **options) -> bytes:
     record(tracker)
     tracker.finish({"best_AP": 0.5})
     return (folder / "metrics.jsonl").read_bytes()
-
-
-def test_metrics_file(tmp_path):
-    tracker = tracker_of(tmp_path)
-    tracker.start({})
-    tracker.log_step(3, {"loss": torch.tensor(0.5), "lr": 1e-3})
-    tracker.log_step(4, {"loss": float("nan"), "mix": float("-inf")})
-    tracker.log_epoch(1, 4, {"AP_first": 0.25})
-    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()  # before finish: each line is flushed
-    tracker.finish({})
-    assert lines == [
-        '{"step": 3, "loss": 0.5, "lr": 0.001}',
-        '{"step": 4, "loss": null, "mix": null}',
-        '{"epoch": 1, "step": 4, "AP_first": 0.25}',
-    ]
 
 
 def split_report(seed: int = 0, joints: int = 5) -> SplitReport:
@@ -133,24 +119,6 @@ def test_a_split_is_not_doubled_by_a_resume(tmp_path, resume_step):
         assert split_run(tmp_path, resume_step=resume_step) == undisturbed
 
 
-def test_a_split_in_tensorboard(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    split_run(tmp_path, tensorboard=True)
-    events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0, "histograms": 0})
-    events.Reload()
-    assert [e.step for e in events.Histograms("split_first/scores")] == [2, 4]
-    histogram, report = events.Histograms("split_second/scores")[1].histogram_value, split_report(41)
-    assert (
-        list(histogram.bucket) == report.counts.tolist() and list(histogram.bucket_limit) == report.edges[1:].tolist()
-    )
-    assert histogram.num == 80 and (histogram.min, histogram.max) == (report.edges[0], report.edges[-1])
-    assert histogram.sum / 80 == pytest.approx(report.weights @ report.means, abs=0.1)
-    assert events.Scalars("split_second/easy_share")[1].value == pytest.approx(50 / 80)
-    image = events.Images("split_first/chart")[1]
-    assert (image.step, image.width, image.height) == (4, 7, len("first, epoch 2"))
-
-
 def test_what_wandb_is_told_of_a_split(tmp_path, monkeypatch):
     run = FakeRun()
     fake_wandb(monkeypatch, run)
@@ -170,18 +138,8 @@ def test_a_chart_that_fails_switches_off_its_sink_only(tmp_path, monkeypatch, ca
     expected = split_run(tmp_path / "off")
     monkeypatch.setitem(globals(), "picture", fail)
     assert split_run(tmp_path / "broken", **options) == expected
-    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == [
-        f"{next(iter(options)).removesuffix('_mode')} is off for this run: RuntimeError: no network"
-    ]
-
-
-def test_without_a_drawing_function_there_is_no_chart(tmp_path, monkeypatch):
-    monkeypatch.setitem(globals(), "picture", None)
-    run = FakeRun()
-    fake_wandb(monkeypatch, run)
-    split_run(tmp_path, wandb_mode="offline")
-    assert sum("split_first/scores" in row for row in run.rows) == 2
-    assert not any("chart" in key for row in run.rows for key in row)
+    (warning,) = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert next(iter(options)).removesuffix("_mode") in warning and "no network" in warning
 
 
 HEALTH = {
@@ -197,25 +155,11 @@ def test_the_console_shows_the_gist_and_the_record_all(tmp_path):
     tracker.log_epoch(1, 2, {"AP": 0.5} | HEALTH)
     tracker.log_epoch(2, 4, {f"{name}_first": value for name, value in HEALTH.items() if "/" not in name})
     tracker.finish({})
-    lines = [line.partition("INFO ")[2] for line in (tmp_path / "run.log").read_text().splitlines()]
-    assert lines[:3] == [
-        "epoch 1 step 2: AP 50.0",
-        "epoch 1 pseudo-labels: health_kept 95.5  easy_share 62.5  agreement_px 1.25  pseudo_PCK 80.0  "
-        "pseudo_PCK_easy 90.0",
-        "epoch 2 pseudo-labels: health_kept_first 95.5  easy_share_first 62.5  agreement_px_first 1.25  "
-        "pseudo_PCK_first 80.0  pseudo_PCK_easy_first 90.0",
-    ]
+    log = (tmp_path / "run.log").read_text()
+    shown = "AP 50.0", "health_kept 95.5", "pseudo_PCK_easy 90.0", "health_kept_first 95.5", "agreement_px_first 1.25"
+    assert all(number in log for number in shown) and "health_peak" not in log
     row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
     assert row == {"epoch": 1, "step": 2, "AP": 0.5} | HEALTH
-
-
-def test_shares_are_shown_as_percent():
-    shown = format_scores({"AP": 0.5, "AR": -1.0, "agreement_within_1px": 0.4, "health_peak": 0.7, "lr": 0.001})
-    assert shown == "AP 50.0  agreement_within_1px 40.0  health_peak 0.7  lr 0.001"
-
-
-def test_a_new_run_starts_an_empty_record(tmp_path):
-    assert whole_run(tmp_path) == whole_run(tmp_path)
 
 
 @pytest.mark.parametrize("resume_step", [0, 1, 2, 3, 4])
@@ -232,58 +176,39 @@ def test_a_resumed_run_leaves_the_record_of_an_undisturbed_one(tmp_path, resume_
     assert (tmp_path / "metrics.jsonl").read_bytes() == undisturbed
 
 
-def test_an_epoch_that_is_evaluated_again_after_a_resume_is_not_doubled(tmp_path):
-    undisturbed = whole_run(tmp_path)
-    tracker = tracker_of(tmp_path, resume_step=2)
-    tracker.start({})
-    tracker.log_epoch(1, 2, {"AP_first": 0.2, "AP_ensemble": 0.25})
-    record(tracker, range(3, 5))
-    tracker.finish({})
-    assert (tmp_path / "metrics.jsonl").read_bytes() == undisturbed
-
-
 def test_the_record_is_not_optional(tmp_path):
     tracker = Tracker([JsonlSink("/dev/full")])
     tracker.sinks[0]._file = open("/dev/full", "w")  # noqa: SIM115
-    with pytest.raises(NoSpaceError, match="/dev/full: cannot write"):
+    with pytest.raises(NoSpaceError, match="/dev/full"):
         tracker.log_step(1, {"loss": 0.5})
 
 
 def test_log_file_is_appended_to_and_handlers_are_taken_off(tmp_path, capsys):
     for _ in range(2):
         whole_run(tmp_path)
-    lines = (tmp_path / "run.log").read_text().splitlines()
-    assert [line.partition("INFO ")[2] for line in lines] == 2 * [
-        "epoch 1 step 2: AP_first 20.0  AP_ensemble 25.0",
-        "epoch 2 step 4: AP_first 40.0  AP_ensemble 50.0",
-        "finished: best_AP 50.0",
-    ]
-    assert capsys.readouterr().out.splitlines()[2] == "finished: best_AP 50.0"
+    log, printed = (tmp_path / "run.log").read_text(), capsys.readouterr().out
+    for text in (log, printed):
+        assert text.count("AP_ensemble 25.0") == text.count("AP_ensemble 50.0") == text.count("best_AP 50.0") == 2
     assert logging.getLogger("semipose").handlers == []
 
 
-@pytest.mark.parametrize(
-    ("summary", "exit_code", "last"),
-    [({"best_AP": 0.5}, 1, ["stopped: best_AP 50.0"]), ({}, 1, []), ({"best_AP": 0.5}, 0, ["finished: best_AP 50.0"])],
-)
-def test_a_run_that_was_ended_does_not_look_finished(tmp_path, monkeypatch, summary, exit_code, last):
+@pytest.mark.parametrize(("summary", "exit_code"), [({"best_AP": 0.5}, 1), ({}, 1), ({"best_AP": 0.5}, 0)])
+def test_a_run_that_was_ended_does_not_look_finished(tmp_path, monkeypatch, summary, exit_code):
     run = FakeRun()
     fake_wandb(monkeypatch, run)
     tracker = tracker_of(tmp_path, wandb_mode="offline")
     tracker.start({})
     tracker.finish(summary, exit_code)
-    lines = (tmp_path / "run.log").read_text().splitlines()
-    assert [line.partition("INFO ")[2] for line in lines] == last
+    log = (tmp_path / "run.log").read_text()
+    assert ("finished" in log) == (exit_code == 0) and ("best_AP 50.0" in log) == bool(summary)
     assert run.summary == summary and run.exit_code == exit_code
     assert logging.getLogger("semipose").handlers == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    for folder, reason in ((tmp_path / "file/run", "Not a directory"), (tmp_path / "file", "File exists")):
-        with pytest.raises(SemiposeError) as caught:
-            tracker_of(folder)
-        assert str(caught.value) == f"{folder}: cannot write: {reason}"
+    for folder in (tmp_path / "file/run", tmp_path / "file"):
+        refused(lambda: tracker_of(folder), str(folder))  # noqa: B023  called at once
 
 
 class Broken(Sink):
@@ -304,7 +229,8 @@ def test_an_optional_sink_that_fails_is_off_after_one_warning(caplog):
     for step in range(3):
         tracker.log_step(step, {})
     assert sink.calls == 1
-    assert [r.message for r in caplog.records] == ["broken is off for this run: ConnectionError: no route to host"]
+    (warning,) = [r.message for r in caplog.records]
+    assert "broken" in warning and "no route to host" in warning and "\n" not in warning
 
 
 def fail(*_, **__):
@@ -363,15 +289,6 @@ def test_a_wandb_outage_leaves_the_same_record(tmp_path, monkeypatch, caplog, ou
     assert len([r for r in caplog.records if r.levelname == "WARNING" and "wandb is off" in r.message]) == 1
 
 
-def test_wandb_off_does_not_import_it(tmp_path, monkeypatch, caplog):
-    monkeypatch.setitem(sys.modules, "wandb", None)
-    tracker = tracker_of(tmp_path)
-    tracker.start({})
-    tracker.finish({})
-    assert tracker.wandb_run_id is None
-    assert "wandb" not in caplog.text
-
-
 def test_what_wandb_is_told(tmp_path, monkeypatch):
     run = FakeRun()
     (init,) = [fake_wandb(monkeypatch, run)]
@@ -397,16 +314,6 @@ def test_run_id_is_known_from_the_start_and_reused(tmp_path, monkeypatch):
     assert (calls[0]["id"], calls[0]["resume"], calls[0]["mode"]) == (first, "allow", "online")
 
 
-@pytest.mark.parametrize("fields", [None, {}, {"finish_timeout": None}])
-def test_a_limit_that_wandb_does_not_know_is_not_set(tmp_path, monkeypatch, fields):
-    calls = fake_wandb(monkeypatch, FakeRun())
-    members = {} if fields is None else {"model_fields": fields}  # pydantic 1 has no such list
-    monkeypatch.setattr(sys.modules["wandb"], "Settings", type("Settings", (dict,), members))
-    WandbSink("run", "project", tmp_path, "offline").start({})
-    limits = {"console": "off", "init_timeout": 60.0}
-    assert calls[0]["settings"] == (limits | {"finish_timeout": 120.0} if fields else limits)
-
-
 def mode_used(monkeypatch, tmp_path, mode="auto", **fake) -> str | None:
     calls = fake_wandb(monkeypatch, FakeRun(), **fake)
     WandbSink("run", "project", tmp_path, mode).start({})
@@ -416,7 +323,7 @@ def mode_used(monkeypatch, tmp_path, mode="auto", **fake) -> str | None:
 def test_auto_mode(tmp_path, monkeypatch, caplog):
     caplog.set_level(logging.INFO, logger="semipose")
     assert mode_used(monkeypatch, tmp_path) == "offline"
-    assert [r.message.startswith("wandb: no API key found, recording offline") for r in caplog.records] == [True]
+    assert ["wandb" in r.message and "offline" in r.message for r in caplog.records] == [True]
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     assert mode_used(monkeypatch, tmp_path) == "online"
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -427,26 +334,23 @@ def test_auto_mode(tmp_path, monkeypatch, caplog):
 
 
 @pytest.mark.parametrize(
-    ("server", "entry", "found"),
+    ("server", "machine", "found"),
     [
-        ("https://api.wandb.ai", "machine api.wandb.ai login user password " + "0" * 40, True),
-        ("https://api.forge.coreweave.com", "machine api.wandb.ai login user password " + "0" * 40, True),
-        ("https://wandb.example.org", "machine api.wandb.ai login user password " + "0" * 40, False),
-        ("https://wandb.example.org", "machine wandb.example.org login user password " + "0" * 40, True),
-        ("https://api.wandb.ai", "machine github.com login user password x", False),
-        ("https://api.wandb.ai", "not a netrc file", False),
+        ("https://api.wandb.ai", "api.wandb.ai", True), ("https://api.forge.coreweave.com", "api.wandb.ai", True),
+        ("https://wandb.example.org", "api.wandb.ai", False), ("https://api.wandb.ai", "github.com", False),
+        ("https://wandb.example.org", "wandb.example.org", True), ("https://api.wandb.ai", "no\nnetrc", False),
     ],
-)
-def test_key_in_netrc(tmp_path, monkeypatch, server, entry, found):
+)  # fmt: skip
+def test_key_in_netrc(tmp_path, monkeypatch, server, machine, found):
     netrc = tmp_path / "netrc"
-    netrc.write_text(entry + "\n")
+    netrc.write_text(f"machine {machine} login user password {'0' * 40}\n")
     monkeypatch.setenv("NETRC", str(netrc))
     fake_wandb(monkeypatch, None, base_url=server)
     assert has_wandb_key() is found
 
 
 def test_unknown_wandb_mode(tmp_path):
-    with pytest.raises(ConfigError, match="'on'; allowed: auto, online, offline, off"):
+    with pytest.raises(ConfigError, match="'on'.*auto"):
         tracker_of(tmp_path, wandb_mode="on")
 
 
@@ -454,17 +358,18 @@ def test_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     whole_run(tmp_path, tensorboard=True)
-    events = EventAccumulator(str(tmp_path / "tensorboard"))
-    events.Reload()
+    split_run(tmp_path / "split", tensorboard=True)
+    folders, every = (tmp_path / "tensorboard", tmp_path / "split/tensorboard"), {"images": 0, "histograms": 0}
+    events, splits = (EventAccumulator(str(folder), size_guidance=every).Reload() for folder in folders)
     assert [(e.step, round(e.value, 6)) for e in events.Scalars("epoch/AP_first")] == [(2, 0.2), (4, 0.4)]
     assert [e.step for e in events.Scalars("train/loss")] == [1, 2, 3, 4]
-
-
-def test_missing_tensorboard_is_one_warning(tmp_path, monkeypatch, caplog):
-    expected = whole_run(tmp_path / "off")
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    assert whole_run(tmp_path / "missing", tensorboard=True) == expected
-    assert len([r for r in caplog.records if r.message.startswith("tensorboard is off")]) == 1
+    assert [e.step for e in splits.Histograms("split_first/scores")] == [2, 4]
+    histogram, report = splits.Histograms("split_second/scores")[1].histogram_value, split_report(41)
+    assert histogram.num == 80 and list(histogram.bucket) == report.counts.tolist()
+    assert list(histogram.bucket_limit) == report.edges[1:].tolist()
+    assert splits.Scalars("split_second/easy_share")[1].value == pytest.approx(50 / 80)
+    image = splits.Images("split_first/chart")[-1]
+    assert (image.step, image.width, image.height) == (4, 7, len("first, epoch 2"))
 
 
 OFFLINE_RUN = """
@@ -514,7 +419,6 @@ def test_wandb_offline_for_real(tmp_path):
         [sys.executable, "-c", OFFLINE_RUN, str(tmp_path)], capture_output=True, text=True, timeout=60
     )
     assert result.returncode == 0, result.stderr
-    assert "wandb: no API key found, recording offline" in result.stdout
     run_id = result.stdout.split()[-1]
     (path,) = tmp_path.glob(f"wandb/offline-run-*-{run_id}/run-{run_id}.wandb")
     records = wandb_records(path)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from semipose.geometry import affine
-from semipose.skeletons import COCO, LSP
+from semipose.skeletons import COCO
 from semipose.views.affine_draws import AffineDraw, AffinePolicy, draw_affine, half_body_maps, view_change
 from semipose.views.view import centre_map
 
@@ -39,10 +39,6 @@ class TestDraws:
         assert degrees.max() == 40 and degrees.min() == -40
         assert (degrees.abs() == 40).float().mean().item() == pytest.approx(0.0455, abs=0.008)
 
-    def test_every_sample_turns_at_probability_one_and_none_at_zero(self):
-        assert (draw_many(AffinePolicy(rotation_prob=1.0)).degrees != 0).all()
-        assert (draw_many(AffinePolicy(rotation_prob=0.0)).degrees == 0).all()
-
     def test_scale_is_normal_around_one_and_clipped(self):
         scale = draw_many(AffinePolicy(scale=0.25, scale_clip=0.25)).scale
         assert scale.max() == 1.25 and scale.min() == 0.75
@@ -50,9 +46,6 @@ class TestDraws:
         assert ((scale == 1.25) | (scale == 0.75)).float().mean().item() == pytest.approx(0.317, abs=0.02)
         assert ((scale - 1).abs() < 0.6745 * 0.25).float().mean().item() == pytest.approx(0.5, abs=0.02)
         assert scale.mean().item() == pytest.approx(1, abs=0.01)
-
-    def test_scale_with_a_wide_clip_has_its_own_deviation(self):
-        assert draw_many(AffinePolicy(scale=0.1, scale_clip=0.9)).scale.std().item() == pytest.approx(0.1, rel=0.03)
 
     @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
     def test_share_of_mirrored_samples(self, share):
@@ -68,12 +61,6 @@ class TestDraws:
         draw = draw_many(AffinePolicy(0, 0, 0, 0, 0))
         assert (draw.degrees == 0).all() and (draw.scale == 1).all() and not draw.mirrored.any()
 
-    def test_draws_are_a_function_of_the_generator(self):
-        first, again, other = (draw_affine(AffinePolicy(), 8, generator(seed)) for seed in (3, 3, 4))
-        assert torch.equal(first.degrees, again.degrees) and torch.equal(first.scale, again.scale)
-        assert torch.equal(first.mirrored, again.mirrored)
-        assert not torch.equal(first.scale, other.scale)
-
     def test_strengths_do_not_move_the_stream(self):
         # a run with a weaker policy sees the same later draws
         states = []
@@ -87,13 +74,6 @@ class TestDraws:
 class TestViewChange:
     def test_nothing_drawn_changes_nothing(self):
         assert torch.allclose(view_change(one_draw(), SIZE), affine.identity(1), atol=1e-6)
-
-    def test_centre_stays(self):
-        draw = AffineDraw(
-            torch.tensor([30.0, -50.0]), torch.tensor([0.8, 1.25]), torch.tensor([True, False])
-        )  # fmt: skip
-        centre = torch.tensor([23.5, 31.5]).expand(2, 1, 2)
-        assert torch.allclose(affine.apply(view_change(draw, SIZE), centre), centre, atol=1e-4)
 
     def test_scale_above_one_makes_the_person_larger(self):
         # (33.5, 31.5) of the old view is 10 from the centre; it goes to 12 from it
@@ -167,12 +147,6 @@ class TestHalfBody:
         _, to_base = half_body(joints, labeled)
         assert shows(to_base, joints, labeled & UPPER).float().mean().item() == pytest.approx(0.7, abs=0.02)
 
-    def test_share_of_changed_samples(self):
-        joints, labeled = person(MANY)
-        before, to_base = half_body(joints, labeled, share=0.3)
-        changed = (before != to_base).flatten(1).any(1)
-        assert changed.float().mean().item() == pytest.approx(0.3, abs=0.02)
-
     def test_half_is_enlarged_to_two_thirds_of_the_view(self):
         joints, labeled = person(200)
         _, to_base = half_body(joints, labeled)
@@ -234,8 +208,3 @@ class TestHalfBody:
             )
             states.append(stream.get_state())
         assert torch.equal(*states)
-
-    def test_lsp_has_halves_too(self):
-        joints, labeled = torch.rand(20, 14, 2) * 40 + 10, torch.ones(20, 14, dtype=torch.bool)
-        before, to_base = half_body(joints, labeled, upper=torch.tensor(LSP.upper_body_mask))
-        assert (before != to_base).flatten(1).any(1).all()

@@ -51,13 +51,6 @@ def test_rectangles_of_cutmix_have_the_area_and_the_proportions():
     assert torch.allclose(mask.float().mean((1, 2)), area[inside], atol=0.005)
 
 
-@BY_NAME
-def test_draws_are_a_function_of_the_generator(draw):
-    first, again, other = (draw(3, CROP, generator(seed)) for seed in (0, 0, 1))
-    assert torch.equal(first.centres, again.centres) and torch.equal(first.half_sizes, again.half_sizes)
-    assert not torch.equal(first.centres, other.centres)
-
-
 def test_pasted_boxes_equal_a_loop_over_pixels():
     images = torch.rand(4, 3, 17, 13, generator=generator())
     before = images.clone()

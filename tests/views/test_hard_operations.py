@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from semipose.errors import ConfigError
-from semipose.views import hard_operations
 from semipose.views.box_cutout import BoxPolicy, CutMixPolicy
 from semipose.views.hard_operations import HARD_OPERATIONS, check_operations, occlude
 from semipose.views.joint_cutout import CutoutPolicy
@@ -47,11 +46,6 @@ def changed(images, others):
     return (images != others).flatten(1).any(1)
 
 
-def test_the_table_has_the_documented_names():
-    masks, others = "joint_cutout adaptive_cutout joint_mask cutout", "joint_paste cut_occlude cutmix rand_augment"
-    assert set(HARD_OPERATIONS) == {*masks.split(), *others.split(), "by_difficulty"}
-
-
 @pytest.mark.parametrize("names", [["joint_mix"], ("cutout", "joint_mix")])
 def test_an_unknown_name_is_an_error_that_lists_the_known(names):
     for call in (lambda: check_operations(names), lambda: apply(photos(), names)):
@@ -61,7 +55,7 @@ def test_an_unknown_name_is_an_error_that_lists_the_known(names):
 
 
 def test_one_name_in_place_of_a_list_is_an_error():
-    with pytest.raises(ConfigError, match="'cutout': must be a list"):
+    with pytest.raises(ConfigError, match="'cutout'"):
         check_operations("cutout")
 
 
@@ -86,16 +80,10 @@ def test_every_operation_acts_and_leaves_its_input(name, size):
 
 
 @BY_NAME
-def test_a_function_of_the_generator(name):
-    images = photos()
+def test_a_function_of_its_own_generator(name):
+    images, state = photos(), torch.get_rng_state()
     first, again, other = (apply(images, [name], seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first, again) and not torch.equal(first, other)
-
-
-@BY_NAME
-def test_the_global_generator_is_not_used(name):
-    state = torch.get_rng_state()
-    apply(photos(), [name])
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -134,12 +122,6 @@ def test_counts_of_zero_switch_off(name):
         CutoutPolicy(0), (0, 0), PastePolicy(0), BoxPolicy(0), CutMixPolicy(count=0), colors=ColorPolicy()
     )
     assert torch.equal(apply(photos(), [name], policies=off), photos())
-
-
-def test_joint_cutout_of_zero_draws_nothing():
-    stream = generator()
-    occlude(photos(), ["joint_cutout"], predicted(), OcclusionPolicies(CutoutPolicy(0)), FILL, stream)
-    assert torch.equal(stream.get_state(), generator().get_state())
 
 
 def point_like(**changes):
@@ -197,52 +179,27 @@ def test_patches_of_easy_images_show_them_without_their_mask():
     assert set(hard[~EASY].unique().tolist()) <= greys
 
 
-def test_joint_paste_alone_has_all_receivers_and_easy_donors():
-    for seed in range(10):
-        hard = apply(flat_images(), ["joint_paste"], on_pixels(), point_like(), seed)
-        for b in range(BATCH):
-            new = (hard[b] != flat_images()[b]).any(0)
-            donor = round(hard[b][:, new].unique().item() * 16) - 1
-            assert new.sum() == 2 and EASY[donor] and donor != b
-
-
-def test_joint_paste_without_a_split_takes_any_other_image():
+@pytest.mark.parametrize("easy", [EASY, None])
+def test_joint_paste_alone_has_all_receivers_and_easy_donors_or_any_without_a_split(easy):
     seen = set()
     for seed in range(60):
-        hard = apply(flat_images(), ["joint_paste"], on_pixels(None), point_like(), seed)
+        hard = apply(flat_images(), ["joint_paste"], on_pixels(easy), point_like(), seed)
         for b in range(BATCH):
             new = hard[b][hard[b] != flat_images()[b]].unique()
             seen.add((b, round(new.item() * 16) - 1))
-    assert seen == {(b, d) for b in range(BATCH) for d in range(BATCH) if b != d}
+    allowed = torch.ones(BATCH) if easy is None else easy
+    assert seen == {(b, d) for b in range(BATCH) for d in range(BATCH) if b != d and allowed[d]}
 
 
-@pytest.mark.parametrize(("easy", "names"), [(None, "adaptive_cutout"), (torch.ones(BATCH).bool(), "joint_mask")])
-def test_by_difficulty_without_a_split_or_without_hard_images_is_a_mask(easy, names):
+@pytest.mark.parametrize(("easy", "counts"), [(None, {8}), (torch.ones(BATCH).bool(), {4, 5})])
+def test_by_difficulty_without_a_split_or_without_hard_images_is_a_mask(easy, counts):
     hard = apply(flat_images(), ["by_difficulty"], on_pixels(easy), point_like())
-    hidden = (hard == FILL.view(3, 1, 1)).all(1).flatten(1).sum(1)
-    assert all(count in ({8} if easy is None else {4, 5}) for count in hidden.tolist())
-    if easy is None:
-        assert torch.equal(hard, apply(flat_images(), ["adaptive_cutout"], on_pixels(easy), point_like()))
+    assert set((hard == FILL.view(3, 1, 1)).all(1).flatten(1).sum(1).tolist()) <= counts
 
 
 def test_a_batch_without_easy_images_stays_as_it_is():
     nobody = predicted(torch.zeros(BATCH).bool())
     assert torch.equal(apply(photos(), ["by_difficulty"], nobody), photos())
-
-
-def test_cutmix_shows_one_other_image_in_one_rectangle():
-    for seed in range(10):
-        hard = apply(flat_images(), ["cutmix"], seed=seed)
-        for b in range(BATCH):
-            new = (hard[b] != flat_images()[b]).any(0)
-            greys = hard[b][:, new].unique()
-            assert len(greys) == 1 and greys.item() in flat_images()
-            rows, columns = new.any(1), new.any(0)
-            assert torch.equal(new, rows[:, None] & columns), "a rectangle"
-            for side in (rows, columns):
-                inside = side.nonzero()[:, 0]
-                assert inside[-1] - inside[0] + 1 == len(inside)
-            assert 0.02 < new.float().mean() < 0.34
 
 
 @pytest.mark.parametrize("name", [n for n in HARD_OPERATIONS if n != "rand_augment"])
@@ -257,14 +214,6 @@ def test_every_row_and_column_can_change(name):
     rows = share.mean(1)
     assert share.min() > 0
     assert rows[36:].mean() > 0.7 * rows[12:36].mean(), "the lower quarter is not left out"
-
-
-def test_rand_augment_is_the_colour_policy():
-    images = photos()
-    strong = OcclusionPolicies(colors=ColorPolicy(rand_augment=3, magnitude=1.0))
-    expected = hard_operations.change_colors(images, strong.colors, generator())
-    assert torch.equal(apply(images, ["rand_augment"], policies=strong), expected)
-    assert torch.equal(apply(images, ["rand_augment"], policies=OcclusionPolicies(colors=ColorPolicy())), images)
 
 
 def multi_augs(images, joints, fill, stream):

@@ -42,21 +42,12 @@ def test_every_row_and_column_can_be_masked(size):
         assert hit.diagonal().all()
 
 
-def test_default_boxes_reach_all_pixels_of_the_crop():
-    keypoints = spread_joints(400)
-    mask = box_mask(draw_cutout(CutoutPolicy(), keypoints, CROP, generator()), CROP)
-    assert mask.any(0).all()
-    # and no quarter is left out: joints are spread evenly, so boxes are too
-    rows = mask.float().mean((0, 2))
-    assert rows[192:].mean() > 0.8 * rows[64:192].mean()
-
-
-@pytest.mark.parametrize("count", [1, 5, 17])
-def test_joints_are_distinct(count):
+@pytest.mark.parametrize("count", [1, 5, 17, 19])
+def test_joints_are_distinct_also_where_more_are_wanted_than_there_are(count):
     keypoints = spread_joints(50)
     drawn = drawn_joints(draw_cutout(CutoutPolicy(count, jitter=0.0), keypoints, CROP, generator()), keypoints)
-    assert drawn.shape == (50, count)
-    assert all(len(set(row)) == count for row in drawn.tolist())
+    assert drawn.shape == (50, min(count, 17))
+    assert all(len(set(row)) == len(row) for row in drawn.tolist())
 
 
 def test_all_joints_are_drawn_equally_often():
@@ -64,12 +55,6 @@ def test_all_joints_are_drawn_equally_often():
     drawn = drawn_joints(draw_cutout(CutoutPolicy(5, jitter=0.0), keypoints, CROP, generator()), keypoints)
     share = torch.bincount(drawn.flatten(), minlength=17) / 10_000
     assert torch.allclose(share, torch.tensor(5 / 17), atol=0.02)
-
-
-def test_more_boxes_than_joints_hide_every_joint_once():
-    keypoints = spread_joints(3, joints=4)
-    drawn = drawn_joints(draw_cutout(CutoutPolicy(9, jitter=0.0), keypoints, CROP, generator()), keypoints)
-    assert [sorted(row) for row in drawn.tolist()] == [[0, 1, 2, 3]] * 3
 
 
 def test_half_sizes_and_jitter_follow_the_policy():
@@ -91,19 +76,6 @@ def test_boxes_scale_with_the_crop(size):
     scaled = draw_cutout(CutoutPolicy(), keypoints * factor, size, generator())
     assert torch.allclose(scaled.half_sizes, reference.half_sizes * factor)
     assert torch.allclose(scaled.centres, reference.centres * factor, atol=1e-3)
-
-
-def test_draws_are_a_function_of_the_generator():
-    keypoints = spread_joints(4)
-    first, again, other = (draw_cutout(CutoutPolicy(), keypoints, CROP, generator(seed)) for seed in (0, 0, 1))
-    assert torch.equal(first.centres, again.centres) and torch.equal(first.half_sizes, again.half_sizes)
-    assert not torch.equal(first.half_sizes, other.half_sizes)
-
-
-def test_no_joints_hide_nothing():
-    images = torch.rand(2, 3, 64, 48)
-    boxes = draw_cutout(CutoutPolicy(joints=0), spread_joints(2, (48, 64)), (48, 64), generator())
-    assert torch.equal(fill_boxes(images, boxes, torch.zeros(3)), images)
 
 
 def test_boxes_far_outside_hide_nothing():

@@ -2,14 +2,7 @@ import pytest
 
 from semipose.errors import ConfigError
 from semipose.views.box_cutout import CutMixPolicy
-from semipose.views.joint_cutout import CutoutPolicy
 from semipose.views.occlusion import EASY_MASKS, OcclusionPolicies
-
-
-def test_defaults_are_those_of_the_papers():
-    policies = OcclusionPolicies()
-    assert policies.cutout == CutoutPolicy(5, (10.0, 20.0), 10.0) and policies.mask_joints == (4, 5)
-    assert policies.paste.joints == 2 and policies.easy_mask == "fixed" and policies.colors.rand_augment == 2
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,6 @@ def some_boxes(batch, size=(48, 64), count=4):
     return Boxes(centres, draw_half_sizes((10.0, 20.0), (batch, count), size, generator(1)))
 
 
-def test_mask_by_hand():
-    boxes = Boxes(torch.tensor([[[2.0, 1.0]]]), torch.tensor([[[1.0, 0.4]]]))
-    assert box_mask(boxes, (5, 4)).int().tolist() == [
-        [[0, 0, 0, 0, 0], [0, 1, 1, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]]
-    ]
-
-
 def test_mask_equals_a_loop_over_pixels():
     size = (13, 17)
     boxes = Boxes(torch.rand(3, 4, 2) * 30 - 8, torch.rand(3, 4, 2) * 4)

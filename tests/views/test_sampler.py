@@ -9,8 +9,7 @@ from semipose.pseudo_labels import PSEUDO_TARGETS, Multiview, PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PoseBatch
 from semipose.views.affine_draws import AffinePolicy
-from semipose.views.joint_cutout import CutoutPolicy
-from semipose.views.occlusion import OcclusionPolicies, PredictedJoints
+from semipose.views.occlusion import PredictedJoints
 from semipose.views.photometric import ColorPolicy
 from semipose.views.sampler import ViewPolicies, ViewSampler, centred_view
 
@@ -125,16 +124,6 @@ def test_spots_land_on_other_shapes_too():
     assert ((peak - expected).abs().amax(1)[inside] <= 1.0).all()
 
 
-def test_a_hard_view_is_made_on_top_of_the_easy_one():
-    batch = noise_batch()
-    draws = sampler(ViewPolicies(easy=AffinePolicy(), hard=STILL)).at_step(0)
-    easy = draws.easy(batch)
-    hard = draws.hard(batch, easy)
-    assert torch.allclose(hard.to_base, easy.to_base, atol=1e-4)
-    assert torch.equal(hard.flipped, easy.flipped)
-    assert torch.allclose(hard.images, easy.images, atol=1e-3)
-
-
 def test_policies_of_zero_give_the_centred_view():
     batch = noise_batch()
     draws, centred = sampler().at_step(0), centred_view(batch, SIZE, ORDER)
@@ -209,12 +198,6 @@ def test_draws_do_not_depend_on_the_pixels_or_labels():
     assert torch.equal(views[0].images, views[2].images)
 
 
-def test_colours_move_no_geometry():
-    coloured, plain = (everything(p, 0, 0) for p in (STRONG, dataclasses.replace(STRONG, labeled_colors=ColorPolicy())))
-    assert torch.equal(coloured[0].to_base, plain[0].to_base)
-    assert not torch.equal(coloured[0].images, plain[0].images)
-
-
 def test_each_kind_of_view_follows_its_own_policy():
     batch, turn = noise_batch(), AffinePolicy(rotation_prob=1.0)
     centre = centred_view(batch, SIZE, ORDER).to_base
@@ -239,29 +222,6 @@ def test_easy_views_have_no_colour_change():
     assert (draws.hard(batch, easy).images - centred.images).abs().max() > 0.1
 
 
-def test_cutout_paints_over_joints():
-    batch, occlusion = noise_batch(), OcclusionPolicies(CutoutPolicy(3, jitter=0.0))
-    draws = sampler(dataclasses.replace(CALM, occlusion=occlusion)).at_step(0)
-    view = draws.easy(batch)
-    joints = torch.rand(5, 17, 2) * torch.tensor(SIZE)
-    images = hidden(draws, view, joints)
-    changed = (images != view.images).any(1)
-    assert (images.permute(0, 2, 3, 1)[changed] == FILL).all()
-    assert changed.flatten(1).any(1).all() and not changed.flatten(1).all(1).any()
-    # half sides of 10..20 pixels at 192 are 2.5..5 at 48; so at most three boxes of 11x11
-    assert changed.flatten(1).sum(1).max() <= 3 * 11 * 11
-    assert torch.equal(view.images, sampler(CALM).at_step(0).easy(batch).images)
-
-
-def test_no_operation_draws_nothing():
-    batch = noise_batch()
-    draws = sampler().at_step(0)
-    view, ones = draws.easy(batch), torch.ones(5, 17)
-    state = draws.generator.get_state()
-    assert draws.occlude(view.images, (), PredictedJoints(batch.keypoints, ones, ones)) is view.images
-    assert torch.equal(draws.generator.get_state(), state)
-
-
 def test_half_body_acts_on_labelled_views_only_and_by_weight():
     batch = noise_batch()
     policies = ViewPolicies(*[dataclasses.replace(STILL, half_body=1.0)] * 3)
@@ -271,15 +231,6 @@ def test_half_body_acts_on_labelled_views_only_and_by_weight():
     assert torch.allclose(draws.easy(batch).to_base, centre, atol=1e-4)
     unlabelled = draws.labeled(batch.without_labels())
     assert torch.allclose(unlabelled.to_base, centre, atol=1e-4)
-
-
-def test_batches_are_not_changed():
-    batch = noise_batch()
-    before = batch.images.clone(), batch.keypoints.clone()
-    draws = sampler(STRONG).at_step(0)
-    view = draws.labeled(batch)
-    hidden(draws, view, batch.keypoints)
-    assert torch.equal(batch.images, before[0]) and torch.equal(batch.keypoints, before[1])
 
 
 def test_everything_stays_on_the_device_of_the_batch():
@@ -339,26 +290,6 @@ def test_views_and_targets_never_wait_for_the_gpu(kind, target, device, never_wa
     step(0)  # constants are copied once, and libraries are loaded
     with never_waiting():
         step(1)
-
-
-def test_views_of_a_batch_share_its_pixels_and_views_of_another_do_not():
-    draws, one, other = sampler().at_step(0), noise_batch(seed=1), noise_batch(seed=2)
-    middle = [centred_view(batch, SIZE, ORDER).images for batch in (one, other)]
-    for batch, expected in ((one, middle[0]), (other, middle[1]), (one, middle[0])):
-        easy = draws.easy(batch)
-        pixels = draws._pixels_of(batch)
-        hard = draws.hard(batch, easy)
-        assert draws._pixels_of(batch) is pixels and torch.equal(pixels, batch.images.float() / 255)
-        assert torch.allclose(easy.images, expected, atol=1e-4) and torch.allclose(hard.images, expected, atol=1e-4)
-
-
-def test_constants_are_copied_to_a_device_once():
-    views = sampler()
-    for device in (torch.device("cpu"), torch.device("meta"), torch.device("cpu")):
-        made = views.constants(device)
-        assert {t.device for t in made} == {device}
-        assert all(one is again for one, again in zip(made, views.constants(device)))
-    assert all(torch.equal(t, u) for t, u in zip(made, (ORDER, torch.tensor(COCO.upper_body_mask), FILL)))
 
 
 def test_a_skeleton_without_halves_has_no_half_body():

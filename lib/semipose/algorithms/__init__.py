@@ -20,7 +20,7 @@ class AlgorithmEntry:
         make: takes the students and the recipe.
         students: how many networks it is made from.
         takes_unlabeled: whether it uses unlabelled images.
-        use_ema: whether EMAs teach; None = as the key USE_EMA says.
+        use_ema: whether EMAs teach; None = the key USE_EMA decides.
         phases: see `Recipe.phases`.
         pose_share: factor of the supervised loss.
     """

@@ -20,7 +20,7 @@ class Algorithm(nn.Module):
     """Owns students and teachers, and turns a batch into a loss.
 
     Attributes:
-        records: by the name of a teacher, what it said about the unlabelled images. They are no submodules: see
+        records: by the name of a teacher, its predictions on the unlabelled images. They are not submodules: see
             `TeacherRecord`.
 
     Args:
@@ -63,7 +63,7 @@ class Algorithm(nn.Module):
         """Called after each optimiser step: move EMA teachers here."""
 
     def after_epoch(self) -> dict[str, SplitReport]:
-        """Called after each epoch: the easy/hard split of each teacher is fitted anew."""
+        """Called after each epoch: fit the easy/hard split of each teacher again."""
         return {name: record.refit() for name, record in self.records.items()}
 
     def predictors(self) -> dict[str, nn.Module]:

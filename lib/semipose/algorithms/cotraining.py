@@ -1,9 +1,8 @@
 """Co-training: two networks, each taught by the other. With EMA teachers it is the 2D-Pose system.
 
-Each student learns the labels (`pose`) and, on hard views, what the *other* network says on easy views (`cons`). By
-default the hard views are fitted to what that network finds easy. Mix-up consistency (`mix`) and a worst-case head
-(`worst`) can be added. The other network speaks through its EMA, which is steadier, or directly when EMA is off: that
-is PoseDual (Xie et al., ICCV 2021).
+Each student learns the labels (`pose`) and, on hard views, what the *other* network predicts on easy views (`cons`).
+Mix-up consistency (`mix`) and a worst-case head (`worst`) can be added. The teacher is the EMA of the other network,
+which is steadier. With EMA off it is the other network itself: that is PoseDual (Xie et al., ICCV 2021).
 """
 
 from torch import nn
@@ -39,9 +38,10 @@ class CoTraining(Algorithm):
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
         learning = self._learning(phase)
-        asked = tuple(OTHER) if self.recipe.reweight == "agreement" else [OTHER[name] for name in learning]
+        # agreement compares both teachers; otherwise a student needs only the teacher of the other network
+        teaching = tuple(OTHER) if self.recipe.reweight == "agreement" else [OTHER[name] for name in learning]
         students = {name: self.students[name] for name in learning}
-        teachers = {name: Teacher(self._teacher(name), self.records[name]) for name in asked}
+        teachers = {name: Teacher(self._teacher(name), self.records[name]) for name in teaching}
         return training_step(self.recipe, batch, step, students, teachers, OTHER)
 
     def after_step(self, phase: str) -> None:

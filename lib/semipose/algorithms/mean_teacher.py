@@ -2,7 +2,7 @@
 
 With the moving average it is Mean Teacher (Tarvainen and Valpola, NeurIPS 2017) on heatmaps. Without, it is PoseCons
 (Xie et al., An Empirical Study of the Collapsing Problem in Semi-Supervised 2D Human Pose Estimation, ICCV 2021).
-`train_2p.py` runs either of them after a warm-up on labelled images; the trainer sees to the warm-up.
+`train_2p.py` runs either of them after a warm-up on labelled images, which the trainer does.
 """
 
 from torch import nn

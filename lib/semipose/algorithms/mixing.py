@@ -21,8 +21,8 @@ class MixPolicy:
 
     Attributes:
         where: "input" mixes images, "manifold" mixes at one early stage, drawn in each step.
-        lam: share of an image itself; the rest is its partner's.
-        beta: above 0: the share is drawn from Beta(beta, beta) in each step instead.
+        lam: share of the image itself; its partner has the rest.
+        beta: if above 0, the share is drawn from Beta(beta, beta) in each step.
     """
 
     where: str = "input"

@@ -38,7 +38,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class Ramp:
-    """Factor of all unlabelled terms: 0 until step `start`, then rising in a line to 1 at step `end`."""
+    """Factor of all unlabelled terms: 0 until step `start`, then a linear rise to 1 at step `end`."""
 
     start: int = 0
     end: int = 0

@@ -1,7 +1,7 @@
-"""A training step, told from top to bottom in `training_step`.
+"""One training step. `training_step` shows it from top to bottom.
 
-Views of the images -> what the teachers say about the easy view -> what each student is shown and should answer (its
-tasks) -> losses. All random numbers come from one generator of the step, in this order.
+Make the views; let the teachers predict on the easy view; give each student its tasks (images and targets); compute the
+losses. All random numbers come from one generator of the step, in this order.
 """
 
 import math
@@ -26,7 +26,7 @@ from semipose.views.view import View
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network that makes pseudo-labels, and the record of what it has said."""
+    """A network that makes pseudo-labels, and the record of its predictions."""
 
     network: nn.Module
     record: TeacherRecord
@@ -37,11 +37,11 @@ class Views:
     """The views of one step, shared by all students.
 
     Attributes:
-        draws: the random numbers of the step.
+        draws: makes views and holds the random numbers of the step.
         ramp: factor of the unlabelled losses.
-        labeled: None if no term takes labelled images.
-        easy: of the unlabelled images, for teachers; None while no unlabelled term is active.
-        hard: of the unlabelled images, for students; () while neither `cons` nor `worst` is active.
+        labeled: view of the labelled images; None if no term takes them.
+        easy: view of the unlabelled images for teachers; None while no unlabelled term is active.
+        hard: views of the unlabelled images for students; () while neither `cons` nor `worst` is active.
     """
 
     batch: PairBatch
@@ -55,12 +55,12 @@ class Views:
 
 @dataclass(frozen=True)
 class TeacherAnswer:
-    """What a teacher says about the easy view.
+    """What a teacher predicts on the easy view.
 
     Attributes:
         prediction: in pixels and joint order of the view.
         keypoints, peaks: (B, K, 2) and (B, K), the same in pixels and joint order of the base crop.
-        easy: (B,) bool, which images the teacher finds easy; None while that is not known.
+        easy: (B,) bool, images that are easy for the teacher; None while there is no split.
     """
 
     prediction: Prediction
@@ -71,15 +71,15 @@ class TeacherAnswer:
 
 @dataclass(frozen=True)
 class Task:
-    """What a student is shown, and what it should answer.
+    """What a student sees, and what it should predict.
 
     Attributes:
         term: name of the loss term: "pose", "cons" or "mix".
         images: (B, 3, H, W).
         target, weights: heatmaps (B, K, h, w) and weights (B, K).
-        factor: of the loss; 0 = the images are only needed for the worst-case head.
-        keypoints: (B, K, 2) of the teacher, in pixels of the images; None for labels.
-        contestable: (B, K) weights of the pseudo-labels that the worst-case head may contradict; None for none.
+        factor: multiplies the loss; 0 = only the worst-case head needs these images.
+        keypoints: (B, K, 2) predicted by the teacher, in pixels of the images; None for labels.
+        contestable: (B, K) weights of the pseudo-labels in the worst-case term; None without it.
         mix: set where the images are mixed inside the network.
     """
 
@@ -100,9 +100,10 @@ def training_step(
     """The loss of one step.
 
     Args:
-        students: those that learn in this step. With a name other than "", it is put behind the names of their losses.
-        teachers: those that are asked in this step, by name.
-        taught_by: name of the teacher of each student; without teachers {}.
+        students: those that learn in this step, by name. The name is added to the names of their losses ("" adds
+            nothing).
+        teachers: those that predict in this step, by name.
+        taught_by: for each student the name of its teacher; {} without teachers.
     """
     views = make_views(recipe, batch, step)
     answers = ask_teachers(recipe, teachers, views)
@@ -139,7 +140,7 @@ def make_views(recipe: Recipe, batch: PairBatch, step: int) -> Views:
 @torch.no_grad()
 @timed("teachers")
 def ask_teachers(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> dict[str, TeacherAnswer]:
-    """What each teacher says about the easy view, kept in its record; {} while no unlabelled term is active.
+    """Predictions of each teacher on the easy view, also kept in its record; {} while no unlabelled term is active.
 
     Teachers are in eval mode (their BatchNorm is not touched) and get no gradient.
     """
@@ -163,9 +164,9 @@ def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
 def trust_in(
     recipe: Recipe, name: str, teachers: dict[str, Teacher], answers: dict[str, TeacherAnswer], views: Views
 ) -> Tensor | None:
-    """Factors (B, K) of the pseudo-label weights of teacher `name`, in the joint order of the easy view; None for ones.
+    """Factors (B, K) of the pseudo-label weights of teacher `name`, in the joint order of the easy view.
 
-    With two teachers the answers of the other one tell how far both agree.
+    None means all ones. "agreement" compares this teacher with the other one.
     """
     if not recipe.reweight:
         return None
@@ -189,7 +190,7 @@ def labeled_tasks(recipe: Recipe, views: Views) -> list[Task]:
 def unlabeled_tasks(
     recipe: Recipe, student: Student, views: Views, answer: TeacherAnswer, trust: Tensor | None
 ) -> list[Task]:
-    """The hard views with what the teacher says of them, then the mixed images."""
+    """A task for each hard view, then one for the mixed images."""
     operations = recipe.views.policies.hard_views
     tasks = [hard_task(recipe, views, *pair, answer, trust) for pair in zip(views.hard, operations)]
     if recipe.weights.mix > 0:
@@ -200,7 +201,7 @@ def unlabeled_tasks(
 def hard_task(
     recipe: Recipe, views: Views, view: View, operations: tuple[str, ...], answer: TeacherAnswer, trust: Tensor | None
 ) -> Task:
-    """A hard view after its operations, with the teacher's answer moved to it."""
+    """A hard view after its operations; the target is the teacher's prediction, warped to it."""
     with timed("pseudo-labels"):
         pseudo = recipe.labeler(answer.prediction, views.easy.map_to(view), trust)
     with timed("views"):
@@ -212,7 +213,7 @@ def hard_task(
 
 
 def _contestable(recipe: Recipe, views: Views, answer: TeacherAnswer, pseudo: PseudoLabels) -> Tensor:
-    """(B, K) weights for the worst-case head; by default only those of images that the split calls easy."""
+    """(B, K) weights of the pseudo-labels in the worst-case term; by default 0 for images that are not easy."""
     share = torch.ones_like(answer.peaks[:, 0])
     if recipe.worst.easy_only:
         share = torch.zeros_like(share) if answer.easy is None else answer.easy.to(share)
@@ -232,11 +233,10 @@ def _mixed_task(recipe: Recipe, student: Student, views: Views, answer: TeacherA
 def learn(
     recipe: Recipe, student: Student, tasks: list[Task], step: int
 ) -> tuple[dict[str, Tensor], list[LabeledOutput]]:
-    """The weighted loss terms of one student, and what it answers about the labelled images.
+    """The weighted loss terms of one student, and its output on the labelled images.
 
     Returns:
-        Terms `pose`, `cons`, `mix`, `worst`, each only where its weight is above 0 and its data are there; and a list
-        of at most one output.
+        Terms `pose`, `cons`, `mix`, `worst`, each if its weight is above 0 and it has data; and at most one output.
     """
     features = student_features(student, tasks, recipe.joint_forward)
     terms, outputs = {}, []
@@ -254,9 +254,9 @@ def learn(
 
 
 def student_features(student: Student, tasks: list[Task], together: bool) -> list[Tensor]:
-    """Features of the images of all tasks, in one forward pass (one BatchNorm batch) or in one for each.
+    """Features of the images of all tasks, in one pass (one BatchNorm batch) or in a pass for each.
 
-    Images that are mixed inside the network pass alone; they are those of the last task.
+    Images that are mixed inside the network (those of the last task) have a pass of their own.
     """
     plain = [task.images for task in tasks if task.mix is None]
     if len(plain) > 1 and together:
@@ -269,7 +269,7 @@ def student_features(student: Student, tasks: list[Task], together: bool) -> lis
 def _worst_loss(recipe: Recipe, student: Student, tasks: list[Task], features: list[Tensor], step: int) -> Tensor:
     """Worst-case head on the labelled and the hard views.
 
-    In the unit of the heatmap loss, which is per heatmap pixel, so that the weights of both can be compared.
+    Divided by the number of heatmap pixels, as the heatmap loss is, so that the weights of both can be compared.
     """
     labeled = LabeledFeatures(features[0], tasks[0].target, tasks[0].weights)
     hard = [(task, found) for task, found in zip(tasks, features) if task.term == "cons"]

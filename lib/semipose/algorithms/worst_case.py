@@ -1,7 +1,8 @@
-"""The worst-case term: a head that is made as wrong on unlabelled images as the labels allow, and features against it.
+"""The worst-case term: a head learns to be as wrong on unlabelled images as it can while it still fits the labels.
 
-If no head that fits the labels can contradict the pseudo-labels, these carry no bias of the head that made them
-(Debiased Self-Training, Chen et al., NeurIPS 2022; on heatmaps: RegDA, Jiang et al., CVPR 2021).
+The features learn against this head. If no head that fits the labels can contradict the pseudo-labels, then the
+pseudo-labels do not depend on the head that made them (Debiased Self-Training, Chen et al., NeurIPS 2022; on heatmaps:
+RegDA, Jiang et al., CVPR 2021).
 """
 
 import math
@@ -24,7 +25,7 @@ REACH = 3  # in sigma: what counts as near the teacher's peak
 
 @dataclass(frozen=True)
 class ReversalSchedule:
-    """lambda: 0 before `start`, then from `low` towards `high`, half of the way after about `steps * 1.1 / alpha`."""
+    """lambda: 0 before `start`, then from `low` towards `high`; it is half way after about `steps * 1.1 / alpha`."""
 
     low: float = 0.0
     high: float = 0.1
@@ -44,7 +45,7 @@ class WorstPolicy:
     """Raises ConfigError for an unknown form.
 
     Attributes:
-        form: "mass" keeps the head's softmax away from the teacher's peak; "ground_false" draws it to other joints.
+        form: "mass" keeps the head's softmax away from the teacher's peak; "ground_false" pulls it to the other joints.
         eta: factor of the labelled part.
         schedule: strength of what reaches the features.
         easy_only: only images that the teacher finds easy enter on the unlabelled side.
@@ -85,7 +86,7 @@ class PseudoFeatures:
 
 def worst_terms(
     head: WorstHead,
-    labeled: LabeledFeatures | None,
+    labeled: LabeledFeatures,
     pseudo: PseudoFeatures | None,
     codec: HeatmapCodec,
     policy: WorstPolicy,
@@ -97,16 +98,15 @@ def worst_terms(
     reversal. Form "ground_false": both train the head alone; `worst_features` trains the features alone, so that even
     the worst head is right (on labels too, as in RegDA). It does in one step what RegDA does in three.
 
+    Args:
+        pseudo: None while no unlabelled term is active.
+
     Returns:
-        `worst_labeled` and `worst_unlabeled` where their views are there; `worst_features` also only if lambda > 0.
+        `worst_labeled`; `worst_unlabeled` if there are pseudo-labels; `worst_features` if lambda is above 0.
     """
-    if labeled is None and pseudo is None:
-        return {}
     factor, mass = policy.schedule(step), policy.form == "mass"
     on_labeled, on_pseudo = _logits(head, labeled, pseudo, factor if mass else 0.0)
-    terms = {}
-    if labeled is not None:
-        terms["worst_labeled"] = policy.eta * _fit(on_labeled, labeled.target, labeled.weights)
+    terms = {"worst_labeled": policy.eta * _fit(on_labeled, labeled.target, labeled.weights)}
     if pseudo is not None:
         contradict = _avoid_peaks if mass else _seek_others
         terms["worst_unlabeled"] = contradict(on_pseudo, pseudo, codec)
@@ -116,11 +116,10 @@ def worst_terms(
 
 
 def _logits(network, labeled, pseudo, factor: float) -> tuple[Tensor, Tensor]:
-    """Logits on the labelled and on the hard view from one pass, as BatchNorm should see them together."""
+    """Logits on the labelled and on the hard view. One pass, so that BatchNorm sees both together."""
     features = [part.features for part in (labeled, pseudo) if part is not None]
     logits = network(reverse_gradient(torch.cat(features), factor))
-    count = 0 if labeled is None else len(labeled.features)
-    return logits[:count], logits[count:]
+    return logits[: len(labeled.features)], logits[len(labeled.features) :]
 
 
 def _fit(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
@@ -137,17 +136,15 @@ def _seek_others(logits: Tensor, pseudo: PseudoFeatures, codec: HeatmapCodec) ->
 
 
 def _make_right(head, labeled, pseudo, codec: HeatmapCodec, eta: float) -> Tensor:
-    """What the features must lower for the head, held still, to be right on labels and pseudo-labels."""
-    on_labeled, on_pseudo = _logits(_held(head), labeled, pseudo, -1.0)
-    losses = []
-    if labeled is not None:
-        losses.append(eta * _fit(on_labeled, labeled.target, labeled.weights))
+    """The error of the fixed head on labels and pseudo-labels: only the features learn from it."""
+    on_labeled, on_pseudo = _logits(_fixed(head), labeled, pseudo, -1.0)
+    losses = [eta * _fit(on_labeled, labeled.target, labeled.weights)]
     if pseudo is not None:
         losses.append(_fit(on_pseudo, *codec.encode(pseudo.keypoints, pseudo.weights)))
     return torch.stack(losses).sum()
 
 
-def _held(head: nn.Module) -> Callable[[Tensor], Tensor]:
+def _fixed(head: nn.Module) -> Callable[[Tensor], Tensor]:
     """`head` with parameters that get no gradient and BatchNorm statistics that do not move a second time."""
     state = {name: parameter.detach() for name, parameter in head.named_parameters()}
     state |= {name: buffer.clone() for name, buffer in head.named_buffers()}

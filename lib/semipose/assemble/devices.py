@@ -1,4 +1,4 @@
-"""From GPUS to devices: one for each process of the run."""
+"""The key GPUS: one device for each process of the run."""
 
 import torch
 from yacs.config import CfgNode
@@ -50,6 +50,6 @@ def build_backend(gpus: str) -> str:
 
 
 def build_workers(config: CfgNode) -> Workers:
-    """The loader processes of this process. Page-locked memory only for a GPU, as it would open a context on one."""
+    """The loader processes of this process. Page-locked memory is for GPUs only: it opens a context on one."""
     pin_memory = build_device(config.GPUS).type == "cuda"
     return Workers(config.WORKERS, worker_init, pin_memory, rank(), ranks())

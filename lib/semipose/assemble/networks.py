@@ -59,7 +59,7 @@ def build_algorithm(
     Args:
         epoch_steps: steps of an epoch over all phases, for the ramp of the unlabelled losses.
         unlabeled_size: number of unlabelled persons.
-        multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. All three are needed for training only.
+        multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. These three are needed for training only.
         pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
         skeleton: None = that of DATASET.SKELETON, which may be a file that is not here any more.
     """

@@ -88,7 +88,7 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
 
 
 def build_test_sources(config: CfgNode) -> list[Source]:
-    """The sources of DATASET.TEST_SET; without TEST.USE_GT_BBOX the only one takes the boxes of TEST.COCO_BBOX_FILE."""
+    """The sources of DATASET.TEST_SET; if TEST.USE_GT_BBOX is False, with the boxes of TEST.COCO_BBOX_FILE."""
     test, entries = config.TEST, source_entries(config, "TEST_SET")
     if not test.USE_GT_BBOX and not all(entry["boxes"] for entry in entries):
         if not test.COCO_BBOX_FILE:
@@ -100,7 +100,7 @@ def build_test_sources(config: CfgNode) -> list[Source]:
 
 
 def source_entries(config: CfgNode, key: str) -> list[dict]:
-    """All keys of each source of one of the three SETs; a plain name takes the folder and the length of its side."""
+    """All keys of each source of one of the three SETs; a plain name also takes TRAIN_IMAGES or TEST_IMAGES."""
     data = config.DATASET
     value = data[key]
     entries = [value] if isinstance(value, str) else value

@@ -67,10 +67,10 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
 
 
 def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
-    """torch.compile for its networks, where TRAIN.COMPILE asks for it; they must be complete, with all teachers.
+    """Compile the networks if TRAIN.COMPILE is set. All teachers must exist already.
 
     Raises:
-        ConfigError: it does not work here, or not with the rest of the configuration.
+        ConfigError: torch.compile does not work here, or not together with another key.
     """
     if not config.TRAIN.COMPILE:
         return
@@ -81,7 +81,7 @@ def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
 
 
 def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
-    """The constraint between keypoints that a picture shows twice, from the labels; None if no pairs are named.
+    """The constraint between keypoints that a picture shows twice, fitted to the labels; None without pairs.
 
     Raises:
         ConfigError: a pair is not two keypoints of the skeleton.
@@ -104,7 +104,7 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
 
 
 def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
-    """What is reported on the pseudo-labels; hidden annotations of the unlabelled persons go here and nowhere else."""
+    """The report on the pseudo-labels. Hidden annotations of unlabelled persons are used here only."""
     codec, hidden = build_codec(config), None
     if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
         crops = build_crops(config, data.unlabeled)
@@ -129,8 +129,6 @@ def build_trainer(
     pretrained: bool = True,
 ) -> Trainer:  # fmt: skip
     """Everything put together, at step 0; `pretrained` as in `build_algorithm`."""
-    if config.TRAIN.ALTERNATE not in ("epoch", "step"):
-        raise ConfigError(f"TRAIN.ALTERNATE is {config.TRAIN.ALTERNATE!r}; allowed: epoch, step")
     faults = shared(FaultLog(config.DATASET.MAX_BAD))
     loader = build_pair_loader(config, data, faults)
     epoch_steps = len(loader) * len(algorithm_entry(config).phases)

@@ -33,8 +33,8 @@ from semipose.structures import Persons
 
 log = logging.getLogger(__name__)
 
-COUNTED_FROM_0 = ("coco", "crowdpose", "ochuman")  # COCO files that the evaluation can read as they are
-OF_FORMAT = {"mpii": ("pckh",), "crowdpose": ("crowdpose",), "jhmdb": ("jhmdb",)}  # metrics; else TEST.METRICS
+READ_AS_THEY_ARE = ("coco", "crowdpose", "ochuman")  # formats of COCO files that the evaluation reads directly
+FORMAT_METRICS = {"mpii": ("pckh",), "crowdpose": ("crowdpose",), "jhmdb": ("jhmdb",)}  # metrics; else TEST.METRICS
 
 
 def build_validator(
@@ -113,7 +113,7 @@ def _build_set(
 def _labels(
     source: Source, entry: dict, persons: Persons, network: Skeleton
 ) -> tuple[LabelledSet, KeypointConverter | None]:
-    """What a set is scored against, and how the network's keypoints become those of the set."""
+    """The labels of a set, and the converter from the network's keypoints to those of the set."""
     indices, truth = entry["output_keypoint_indices"], _ground_truth(source, persons)
     if source.keypoint_pairs:
         if indices:
@@ -136,11 +136,11 @@ def _labels(
 
 
 def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
-    """A COCO file is read again, with its crowds and unlabelled persons; other formats have what is read of them."""
+    """A COCO file is read again, with its crowds and unlabelled persons; for other formats the persons are enough."""
     sigmas = np.array(source.skeleton.sigmas)
     labeled = read_own(replace(source, boxes="")) if source.boxes else persons
     annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
-    if source.format not in COUNTED_FROM_0 or source.start or source.length:
+    if source.format not in READ_AS_THEY_ARE or source.start or source.length:
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
         return ground_truth_from_persons(labeled, sigmas, crowds)
     groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
@@ -148,10 +148,10 @@ def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
 
 
 def _metrics(config: CfgNode, entry: dict, labels: LabelledSet, options: MetricOptions) -> tuple[str, ...]:
-    """The metrics that a source names; else those of its format or of TEST.METRICS that its labels allow."""
+    """The metrics that a source names; else those of its format, or of TEST.METRICS, as far as its labels allow."""
     if entry["metrics"]:
         return tuple(entry["metrics"])
-    wanted = OF_FORMAT.get(entry["format"], tuple(config.TEST.METRICS))
+    wanted = FORMAT_METRICS.get(entry["format"], tuple(config.TEST.METRICS))
     wanted += ("epe",) if options.pixels > 0 and "epe" not in wanted else ()
     lacking = {name: missing_need(name, labels, options) for name in wanted if name in METRICS}
     given = tuple(name for name in wanted if not lacking.get(name))

@@ -4,7 +4,7 @@ Two conventions are offered (`CODECS`):
     gaussian: the Gaussian sits at the float position, pixel centres of input and heatmap are aligned
         (`x_input = s * x_heatmap + (s - 1) / 2`, which a mirrored image keeps), decoding by a Taylor step on the
         log-heatmap (DARK, Zhang et al., CVPR 2020).
-    msra: as SimpleBaseline and HRNet do and as published numbers were made: centre rounded to a heatmap pixel,
+    msra: as in SimpleBaseline and HRNet, which published numbers come from: centre rounded to a heatmap pixel,
         `x_input = s * x_heatmap`, decoding by the maximum and a quarter pixel towards its higher neighbour.
 """
 
@@ -154,8 +154,8 @@ def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
 def _blurred_window(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
     """(B, K, 5, 5) around peaks (B, K, 2), after a Gaussian blur of half the target's width.
 
-    The blur calms noise and keeps a Gaussian a Gaussian. Only what it takes for the window is blurred: the whole map
-    would be a hundred times the work.
+    The blur reduces noise, and a blurred Gaussian is still a Gaussian. Only the pixels of the window are blurred; the
+    whole map would be a hundred times more work.
     """
     reach = max(1, round(1.5 * sigma))
     xs = torch.arange(-reach, reach + 1, device=heatmaps.device, dtype=heatmaps.dtype)

@@ -8,7 +8,7 @@ from semipose.config.key import MAX_NUMBER
 from semipose.errors import ConfigError
 from semipose.plain_yaml import parse_yaml
 
-FIXED_LENGTH = ("SIZE", "MASK_JOINTS", "AREA")  # ends of keys whose lists have as many items as the default
+FIXED_LENGTH = ("SIZE", "MASK_JOINTS", "AREA")  # ends of keys whose lists must be as long as the default
 
 
 def convert(default: object, value: object, full: str, where: str) -> object:
@@ -51,7 +51,7 @@ def parse(text: str) -> object:
 
 
 def items(text: str) -> list:
-    """The items of `[a, b]`, each as text; any other text is the only item, no text is no item."""
+    """The items of `[a, b]`, each as text; any other text is the only item, "" has no items."""
     try:
         content = parse_yaml(text, text) if text.startswith("[") else [text] if text else []
     except ConfigError:

@@ -59,14 +59,14 @@ KEYS = {
     "TRAIN.WD": Key(0.0, low=0),  # weight decay
     "TRAIN.MOMENTUM": Key(0.9, low=0, high=1),  # for sgd
     "TRAIN.CLIP_NORM": Key(0.0, low=0),  # largest gradient norm; 0 = no clipping
-    # Updates count, not steps, in WARMUP_STEPS; what counts epochs or steps elsewhere stays as it is.
-    "TRAIN.ACCUMULATE": Key(1, low=1),  # steps whose mean gradient makes one update: a batch so many times as large
+    # With it WARMUP_STEPS counts updates; all other keys still count epochs or steps.
+    "TRAIN.ACCUMULATE": Key(1, low=1),  # one update for the mean gradient of this many steps
     # Factors of LR and WD for parts of the networks, such as ["backbone lr=0.1", "*.bn* wd=0"]: a pattern as in
-    # MODEL.FREEZE (also worst_head, pseudo_head); the first that matches counts, for the rest the factors are 1.
+    # MODEL.FREEZE (also worst_head, pseudo_head); the first matching one counts; all else has factors of 1.
     "TRAIN.GROUPS": Key([]),
     "TRAIN.NO_DECAY_NORM": Key(False),  # no weight decay for normalisation layers and biases
     "TRAIN.AMP": Key("off"),  # bf16 (GPU or CPU), fp16 (GPU): networks in 16 bits while training; evaluation in float32
-    # steps in a row that are skipped as loss or gradient is NaN or inf; then the run ends
+    # steps in a row that may be skipped because loss or gradient is NaN or inf; one more ends the run
     "TRAIN.MAX_NONFINITE": Key(3, low=0),
     "TRAIN.SCHEDULE": Key("step", choices=("step", "cosine", "constant")),
     "TRAIN.LR_STEP": Key([20, 25], low=0),  # epochs after which the rate falls (step)
@@ -111,11 +111,11 @@ KEYS = {
     # Keypoints that a picture shows twice (mirror, second camera): [[paw_top, paw_bottom], ...]; [[]] = none. The
     # labels tell how the places of both are related, and pseudo-labels take the peaks that fit.
     "PSEUDO.MULTIVIEW_PAIRS": Key([[]]),
-    # by which they may miss, as a share of the longer side of the crop
+    # error that is allowed, as a share of the longer side of the crop
     "PSEUDO.MULTIVIEW_TOLERANCE": Key(0.03, low=1e-4, high=1),
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
     # --- AUGMENT: views
-    # The views: standard deviation of the turn in degrees, clipped at two of them, and the share of images turned;
+    # The views: standard deviation of the turn in degrees, clipped at twice that, and the share of images turned;
     # standard deviation and largest change of the zoom; share of images mirrored; of persons cut in half.
     "AUGMENT.LABELED.ROTATION": Key(30.0, low=0, high=180),
     "AUGMENT.LABELED.ROTATION_PROB": Key(0.6, low=0, high=1),
@@ -179,12 +179,12 @@ KEYS = {
     "TEST.BBOX_THRESHOLD": Key(0.0, low=0),  # smallest score of a detection
     "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "none")),
     "TEST.OKS_THRESHOLD": Key(0.9, low=0, high=1),
-    # of sets whose source and format name none: see `metrics` in config/source_keys.py
+    # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py
     "TEST.METRICS": Key(["oks", "pck"]),
     # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
     "TEST.BEST": Key(""),
     "TEST.PCK_THRESHOLD": Key(0.1, low=0),
-    # above 0: also the mean error (EPE) and the share within so many image pixels (PCK_px)
+    # above 0: also the mean error (EPE) and the share within this many image pixels (PCK_px)
     "TEST.PIXELS": Key(0.0, low=0),
     # box (longer side), torso, head, head_size (as in PCKh), or two keypoints: "nose left_eye"
     "TEST.PCK_NORM": Key("box"),

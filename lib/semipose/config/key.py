@@ -9,10 +9,10 @@ MAX_NUMBER = 2**63
 
 
 class Key(NamedTuple):
-    """The type of a value is that of the default. A number has a `low`. Of a list each item is meant.
+    """A value has the type of the default. Every number needs a `low`. In a list, range and choices are for each item.
 
-    `choices` are for texts that the code knows by heart. Those that name an entry of a table (ALGORITHM, MODEL.CODEC,
-    ...) are looked up there.
+    `choices` are all allowed texts. They are not given for keys that name an entry of a table (ALGORITHM, MODEL.CODEC,
+    ...): these are checked against the table.
     """
 
     default: object

@@ -18,7 +18,7 @@ from semipose.errors import ConfigError
 from semipose.plain_yaml import parse_yaml
 
 MAX_BYTES = 1_000_000
-MAX_FILES = 50  # joined into one configuration; lists of lists of bases could be endless
+MAX_FILES = 50  # joined into one configuration: lists of bases in bases multiply
 SKELETON_FILES = (".yaml", ".yml", ".py")
 DEFAULTS = default_config()
 
@@ -95,7 +95,7 @@ def to_yaml(config: CfgNode) -> str:
 
 
 def _add_with_bases(path: Path, above: tuple[Path, ...], found: list[tuple[Path, dict]]) -> None:
-    """Add to `found` all that `path` builds on, left to right, and at last itself; `above` build on `path`."""
+    """Add the files that `path` builds on to `found`, left to right, then `path`. The files `above` build on it."""
     if len(above) + len(found) >= MAX_FILES:
         raise ConfigError(f"{path}: more than {MAX_FILES} files are joined")
     content = _read_yaml(path)
@@ -171,7 +171,7 @@ def _unknown(known: CfgNode, full: str, where: str) -> ConfigError:
 
 
 def _shown(text: str) -> str:
-    """The text, so written that it stays on one line."""
+    """The text in printable characters, on one line."""
     return text if text.isprintable() else ascii(text)
 
 

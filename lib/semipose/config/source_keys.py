@@ -15,10 +15,10 @@ KEYS = {
     "annotation": Key(""),  # set name, annotation file, folder, zip archive of images or video
     "images": Key(""),  # folder or zip archive that file names refer to; "" = looked for in the usual places
     "skeleton": Key(""),  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
-    # [[source, target], [[a, b], target], ...] by name or number, [a, b] = mean of two; [] = equal names
+    # [[source, target], [[a, b], target], ...] by name or number; [a, b] = mean of two; [] = by equal names
     "keypoint_pairs": Key([]),
-    "start": Key(0, low=0),  # leave out the first so many person instances
-    "length": Key(0, low=0),  # then take so many; 0 = all
+    "start": Key(0, low=0),  # leave out this many person instances at the beginning
+    "length": Key(0, low=0),  # then take this many; 0 = all
     "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass
     "source_ratio": Key(0.0, low=0),  # share of the source in every batch (for all sources of a side, or for none)
     "group_id_mapping_file": Key(""),  # json {annotation id: group id} (tools/generate_group_id_mapping.py)
@@ -27,7 +27,7 @@ KEYS = {
     "box_threshold": Key(0.0, low=0),  # smallest score of a detection
     "head_boxes": Key(""),  # MPII: .mat with head boxes, for PCKh with the json annotation
     "one_based": Key(True),  # MPII: joints of the json count from 1
-    "every": Key(1, low=1),  # video: take every so many-th frame
+    "every": Key(1, low=1),  # video: 5 = take every fifth frame
     # validation only: oks, pck, pckh, jhmdb, auc, epe, nme, crowdpose; [] = those of the format, or else TEST.METRICS
     "metrics": Key([]),
     "output_keypoint_indices": Key([]),  # of the network's keypoints, those that the annotation has; [] = equal names
@@ -49,7 +49,7 @@ def convert_sources(value: object, full: str, where: str) -> str | list:
 
 
 def _entries(value: object) -> object:
-    """What a text on the command line shows: `[a, {annotation: b}]`, `{...}`, or itself."""
+    """A text of the command line as a value: `[a, {annotation: b}]`, `{...}`, or the text itself."""
     if not (isinstance(value, str) and value.startswith(("[", "{"))):
         return value
     try:

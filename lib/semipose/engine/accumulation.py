@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class GradientSums:
     """Sums of the gradients since the last update.
 
-    They are kept beside `.grad`, so that a step that is skipped leaves nothing in them, and so that a checkpoint can
-    hold them: a run that is stopped between two updates goes on exactly.
+    They are kept apart from `.grad`: a skipped step leaves nothing in them, and a checkpoint can hold them. So a run
+    that is stopped between two updates goes on exactly.
 
     Attributes:
         count: steps in the sums.
@@ -28,7 +28,7 @@ class GradientSums:
         self.count += 1
 
     def apply(self) -> None:
-        """Put the sums into `.grad` and start anew."""
+        """Put the sums into `.grad` and start again from zero."""
         for parameter, total in zip(self._parameters, self._sums):
             parameter.grad = total
         self._sums, self.count = [None] * len(self._parameters), 0

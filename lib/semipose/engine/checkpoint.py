@@ -22,7 +22,7 @@ CONTAINER_TYPES = (list, tuple, dict, OrderedDict, Counter)
 
 
 def save_atomic(state: dict, path) -> None:
-    """Write `state` to `path` so that the file is at every moment either the old or the new one, never a part.
+    """Write `state` to `path`. At every moment the file is the whole old one or the whole new one.
 
     Args:
         state: nested dicts and lists of tensors, numbers and strings; anything else could not be loaded again.
@@ -60,7 +60,7 @@ class CheckpointFolder:
     """The checkpoints of one run.
 
     `last.pth` is the newest; the ones before it are `last.previous.pth`, `last.previous_2.pth` and so on. `best.pth` is
-    the best so far, and `best_<metric>_epoch_<n>.pth` is the same file under a name that says of what.
+    the best so far; `best_<metric>_epoch_<n>.pth` is a second name of the same file.
 
     Args:
         folder: must exist before the first save.
@@ -90,11 +90,13 @@ class CheckpointFolder:
             path.unlink(missing_ok=True)
 
     def save_best(self, state: dict, metric: str = "", epoch: int = 0) -> None:
-        """Write `best.pth`, and its second name if `metric` is given; that of the best before goes. As `save_atomic`.
+        """Write `best.pth`. With a `metric` it gets a second name, and the second name of the best before is removed.
+
+        Raises as `save_atomic`.
 
         Args:
-            metric: such as "AP" or "val/AP"; what a file name should not hold becomes "_".
-            epoch: that the state is of.
+            metric: such as "AP" or "val/AP"; characters that a file name should not have become "_".
+            epoch: of the state.
         """
         save_atomic(state, self.best)
         if not metric:
@@ -136,16 +138,16 @@ class CheckpointFolder:
         return None
 
     def _places(self) -> list[Path]:
-        """Where the ones before `last.pth` are kept, newest first."""
+        """Paths for the ones before `last.pth`, newest first."""
         more = [self.folder / f"last.previous_{number}.pth" for number in range(2, self.keep)]
         return [self.previous, *more][: self.keep - 1]
 
     def _older(self) -> list[Path]:
-        """The ones before `last.pth` that are there, newest first; also those that a larger `keep` has left."""
+        """The ones before `last.pth` that exist, newest first; also those that an earlier, larger `keep` has left."""
         return sorted(self.folder.glob("last.previous*.pth"), key=lambda path: (len(path.name), path.name))
 
     def _make_room(self) -> None:
-        """Move the older ones one place on, up to the first place that is empty or damaged, or to the last place."""
+        """Move the older ones on by one place, up to the first place that is free or damaged, or up to the last."""
         places = self._places()
         free = next((n for n, path in enumerate(places) if path in self._damaged or not path.exists()), len(places) - 1)
         for number in range(free, 0, -1):
@@ -176,7 +178,7 @@ def rng_state() -> dict:
 
 
 def restore_rng_state(state: dict) -> None:
-    """Undo all drawing since `rng_state` returned `state`. The CUDA part is skipped where either side has none."""
+    """Set the generators to `state`, which `rng_state` returned. The CUDA part is skipped if either side has none."""
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
@@ -187,7 +189,7 @@ def restore_rng_state(state: dict) -> None:
 
 
 def _write_temporary(state: dict, path: Path) -> Path:
-    """Write `state` next to `path` and return that file; what a killed run left there is overwritten."""
+    """Write `state` next to `path` and return that file. A file that a killed run left there is overwritten."""
     _check_plain(state, "state")
     # In memory first: torch.save to a full disk raises a RuntimeError that does not say why.
     buffer = io.BytesIO()
@@ -242,7 +244,7 @@ def _check_plain(value, key: str) -> None:
 def _check_sums(path) -> None:
     """Refuse flipped bits: torch.load itself does not compare the checksums that torch.save wrote.
 
-    Refused before are archives that would unpack to more than they are; torch.save does not compress.
+    Archives that would unpack to more than their size are refused too; torch.save does not compress.
     """
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

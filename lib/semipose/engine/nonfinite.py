@@ -13,13 +13,14 @@ from semipose.errors import DivergedError
 from semipose.runtime.ranks import rank, ranks
 from semipose.structures import PairBatch, PoseBatch
 
-MOST_IDS = 8  # of each side in the message; all are in the file
+MOST_IDS = 8  # of each side, in the message; the file has all
 
 
 class BufferSnapshot:
-    """The buffers of networks before a forward pass, which moves the statistics of BatchNorm, to NaN as well.
+    """A copy of the buffers of networks, made before a forward pass.
 
-    After the pass it is too late to get them back, so they are copied in each step: a ResNet-18 has 71 small ones.
+    The pass moves the statistics of BatchNorm, perhaps to NaN, and they cannot be computed back. So they are copied in
+    each step: a ResNet-18 has 71 small ones.
     """
 
     def __init__(self, modules: Sequence[nn.Module]):
@@ -62,7 +63,7 @@ def keep_batch(
     folder: Path, error: DivergedError, batch: PairBatch, ids: dict[str, list[int]], logs: dict[str, Tensor],
     step: int, phase: str, seed: int,
 ) -> DivergedError:  # fmt: skip
-    """Write `nonfinite_step_N.pt`, which with the networks of `last.pth` repeats the step.
+    """Write `nonfinite_step_N.pt`. With the networks of `last.pth` it repeats the step.
 
     Its "batch" has the fields of `PoseBatch` by side.
 

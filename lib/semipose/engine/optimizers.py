@@ -10,7 +10,7 @@ from semipose.errors import ConfigError
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("step", "cosine", "constant")
-OF_THE_DEVICE = ("fused", "foreach")  # what the optimiser of a checkpoint does not decide
+DEVICE_SETTINGS = ("fused", "foreach")  # they depend on the device, so a checkpoint does not decide them
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class OptimizerSettings:
     """Attributes as in the TRAIN section; `milestones` and `warmup` are counted in updates of the phase.
 
     Attributes:
-        fused: Adam in one kernel for all parameters: half the time of a loop over them, on a CPU as on CUDA. Not SGD,
-            whose kernel fails where a parameter gets its first gradient later than the others (torch 2.13).
+        fused: Adam in one kernel for all parameters. It takes half the time of a loop over them, on a CPU and on CUDA.
+            Not for SGD: its kernel fails if a parameter gets its first gradient later than the others (torch 2.13).
     """
 
     optimizer: str = "adam"
@@ -71,7 +71,7 @@ def make_optimizer(settings: OptimizerSettings, groups: list[ParameterGroup]) ->
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
-    """Put a checkpoint's state into `optimizer`, which may be on another kind of device than it was."""
+    """Put a checkpoint's state into `optimizer`, which may be on another kind of device than before."""
     pairs = zip(state["param_groups"], optimizer.param_groups)
-    groups = [saved | {key: own[key] for key in OF_THE_DEVICE} for saved, own in pairs]
+    groups = [saved | {key: own[key] for key in DEVICE_SETTINGS} for saved, own in pairs]
     optimizer.load_state_dict(state | {"param_groups": groups})

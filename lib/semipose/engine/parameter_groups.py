@@ -33,11 +33,11 @@ class ParameterGroup:
 
 
 def parse_rule(text: str) -> GroupRule:
-    """`backbone.layer1 lr=0.1 wd=0`; what is not given is 1. Raises ConfigError."""
+    """`backbone.layer1 lr=0.1 wd=0`; a factor that is not given is 1. Raises ConfigError."""
     pattern, *settings = text.split() or [""]
     given = dict(setting.partition("=")[::2] for setting in settings)
-    names_twice = len(given) < len(settings)
-    if not pattern or "=" in pattern or not given or names_twice or not given.keys() <= FACTORS.keys():
+    repeated = len(given) < len(settings)
+    if not pattern or "=" in pattern or not given or repeated or not given.keys() <= FACTORS.keys():
         raise ConfigError(f"TRAIN.GROUPS: {text!r} is not allowed; {EXAMPLE}")
     return GroupRule(pattern, **{FACTORS[name]: _factor(value, text) for name, value in given.items()})
 
@@ -45,7 +45,7 @@ def parse_rule(text: str) -> GroupRule:
 def make_groups(
     learners: Sequence[nn.Module], rules: Sequence[GroupRule] = (), no_decay_norm: bool = False
 ) -> list[ParameterGroup]:
-    """The parameters that learn, by their factors, in the order in which those come first.
+    """The parameters that learn, grouped by their factors, in the order of the first parameter of each group.
 
     Args:
         learners: of one phase. The names in rules are those within a pose network (`backbone`, `neck`, `head`) and of

@@ -1,4 +1,4 @@
-"""Automatic mixed precision: the networks compute in 16 bits, all else (views, losses, heatmaps, EMA) in float32."""
+"""Automatic mixed precision: networks compute in 16 bits, the rest (views, losses, heatmaps, EMA) in float32."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,7 +18,7 @@ class Precision:
     Args:
         name: key of `AMP`.
         device: of the networks.
-        module: its pose networks are those that compute in it, students and teachers alike.
+        module: its pose networks compute in this type, students and teachers.
 
     Raises:
         ConfigError: unknown name, or the device cannot do it.

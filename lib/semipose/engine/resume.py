@@ -1,4 +1,4 @@
-"""The one checkpoint that all ranks go on from: the first rank chooses it, and none may have another."""
+"""All ranks go on from the same checkpoint, which the first rank chooses."""
 
 import zipfile
 import zlib
@@ -14,8 +14,8 @@ def find_for_all_ranks(checkpoints: CheckpointFolder, resume: str) -> tuple[dict
     """What `checkpoints.find_resume(resume)` finds on the first rank, loaded by each rank.
 
     Raises:
-        ModelError: on all ranks alike: it finds nothing that can be loaded, or not all ranks find the same in the file,
-            as on machines that do not share OUTPUT_DIR.
+        ModelError: on all ranks. Nothing can be loaded, or the ranks find different contents in the file, as on
+            machines that do not share OUTPUT_DIR.
     """
     if ranks() == 1:
         return checkpoints.find_resume(resume)
@@ -33,7 +33,7 @@ def find_for_all_ranks(checkpoints: CheckpointFolder, resume: str) -> tuple[dict
 
 
 def refuse_different(values: dict[str, str]) -> None:
-    """Raise ModelError, on all ranks alike, for the first name whose value is not the same on all; names the ranks."""
+    """Raise ModelError on all ranks for the first name whose value is not the same on all; it names the ranks."""
     of_ranks = gather(values)
     for name in values:
         owners = {}
@@ -45,12 +45,12 @@ def refuse_different(values: dict[str, str]) -> None:
 
 
 def content(state: dict, path: str | Path) -> str:
-    """What tells the checkpoint in a file, which has been loaded, from another one."""
+    """Step and checksum of a checkpoint that was loaded from a file, to compare it with another one."""
     return f"step {state.get('step')}, checksum {_checksum(Path(path)):08x}"
 
 
 def _checksum(path: Path) -> int:
-    """Of the checksums inside the file, which were compared when it was loaded; of its bytes if it has none."""
+    """Of the checksums inside the file, which loading has checked; of its bytes if it has none."""
     if not zipfile.is_zipfile(path):
         return zlib.crc32(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
@@ -58,7 +58,7 @@ def _checksum(path: Path) -> int:
 
 
 def _attempt(job: Callable) -> tuple:
-    """Result and "", or None and what is wrong: a rank that raised alone would leave the others waiting."""
+    """(result, ""), or (None, fault): if one rank raised alone, the others would wait for it."""
     try:
         return job(), ""
     except (ModelError, OSError) as error:

@@ -17,15 +17,15 @@ from semipose.timing import timed
 
 logger = logging.getLogger(__name__)
 
-# what became of a step
+# outcomes of a step
 UPDATED, ACCUMULATED, SKIPPED = "updated", "accumulated", "skipped"
 
 
 class Stepper:
     """Turns losses into updates.
 
-    A step whose loss or gradient is not finite is skipped: the networks, their BatchNorm statistics included, are then
-    what they were before it. Under torch.distributed it is skipped on all ranks if it is on one.
+    A step whose loss or gradient is not finite is skipped: the networks and their BatchNorm statistics stay as they
+    were. With several ranks, all skip the step if one does.
 
     Args:
         learners: networks that each phase moves.
@@ -54,7 +54,7 @@ class Stepper:
 
     @contextmanager
     def forward_pass(self, phase: str) -> Iterator[None]:
-        """To be put around the forward pass that belongs to `step`."""
+        """Put it around the forward pass that belongs to `step`."""
         self._phases[phase].buffers.take()
         with self.precision.forward_pass():
             yield
@@ -71,22 +71,22 @@ class Stepper:
         """
         part = self._phases[phase]
         part.optimizer.zero_grad(set_to_none=True)
-        several = self.settings.accumulate > 1
+        accumulates = self.settings.accumulate > 1
         with timed("backward"):
-            self.precision.backward(loss / self.settings.accumulate if several else loss, part.optimizer)
+            self.precision.backward(loss / self.settings.accumulate if accumulates else loss, part.optimizer)
         norm = part.gradient_norm()
-        # asked for only now, so that a GPU has the backward pass to do while the CPU waits
+        # checked only now, so that a GPU has the backward pass to do while the CPU waits
         if not all_finite(loss, norm):
             self._skip(part, loss, step, phase)
             return SKIPPED
         part.buffers.drop()
         self._in_a_row = 0
-        if several:
+        if accumulates:
             part.sums.add()
             if part.sums.count < self.settings.accumulate:
                 return ACCUMULATED
             part.sums.apply()
-        self._update(part, part.gradient_norm() if several else norm, self.lr(phase))
+        self._update(part, part.gradient_norm() if accumulates else norm, self.lr(phase))
         return UPDATED
 
     def logs(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The training loop. One step is read here and in the algorithm's own file, nowhere else."""
+"""The training loop. To read one step, read this file and that of the algorithm."""
 
 import logging
 import time
@@ -48,7 +48,7 @@ class TrainerOptions:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Where a run is written down, and what belongs into its checkpoints.
+    """Where a run is recorded, and what each of its checkpoints says about it.
 
     Attributes:
         config_yaml, data_key: the whole configuration, and a fingerprint of the training data.
@@ -71,7 +71,7 @@ class Trainer:
         step: optimiser steps done, over all phases.
         epoch: epochs finished (trained and evaluated).
         best: the best value so far of the metric `options.best`; None before the first evaluation.
-        best_epoch: the epoch that `best` is of.
+        best_epoch: the epoch of `best`.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Trainer:
 
         Raises:
             Interrupted: a signal came; `last.pth` holds everything.
-            DivergedError: loss or gradient were not finite too often in a row; `last.pth` is of just before.
+            DivergedError: loss or gradient were not finite too often in a row; `last.pth` holds the state just before.
             CollapseError: the pseudo-labels have collapsed and the alarm is set to stop the run.
         """
         self._train_until(self.options.epochs, unlabeled=self.algorithm.takes_unlabeled)
@@ -150,9 +150,9 @@ class Trainer:
             phase = self._phase(number, position)
             lr = self.stepper.lr(phase)
             with timed("loading"):
-                there = batch.to(self.device)
+                on_device = batch.to(self.device)
             with self.stepper.forward_pass(phase):
-                output = self.forward(there, self.step, phase)
+                output = self.forward(on_device, self.step, phase)
             logs = self._learn(phase, output, batch)
             self.step += 1
             with timed("logging"):
@@ -167,7 +167,7 @@ class Trainer:
             clock = time.perf_counter()
 
     def _learn(self, phase: str, output: StepOutput, batch: PairBatch) -> dict[str, torch.Tensor]:
-        """Update the networks; returns what counts in the means of the losses: nothing of a skipped step."""
+        """Update the networks; returns the losses for the means that are logged, {} for a skipped step."""
         try:
             outcome = self.stepper.step(phase, output.loss, self.step)
         except DivergedError as error:
@@ -184,12 +184,12 @@ class Trainer:
         return {} if outcome == SKIPPED else output.logs
 
     def _phase(self, number: int, position: int) -> str:
-        """Phases take turns by pass, or by step; either way each gets as many steps."""
+        """Phases take turns by pass or by step; each gets equally many steps."""
         phases = self.algorithm.phases
         return phases[number if self.options.alternate == "epoch" else (number + position) % len(phases)]
 
     def _finish_epoch(self) -> None:
-        """Evaluate (a signal may stop that, and a resumed run repeats it), then close the books of the epoch."""
+        """Evaluate, then record the epoch. A signal may stop the evaluation; the resumed run repeats it."""
         last = self.epoch + 1 == self.options.epochs
         evaluated = last or (self.epoch + 1) % self.options.eval_interval == 0
         if evaluated:
@@ -219,7 +219,7 @@ class Trainer:
 
     @timed("logging")
     def _log_epoch(self, splits: dict, first_step: int, metrics: dict[str, float]) -> dict[str, float]:
-        """Returns what is known of the pseudo-labels."""
+        """Returns the health of the pseudo-labels."""
         for name, split in splits.items():
             self.record.tracker.log_split(self.epoch + 1, self.step, name, split)
         health = self.health.report(self.algorithm.records, first_step)
@@ -235,7 +235,7 @@ class Trainer:
 
     @timed("checkpoint")
     def _save(self) -> None:
-        """One rank writes what all know, and the others wait: none may end before it is written."""
+        """The first rank writes; the others wait, since none may end before the file is complete."""
         state = self.state_dict()
         if is_first():
             self.record.checkpoints.save_last(state)
@@ -255,7 +255,7 @@ class Trainer:
         }  # fmt: skip
 
     def state_dict(self) -> dict:
-        """All that a run needs to go on as if it had never stopped, the same on all ranks."""
+        """Everything that a run needs to go on as if it had never stopped; the same on all ranks."""
         for record in self.algorithm.records.values():
             record.gather()
         own, *others = gather(self._own_state())

@@ -1,4 +1,4 @@
-"""The heatmap loss and the one reducer."""
+"""The heatmap loss, and the one function that makes a scalar of a loss."""
 
 from torch import Tensor
 

@@ -1,6 +1,6 @@
 """Losses of a softmax over the pixels of each joint's map. All (B, K), from logits (B, K, h, w).
 
-They compute in float32 (float64 for such logits) also under autocast.
+They compute in float32 (in float64 if the logits are float64), also under autocast.
 """
 
 import math
@@ -41,7 +41,7 @@ def avoid_loss(logits: Tensor, peaks: Tensor, radius: float) -> Tensor:
 
 
 def ground_false(target: Tensor) -> Tensor:
-    """For each joint where the other joints are: `clip(sum of their Gaussians, 0, 1)`, (B, K, h, w) -> (B, K, h, w).
+    """For each joint the places of the others: `clip(sum of their Gaussians, 0, 1)`, (B, K, h, w) -> (B, K, h, w).
 
     Plausible wrong places ("RegDA", Jiang et al., CVPR 2021).
     """

@@ -1,7 +1,7 @@
 """torch.compile for the networks of a training run.
 
-What torch.compile puts on a module is lost in a deep copy, so networks are compiled once all of them exist: students
-and EMA teachers. Only training steps run compiled. Evaluation runs the networks as they are written, so that its
+A deep copy of a compiled module is not compiled, so networks are compiled when all of them exist: students and EMA
+teachers. Only training steps run compiled. Evaluation runs the networks as they are written, so that its
 numbers are those that `valid.py` gives for the checkpoint, and so that batches of many sizes cost no compilation.
 """
 
@@ -41,8 +41,8 @@ def compile_networks(module: nn.Module, backend: str = "inductor") -> None:
 
     In place: names and tensors of the state_dict stay as they are. Each batch size has a graph of its own, so that
     what a step computes does not depend on the steps before it, and a resumed run repeats it. Networks that are built
-    alike share their graphs. Heads of the students that only training needs are left as they are, and so is a neck that
-    is a plain nn.Identity: torch compiles no module whose `forward` is its own.
+    alike share their graphs. Heads that only training needs are not compiled. Neither is a neck that is a plain
+    nn.Identity: torch does not compile its own modules.
 
     Args:
         backend: of torch.compile.

@@ -11,7 +11,7 @@ from semipose.models.pose_network import PoseNetwork
 def freeze(network: PoseNetwork, patterns: Sequence[str]) -> None:
     """Take parameters out of the training, and keep the modules they belong to in eval mode.
 
-    In train mode BatchNorm would move its statistics, and a frozen layer would change after all. A module is frozen if
+    In train mode BatchNorm would move its statistics, so a frozen layer would still change. A module is frozen if
     a pattern names it or if all of its parameters are frozen.
 
     Args:

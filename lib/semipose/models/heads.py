@@ -1,6 +1,6 @@
 """Between backbone and heatmaps: the neck brings features to heatmap size, a head turns them into heatmaps.
 
-A head has `in_channels` and `num_keypoints`, and is made from these two, so that a second one can be put beside it.
+A head has `in_channels` and `num_keypoints` and is made from these two, so that a second one can be made like it.
 """
 
 from torch import Tensor, nn

@@ -20,9 +20,8 @@ class PoseNetwork(nn.Module):
 
     mean and std are saved with the weights, so that a checkpoint is complete without its configuration.
 
-    Within `computing_in` backbone and neck compute in that type, and this is the one place where they do. Features,
-    heads, heatmaps and all that follows stay float32: a heatmap in bfloat16 has several highest pixels, and decoding
-    would lose up to a pixel.
+    Inside `computing_in`, backbone and neck compute in that type. Features, heads and heatmaps stay float32: a heatmap
+    in bfloat16 has several highest pixels, and decoding would lose up to a pixel.
 
     Attributes:
         stride: input pixels per heatmap pixel.
@@ -115,7 +114,7 @@ def build_pose_network(
     With `channels_last` the convolutions choose that memory layout by their weights, whatever the layout of the images.
 
     Raises:
-        ConfigError: unknown backbone. ModelError: the pretrained weights cannot be had or do not fit.
+        ConfigError: unknown backbone. ModelError: the pretrained weights cannot be loaded or do not fit.
     """
     backbone = build_backbone(backbone_name)
     report = load_pretrained(backbone, pretrained, backbone_name) if pretrained else None

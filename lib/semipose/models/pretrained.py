@@ -12,7 +12,7 @@ from semipose.models.torchvision_import import import_torchvision
 
 IMAGENET = "imagenet"
 WRAPPERS = ("state_dict", "model")  # keys under which training scripts store the weights
-PREFIXES = ("module.", "backbone.")  # what DDP or AveragedModel and an enclosing network put before names
+PREFIXES = ("module.", "backbone.")  # of names, from DDP, AveragedModel and enclosing networks
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def load_pretrained(backbone: nn.Module, source: str, name: str) -> MatchReport 
     under 'state_dict' or 'model', also with the prefixes 'module.' and 'backbone.'.
 
     Raises:
-        ModelError: the weights cannot be had, are damaged, would run code on load, or match nothing.
+        ModelError: the weights cannot be loaded, are damaged, would run code on load, or match nothing.
     """
     if not source:
         return None

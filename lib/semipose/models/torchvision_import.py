@@ -1,4 +1,4 @@
-"""The one way to import torchvision: it mends a torchvision whose compiled operators do not fit a CPU-only torch."""
+"""The one way to import torchvision. It repairs a torchvision whose compiled operators do not fit a CPU-only torch."""
 
 import importlib
 import sys
@@ -9,7 +9,7 @@ import torch
 FAULT = "operator torchvision::nms does not exist"
 SCHEMAS = tuple(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor" for op in ("nms", "qnms"))
 
-# A Library takes its declarations back when it is freed, so it must live as long as the process.
+# A Library removes its declarations when it is freed, so it must live as long as the process.
 _declared: list[torch.library.Library] = []
 
 
@@ -18,7 +18,7 @@ def import_torchvision() -> ModuleType:
 
     A torchvision built for CUDA cannot load its compiled operators into a CPU torch, and its import then stops at the
     missing `nms`. In that case, and only then, `nms` and `qnms` are declared without an implementation: a healthy
-    torchvision declares them itself and would fail at a second declaration. After the cure models, weights and
+    torchvision declares them itself and would fail at a second declaration. After this repair models, weights and
     transforms work; compiled operators (nms, roi_align, deform_conv2d) do not, and raise when called.
 
     Raises:

@@ -10,14 +10,13 @@ class WorstHead(nn.Module):
 
     Logits of a softmax over pixels, so the last layer needs no bias: a constant over a map changes nothing.
 
-    Args:
-        width: channels between the convolutions; None for `in_channels`, at most 64. All 256 that a ResNet's neck
-            gives would make a training step half as long again.
+    Between the convolutions there are at most 64 channels: with the 256 of a ResNet's neck, a training step would take
+    50 % longer.
     """
 
-    def __init__(self, in_channels: int, num_keypoints: int, width: int | None = None):
+    def __init__(self, in_channels: int, num_keypoints: int):
         super().__init__()
-        width = width or min(in_channels, MOST_CHANNELS)
+        width = min(in_channels, MOST_CHANNELS)
         self.hidden = nn.Sequential(
             nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
         )

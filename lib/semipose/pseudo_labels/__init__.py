@@ -1,10 +1,10 @@
-"""Pseudo-labels: what a teacher says about an unlabelled image, and how far it is trusted."""
+"""Pseudo-labels: what a teacher predicts on an unlabelled image, and how much it is trusted."""
 
 from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
 from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, Prediction, PseudoLabeler, PseudoLabels
 from semipose.pseudo_labels.multiview import Multiview, fit_multiview
 from semipose.pseudo_labels.teacher_record import TeacherRecord
-from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence, agreement
+from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
 
 __all__ = [
     "PSEUDO_TARGETS",
@@ -17,7 +17,6 @@ __all__ = [
     "SplitReport",
     "TeacherEvidence",
     "TeacherRecord",
-    "agreement",
     "fit_multiview",
     "image_scores",
 ]

@@ -8,11 +8,11 @@ from semipose.errors import CollapseError
 
 logger = logging.getLogger(__name__)
 
-# mean heatmap peak (1 = a perfect Gaussian) and share of kept joints below which nothing is taught
+# below this mean heatmap peak (1 = a perfect Gaussian), or share of kept joints, pseudo-labels teach nothing
 FLAT_PEAK, FEW_KEPT = 0.05, 0.01
-# mean heatmap peak that no Gaussian target can have taught
+# a mean heatmap peak above what Gaussian targets can teach
 WILD_PEAK = 2.0
-# times its smallest epoch mean
+# a loss is diverging above this many times its smallest epoch mean
 GROWTH = 5.0
 # a network that has only begun to learn looks like a collapsed one, but not for long
 START_EPOCHS = 3
@@ -20,7 +20,7 @@ PSEUDO_LOSSES = ("loss_cons", "loss_mix", "loss_worst")
 
 ADVICE = {
     "flat": (
-        "the teachers call every pixel background. Likely causes: the hard view is hardly harder than the easy one "
+        "the teachers predict background everywhere. Likely causes: the hard view is hardly harder than the easy one "
         "(AUGMENT.HARD, AUGMENT.HARD_VIEWS), TRAIN.LR is too high, WEIGHT.LOSS_CONS is too large, or the unlabelled "
         "losses began before the labels were learned (TRAIN.UNSUP_START, TRAIN.UNSUP_RAMP)"
     ),
@@ -29,10 +29,10 @@ ADVICE = {
         "labelled steps before the unlabelled losses began (TRAIN.UNSUP_START, TRAIN.WARM_EPOCH)"
     ),
     "diverging": (
-        "students and teachers drive each other away. Likely causes: TRAIN.LR is too high (TRAIN.CLIP_NORM limits a "
-        "step), the teachers move too fast (USE_EMA, EMA_DECAY), an unlabelled loss weighs too much "
-        "(WEIGHT.LOSS_CONS, WEIGHT.LOSS_MIX, WEIGHT.LOSS_WORST), or the unlabelled losses began before the labels were "
-        "learned (TRAIN.UNSUP_START, TRAIN.UNSUP_RAMP)"
+        "students and teachers drive each other to larger and larger values. Likely causes: TRAIN.LR is too high "
+        "(TRAIN.CLIP_NORM limits a step), the teachers move too fast (USE_EMA, EMA_DECAY), an unlabelled loss has too "
+        "much weight (WEIGHT.LOSS_CONS, WEIGHT.LOSS_MIX, WEIGHT.LOSS_WORST), or the unlabelled losses began before the "
+        "labels were learned (TRAIN.UNSUP_START, TRAIN.UNSUP_RAMP)"
     ),
 }
 CHOICE = "TRAIN.STOP_ON_COLLAPSE decides whether the run goes on."
@@ -43,7 +43,7 @@ class CollapseAlarm:
 
     Three kinds: `flat` (the mean heatmap peak is below FLAT_PEAK), `kept` (fewer than FEW_KEPT of the joints are
     kept) and `diverging` (a pseudo-label loss is not finite, or above GROWTH times its smallest epoch mean; or the mean
-    peak is above WILD_PEAK). A run whose peaks and kept share were never better has START_EPOCHS epochs for it.
+    peak is above WILD_PEAK). A network that was never good may only have begun to learn: it has START_EPOCHS epochs.
 
     Args:
         stop: raise a CollapseError instead of going on.
@@ -61,8 +61,8 @@ class CollapseAlarm:
 
         Args:
             epoch: its number, from 1, for the message.
-            ramp: factor of the unlabelled losses at the *first* step of the epoch; epochs below 1 are passed over,
-                since a mean over rising losses cannot be compared.
+            ramp: factor of the unlabelled losses at the *first* step of the epoch. Below 1 the epoch is not looked at,
+                because losses that are still ramped up cannot be compared.
             health: of `PseudoLabelHealth.report`.
             losses: mean of each logged loss over the epoch's steps.
 
@@ -115,7 +115,7 @@ class CollapseAlarm:
         return f"the mean heatmap peak{network} is {peak:.3g}, above {WILD_PEAK:g}" if bad else ""
 
     def _lasts(self, fault: str, value: float, bad: bool) -> bool:
-        """Whether a bad value is a collapse, not a beginning: it was good before, or has been bad for long."""
+        """Whether a bad value is a collapse and not a beginning: it was good before, or bad for START_EPOCHS epochs."""
         if math.isnan(value):
             return False
         if not bad:
@@ -165,9 +165,9 @@ def _extreme(health: dict[str, float], number: str, choose: Callable) -> tuple[s
 
 
 def _signal(health: dict[str, float]) -> float:
-    """Energy of the heatmaps that are taught, about: the kept share times the squared peak.
+    """Roughly the energy of the taught heatmaps: the kept share times the squared peak.
 
-    A peak above that of a perfect Gaussian counts as 1, so that heatmaps cannot grow unseen.
+    A peak above 1, that of a perfect Gaussian, counts as 1. Otherwise growing heatmaps would hide a growing loss.
     """
     peaks, kept = _values(health, "health_peak"), _values(health, "health_kept")
     shared = [kept[name] * min(peak, 1.0) ** 2 for name, peak in peaks.items() if name in kept]

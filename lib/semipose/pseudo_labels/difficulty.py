@@ -8,14 +8,17 @@ import torch
 from torch import Tensor, nn
 
 MIN_IMAGES = 10
-# below this a mixture says nothing (means on the 0..1 scale of the fit; mixture weight, and share of the images)
+# of scikit-learn's GaussianMixture, on scores scaled to 0..1
+FIT = {"max_iter": 30, "tol": 1e-2, "reg_covar": 5e-4}
+# a useful split has at least this distance between the means (scores scaled to 0..1), and in each component at least
+# this mixture weight and share of the images
 MIN_GAP, MIN_SHARE = 0.02, 0.01
-# a collapsed teacher scores all images alike, but for the rounding of mixed precision
+# smallest range of the scores: a collapsed teacher gives all images the same score, up to rounding in mixed precision
 MIN_RELATIVE_RANGE = 1e-3
-# of joint peaks: peaks that differ by less than 1e-3 tell no joint from another
+# smallest variance of a joint's peaks: differences below 1e-3 mean nothing
 MIN_PEAK_VARIANCE = 1e-6
 BINS = 40
-FAR = 10.0  # from scores on the 0..1 scale: what is farther off is as sure as at this distance
+FAR = 10.0  # scores scaled to 0..1: farther away than this, the probability does not change any more
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class SplitReport:
         dropped: images left out because a peak is not a finite number.
         reason: why there is no split; "" where there is one. The fields below it are then None.
         edges, counts: (BINS + 1,) and (BINS,) histogram of the scores.
-        converged: False where the fit stopped at its last iteration; it is used all the same.
+        converged: False where the fit stopped at its last iteration; it is still used.
         easy_share: share of the images that are more likely easy than hard.
         means, sds, weights: (2,) of the two components, in units of the score.
         curves: (2, BINS) both components at the middle of each bin, in images per bin.
@@ -59,24 +62,22 @@ class SplitReport:
 class Difficulty(nn.Module):
     """Holds the newest fit, and per-joint statistics of the peaks. All state is in the checkpoint.
 
-    A refit that finds no split drops an earlier one, since that belonged to other scores: `ready` is False again, and
-    callers fall back to adaptive cutout until a refit succeeds.
+    A refit that finds no split also drops the earlier split, which was fitted to other scores. `ready` is then False,
+    and callers use adaptive cutout until a refit succeeds.
 
     Args:
         joints: K.
-        max_iter, tol, reg_covar: of scikit-learn's GaussianMixture, on scores scaled to 0..1.
 
     Attributes:
-        ready: whether there is a split. A Python bool, so that asking does not wait for the device.
+        ready: whether there is a split. A Python bool, so that reading it does not wait for the device.
         limits: (2,) lowest and highest score of the fit.
         means, variances, weights: (2,) of the hard and the easy component, on scores scaled to 0..1.
         joint_mean, joint_variance: (K,) of the peaks; a mean of -inf before the first refit.
     """
 
-    def __init__(self, joints: int, max_iter: int = 30, tol: float = 1e-2, reg_covar: float = 5e-4):
+    def __init__(self, joints: int):
         super().__init__()
         self.joints, self.ready = joints, False
-        self.settings = {"max_iter": max_iter, "tol": tol, "reg_covar": reg_covar}
         for name in ("limits", "means", "variances", "weights"):
             self.register_buffer(name, torch.zeros(2, dtype=torch.float64))
         for name in ("joint_mean", "joint_variance"):
@@ -86,7 +87,7 @@ class Difficulty(nn.Module):
 
     @torch.no_grad()
     def refit(self, peaks) -> SplitReport:
-        """Fit the split and the joint statistics anew. The same peaks always give the same bits.
+        """Fit the split and the joint statistics again. The same peaks always give the same bits.
 
         Args:
             peaks: (n, K) array or tensor, heatmap maxima of the images seen so far; used as float32.
@@ -142,7 +143,7 @@ class Difficulty(nn.Module):
         if high - low <= MIN_RELATIVE_RANGE * max(abs(low), abs(high)):
             return f"all scores are {low:.4g}", False
         scaled = (scores - low) / (high - low)
-        means, variances, weights, converged = _fit_mixture(scaled, **self.settings)
+        means, variances, weights, converged = _fit_mixture(scaled, **FIT)
         if means[1] - means[0] < MIN_GAP:
             return "both components have the same mean", converged
         self._set(limits=(low, high), means=means, variances=variances, weights=weights)

@@ -1,4 +1,4 @@
-"""How good are the pseudo-labels of an epoch? Shown, never trained on: no algorithm is given anything of this."""
+"""How good are the pseudo-labels of an epoch? This is only reported; no algorithm uses it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from semipose.structures import Persons
 
 @dataclass(frozen=True)
 class HiddenAnnotations:
-    """What is known about the unlabelled persons, and kept from training.
+    """Annotations of the unlabelled persons. Training never sees them.
 
     Attributes:
         keypoints: (N, K, 2) base-crop pixels.
@@ -70,7 +70,7 @@ class PseudoLabelHealth:
         networks = {name: self._read(record, first_step) for name, record in records.items()}
         found = {}
         for name, network in networks.items():
-            own = self._judge(network)
+            own = self._numbers(network)
             found |= own if len(networks) == 1 else {_named(key, name): value for key, value in own.items()}
         if len(networks) == 2:
             first, second = networks.values()
@@ -86,7 +86,7 @@ class PseudoLabelHealth:
         fresh = statistics.fresh_rows(stamp, first_step)
         return _Network(keypoints, peaks, fresh, statistics.kept_joints(peaks, self.min_score), easy)
 
-    def _judge(self, network: _Network) -> dict[str, float]:
+    def _numbers(self, network: _Network) -> dict[str, float]:
         found = statistics.peak_health(network.peaks, network.fresh, self.min_score, self.names)
         found |= statistics.easy_share(network.easy, network.fresh)
         if self.hidden is not None:
@@ -102,7 +102,7 @@ def hidden_annotations(
 ) -> HiddenAnnotations | None:
     """The annotations of unlabelled persons in their base crops; None where there are none.
 
-    Persons that are also labelled do not count: what was learned by heart would flatter the pseudo-labels.
+    Persons that are also labelled do not count: networks have learned their labels, so the result would look too good.
 
     Args:
         persons: N unlabelled persons.
@@ -120,7 +120,7 @@ def hidden_annotations(
 
 
 def _also_in(persons: Persons, labeled: Persons) -> np.ndarray:
-    """(N,) bool: the same annotation of the same image file is labelled. Ids alone may repeat in another set."""
+    """(N,) bool: the same annotation of the same image file is labelled. Ids alone may be used again in another set."""
     known = set(zip(labeled.image_paths[labeled.image_index].tolist(), labeled.ids.tolist()))
     own = zip(persons.image_paths[persons.image_index].tolist(), persons.ids.tolist())
     return np.fromiter((person in known for person in own), bool, len(persons))

@@ -14,7 +14,7 @@ PSEUDO_TARGETS = ("heatmap", "redrawn")
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a teacher says about a view.
+    """What a teacher predicts on a view.
 
     Attributes:
         heatmaps: (B, K, h, w).
@@ -53,7 +53,8 @@ class PseudoLabeler:
             hard view is then taught as background. "redrawn" draws a clean Gaussian at the decoded joint and ignores
             joints outside.
         min_score: joints with a lower maximum get weight 0: they are ignored, not taught as background.
-        multiview: for keypoints that a picture shows twice; None = there are none. One that no peak fits is ignored.
+        multiview: for keypoints that a picture shows twice; None = there are none. One without a fitting peak
+            is ignored.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class PseudoLabeler:
 
         Args:
             view_map: from the teacher's view to the student's; None if both see the same view.
-            trust: (B, K) factors of the weights, in the teacher's order of joints; None for ones.
+            trust: (B, K) factors of the weights, in the teacher's order of joints; None = all ones.
         """
         weights = (prediction.scores >= self.min_score).to(prediction.heatmaps.dtype)
         if trust is not None:
@@ -88,7 +89,7 @@ class PseudoLabeler:
         if self.redrawn:
             target, weights = self.codec.encode(keypoints, weights)
         else:
-            # a network that teaches itself can else raise its heatmaps without end: BatchNorm's running statistics lag
-            # behind growing features, so its answers in eval mode are larger than those it learns them with
+            # without a limit, a network that teaches itself could raise its heatmaps forever: BatchNorm's running
+            # statistics lag behind growing features, so its heatmaps are larger in eval mode than in train mode
             target = target.clamp(-1, 1)
         return PseudoLabels(target, weights, keypoints, scores)

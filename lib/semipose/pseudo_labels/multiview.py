@@ -1,9 +1,9 @@
 """Keypoints that one picture shows twice, by a mirror or from a second camera: the two places must fit together.
 
 A point in space has three coordinates, two pictures of it have four, so one linear combination of the four is (nearly)
-constant; the labels say which (the multi-view constraint of lightning-pose, Biderman et al., Nature Methods 2024). A
+constant. It is fitted to the labels (multi-view constraint of lightning-pose, Biderman et al., Nature Methods 2024). A
 teacher that takes one paw for another breaks it. Here the constraint chooses among the peaks of both heatmaps, so the
-pseudo-label moves to the peak that fits, instead of being merely doubted.
+pseudo-label moves to the peak that fits.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from semipose.views.view import View
 
 PEAKS = 6  # of each heatmap, to choose from
 PEAK_RADIUS = 2  # heatmap pixels around a peak that belong to it
-FAINTEST = 1e-3  # of a peak that is compared
+FAINTEST = 1e-3  # smallest height of a peak
 FEWEST = 5  # labelled pairs; fewer do not show a constraint on four numbers
 
 
@@ -40,13 +40,13 @@ class Multiview:
     sigma: float
 
     def __call__(self, heatmaps: Tensor, view: View, codec: HeatmapCodec) -> Tensor:
-        """Heatmaps (B, K, h, w) of `view`; where another pair of peaks fits better, only that one is left of both.
+        """Heatmaps (B, K, h, w) of `view`; where another pair of peaks fits better, only that pair is kept.
 
-        The pair is the one with the largest height * height * exp(-miss^2 / (2 sigma^2)).
+        The best pair has the largest height * height * exp(-miss^2 / (2 sigma^2)).
         """
         maps = view.values_in_base(heatmaps)
         first, second = zip(*self.pairs)
-        # one by one: a list as index becomes a tensor, for which a GPU would have to wait
+        # one by one: a list as index becomes a tensor, and the CPU would wait for the GPU
         twins = torch.stack([maps[:, joint] for joint in (*first, *second)], dim=1)
         heights, cells = _peaks(twins)
         width = heatmaps.shape[-1]
@@ -59,7 +59,7 @@ class Multiview:
         chosen = torch.cat([best // PEAKS, best % PEAKS], dim=1)  # (B, 2P)
         spot = cells.gather(2, chosen.unsqueeze(-1))
         kept = maps.clone()
-        for joint, left in zip((*first, *second), _only(twins, spot, chosen > 0).unbind(1)):
+        for joint, left in zip((*first, *second), _keep_near(twins, spot, chosen > 0).unbind(1)):
             kept[:, joint] = left
         return view.from_base().swap(kept)
 
@@ -99,8 +99,8 @@ def _peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(maps == highest, maps, 0).flatten(2).topk(PEAKS, dim=2)
 
 
-def _only(maps: Tensor, cells: Tensor, changed: Tensor) -> Tensor:
-    """Maps (B, P, h, w) that are 0 away from the cell (B, P, 1) where `changed` (B, P)."""
+def _keep_near(maps: Tensor, cells: Tensor, changed: Tensor) -> Tensor:
+    """Maps (B, P, h, w); where `changed` (B, P), all but the surroundings of the cell (B, P, 1) is set to 0."""
     height, width = maps.shape[-2:]
     ys, xs = torch.arange(height, device=maps.device), torch.arange(width, device=maps.device)
     near_x = (xs - cells % width).abs() <= PEAK_RADIUS  # (B, P, w)

@@ -1,4 +1,4 @@
-"""Health of the pseudo-labels of an epoch, from banks as plain arrays. Shown, never trained on.
+"""Health of the pseudo-labels of an epoch, computed from plain arrays. Only reported, never trained on.
 
 Each function returns a flat dict of finite numbers; where nothing is counted, the key is left out.
 """
@@ -77,7 +77,7 @@ def pseudo_pck(keypoints, kept, fresh, easy, hidden, visible, norm, threshold: f
 
     `pseudo_PCK` counts all joints, `pseudo_PCK_kept` the kept ones; with a split also `pseudo_PCK_easy`,
     `pseudo_PCK_hard`, `pseudo_PCK_kept_easy`, `pseudo_PCK_kept_hard`. Each is a share of single joints, not a mean
-    over joint names: the shares of easy and hard images, by their counts, add up to that of all. As in
+    over joint names. So the value of all images is the mean of easy and hard ones, weighted by their counts. As in
     `evaluation.pck` a joint is right strictly below the threshold, NaN is wrong, and a person without a norm does not
     count.
 

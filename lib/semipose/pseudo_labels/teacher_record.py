@@ -1,4 +1,4 @@
-"""What one teacher has said about the unlabelled images so far, and what that tells about their difficulty."""
+"""The newest predictions of a teacher on the unlabelled images, and the easy/hard split made from them."""
 
 import torch
 import torch.distributed as dist
@@ -13,9 +13,9 @@ NEVER = -1
 class TeacherRecord(nn.Module):
     """The newest prediction for each unlabelled person, and the easy/hard split fitted to them once an epoch.
 
-    The predictions come from the passes that training makes anyway. All tensors are buffers, so that a checkpoint keeps
-    them. The record belongs to the training, not to the networks: algorithms keep it outside their own state, so that
-    `best.pth` stays small and several processes can each fill their own.
+    The predictions come from passes that training makes anyway. All tensors are buffers, so that a checkpoint keeps
+    them. Algorithms keep a record outside their own state: so `best.pth` stays small, and each of several processes
+    fills its own record.
 
     Attributes:
         keypoints: (N, K, 2) float32, base-crop pixels.
@@ -40,7 +40,7 @@ class TeacherRecord(nn.Module):
         """Keep the predictions of one batch. Nothing leaves the device.
 
         Args:
-            index: (B,) int64, rows; where a row comes twice, the later one in the batch is kept.
+            index: (B,) int64, rows; if a row comes twice, the later one in the batch is kept.
             keypoints: (B, K, 2) base-crop pixels, in the joint order of the base crop.
             peaks: (B, K) heatmap maxima, in the joint order of the base crop.
             step: of the training run.
@@ -66,7 +66,7 @@ class TeacherRecord(nn.Module):
 
     @torch.no_grad()
     def gather(self) -> None:
-        """Give every rank the newest entries of all ranks; of equally new ones that of the lowest rank.
+        """Give every rank the newest entries of all ranks; if two are equally new, that of the lower rank.
 
         Every rank must call it at the same place. With one process it does nothing.
         """
@@ -82,9 +82,9 @@ class TeacherRecord(nn.Module):
 
 
 def _last_of_each(index: Tensor) -> Tensor:
-    """(B,) for each place of a batch the last place that holds the same row.
+    """(B,) for each position in a batch the last position with the same row.
 
-    Equal rows then write equal values: an assignment with repeated rows is otherwise in no defined order.
+    So repeated rows write equal values: the order of such writes is not defined.
     """
     places = torch.arange(len(index), device=index.device)
     return torch.where(index.unsqueeze(1) == index, places, 0).amax(1)

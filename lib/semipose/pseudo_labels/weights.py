@@ -1,4 +1,4 @@
-"""Factors (B, K) that multiply the weights of pseudo-labels: how far is each joint of each image trusted?
+"""Factors (B, K) that multiply the weights of pseudo-labels: how much is each joint of each image trusted?
 
 All inputs and results are in the joint order of the base crop; `View.from_base().swap` puts a factor into a view's.
 """
@@ -21,7 +21,7 @@ class TeacherEvidence:
         peaks: (B, K) heatmap maxima.
         keypoints: (B, K, 2) pixels of the network input, or of the base crop; only for "agreement".
         other_keypoints: (B, K, 2) of the other network on the same images, in the same pixels.
-        stride: such pixels in one heatmap pixel.
+        stride: pixels of `keypoints` in one heatmap pixel.
         sigma: heatmap pixels; a distance of sigma gives a factor of 0.61.
     """
 
@@ -46,26 +46,16 @@ def soft(evidence: TeacherEvidence) -> Tensor:
     return evidence.difficulty.joint_trust(evidence.peaks)
 
 
-def agree(evidence: TeacherEvidence) -> Tensor:
-    """`agreement` of the two networks.
+def agreement(evidence: TeacherEvidence) -> Tensor:
+    """exp(-d^2 / (2 sigma^2)) with d the distance of the two networks' predictions in heatmap pixels.
 
     Raises:
         ConfigError: there is no second network.
     """
     if evidence.keypoints is None or evidence.other_keypoints is None:
         raise ConfigError("reweighting by agreement needs two networks")
-    return agreement(evidence.keypoints, evidence.other_keypoints, evidence.stride, evidence.sigma)
+    squared = ((evidence.keypoints - evidence.other_keypoints) / evidence.stride).square().sum(-1)
+    return torch.exp(-squared / (2 * evidence.sigma**2))
 
 
-REWEIGHTINGS = {"gmm": gmm, "soft": soft, "agreement": agree}
-
-
-def agreement(first: Tensor, second: Tensor, stride: float, sigma: float) -> Tensor:
-    """exp(-d^2 / (2 sigma^2)) with d the distance of two predictions in heatmap pixels: (B, K, 2) twice -> (B, K).
-
-    Args:
-        stride: pixels of `first` and `second` in one heatmap pixel.
-        sigma: heatmap pixels.
-    """
-    squared = ((first - second) / stride).square().sum(-1)
-    return torch.exp(-squared / (2 * sigma**2))
+REWEIGHTINGS = {"gmm": gmm, "soft": soft, "agreement": agreement}

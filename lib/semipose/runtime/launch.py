@@ -49,7 +49,7 @@ def run_ranks(count: int, entry: str | Callable, arguments: list, **settings) ->
 
 
 def _exit_code(codes: dict[int, int]) -> int:
-    """Of the process that ended by itself, not of those that it left alone."""
+    """That of the process that failed first, not of those that only lost it."""
     own = {rank: code for rank, code in codes.items() if code != LostRankError.exit_code} or codes
     rank, code = next(iter(own.items()))
     if code >= 0:

@@ -1,7 +1,7 @@
 """Several processes (ranks) that train as one, on one machine or on several, started by torchrun.
 
-With one process every function here answers at once, without torch.distributed. With several, each function is called
-by all ranks at the same place. Tensors of a GPU go through NCCL, all else through gloo, which waits for no GPU.
+With one process, no function here uses torch.distributed. With several, all ranks must call each function at the same
+place. Tensors on a GPU go through NCCL, everything else through gloo, which does not wait for the GPU.
 """
 
 import gc
@@ -24,9 +24,9 @@ from semipose.errors import LostRankError, SemiposeError
 from semipose.structures import PairBatch, StepOutput
 
 TIMEOUT = timedelta(minutes=30)  # longer than the first rank may take to score a validation set
-# torchrun names the process that ended first and then ends the others: those wait for it
+# torchrun names the process that ended first, then ends the others: these must wait so long
 GRACE_SECONDS = 5.0
-# the newer name of an argument of DDP: buffers are not those of the first rank
+# DDP must not copy the buffers of the first rank; newer versions have another name for this argument
 NEWER = "forward_sync_buffers" in signature(DistributedDataParallel).parameters
 KEEP_BUFFERS = {"forward_sync_buffers" if NEWER else "broadcast_buffers": False}
 LOST = (dist.DistNetworkError, dist.DistBackendError)
@@ -48,7 +48,7 @@ def local_ranks() -> int:
 
 
 def ranks() -> int:
-    """Processes that are in the `session`."""
+    """Number of processes in the `session`."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
@@ -64,7 +64,7 @@ def is_first() -> bool:
 
 @contextmanager
 def session(backend: str) -> Iterator[None]:
-    """While it lasts, the processes of torchrun belong together. Only the first one prints and logs.
+    """While it lasts, the processes of torchrun are connected. Only the first one prints and logs.
 
     Args:
         backend: of torch.distributed, such as "gloo" or "cpu:gloo,cuda:nccl".
@@ -76,14 +76,14 @@ def session(backend: str) -> Iterator[None]:
         yield
         return
     store, number, size = next(dist.rendezvous("env://", timeout=TIMEOUT))
-    # after a restart by torchrun the keys of the attempt before are still in the store, and gloo would take them
+    # after a restart by torchrun the store still has the keys of the attempt before, and gloo would use them
     store = dist.PrefixStore(f"attempt_{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     try:
         dist.init_process_group(backend, store=store, rank=number, world_size=size, timeout=TIMEOUT)
         with _quiet(number > 0):
             yield
         barrier()
-        gc.collect()  # DDP is in circles of references and would keep the group and its threads to the very end
+        gc.collect()  # DDP has reference cycles, which would keep the group and its threads alive
         dist.destroy_process_group()
     except RuntimeError as error:
         if not isinstance(error, LOST) and "gloo" not in str(error):
@@ -120,7 +120,7 @@ def highest(number: int) -> int:
 
 
 def gather(part: Any) -> list:
-    """What each rank has, in their order; tensors in it must be on the CPU."""
+    """The parts of all ranks, in their order; tensors in them must be on the CPU."""
     if ranks() == 1:
         return [part]
     parts = [None] * ranks()
@@ -129,7 +129,7 @@ def gather(part: Any) -> list:
 
 
 def by_first(job: Callable[[], Any]) -> Any:
-    """The result of `job`, which only the first rank does; a SemiposeError of it is raised on all ranks."""
+    """The result of `job`, which only the first rank runs; its SemiposeError is raised on all ranks."""
     if ranks() == 1:
         return job()
     result, error = None, None
@@ -160,7 +160,7 @@ def barrier() -> None:
 
 
 def shared(report: Callable[[tuple[str, ...]], None]) -> Callable[[tuple[str, ...]], None]:
-    """`report`, but each rank reports the lines of all ranks, so that all come to the same end."""
+    """`report`, but each rank reports the lines of all ranks, so that all of them stop together."""
     if ranks() == 1:
         return report
 
@@ -171,9 +171,9 @@ def shared(report: Callable[[tuple[str, ...]], None]) -> Callable[[tuple[str, ..
 
 
 class PhaseForward(nn.Module):
-    """A forward pass of one phase, as DDP wants it: its parameters are those that the phase moves.
+    """The forward pass of one phase, for DDP: its parameters are those that the phase moves.
 
-    So the other student of a sequential co-training costs nothing, and no parameter is without gradient.
+    So DDP does not wait for gradients of the other student in sequential co-training.
     """
 
     def __init__(self, algorithm: nn.Module, phase: str):
@@ -197,7 +197,7 @@ def over_ranks(algorithm: nn.Module, find_unused: bool) -> Callable[[PairBatch, 
     """The forward pass whose gradients are means over the ranks; without other ranks `algorithm` itself.
 
     Args:
-        algorithm: an Algorithm on its device. Its parameters must be on or off for good.
+        algorithm: an Algorithm on its device. No parameter may be frozen or unfrozen afterwards.
         find_unused: whether some parameter may be without gradient in some step; slower.
     """
     if ranks() == 1:
@@ -214,11 +214,11 @@ def over_ranks(algorithm: nn.Module, find_unused: bool) -> Callable[[PairBatch, 
 
 
 def _order_gradients(network: DistributedDataParallel) -> None:
-    """Let DDP choose the order in which it sums gradients now, and not in the first step.
+    """Let DDP choose the order of its gradient sums now, and not in the first step.
 
-    It puts the gradients into buckets anew after its first backward pass, in the order in which they came. From three
-    ranks on, the rounding of a sum over ranks depends on its place in a bucket: the first step after a resume would
-    differ in the last bit from the same step of a run that has not been stopped.
+    After its first backward pass DDP makes new buckets, with the gradients in the order in which they came. From three
+    ranks on, the rounding of a sum depends on its place in a bucket. So the first step after a resume would differ in
+    the last bit from the same step of a run that was not stopped.
     """
     network(None, 0, "").backward()
     for parameter in network.parameters():
@@ -229,7 +229,7 @@ def _order_gradients(network: DistributedDataParallel) -> None:
 def average_statistics(networks: list[nn.Module]) -> None:
     """Give the BatchNorms of all ranks, after a backward pass, the mean of their running statistics.
 
-    Without it, teachers and checkpoints would be of one rank. SyncBatchNorms have equal ones already.
+    Without it, teachers and checkpoints would use those of one rank. SyncBatchNorms are equal already.
     """
     if ranks() == 1:
         return

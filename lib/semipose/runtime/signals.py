@@ -53,7 +53,7 @@ class Interrupts:
         self._previous = {}
 
     def check(self) -> None:
-        """Raises Interrupted once a signal has come; in all ranks at the same look, whichever of them got it."""
+        """Raises Interrupted once a signal has come; on all ranks at the same call, whichever rank got it."""
         number = highest(self.requested)
         if number:
             raise Interrupted(number)
@@ -67,13 +67,13 @@ class Interrupts:
             signal.raise_signal(number)
 
     def _is_echo(self) -> bool:
-        """torchrun forwards a stop to its workers, who often got it already as members of the process group."""
+        """torchrun forwards a stop to its workers, which often received it already, as part of the process group."""
         return "TORCHELASTIC_RUN_ID" in os.environ and time.monotonic() - self._first_at < ECHO_SECONDS
 
 
 @atexit.register
 def _end_loader_processes() -> None:
-    """Python asks daemons to end by SIGTERM and waits: for a minute, with `worker_init`. Others are left alone."""
+    """Kill the loader processes: Python would send them SIGTERM and, because of `worker_init`, wait for a minute."""
     for child in multiprocessing.active_children():
         if child.daemon:
             child.kill()
@@ -82,8 +82,8 @@ def _end_loader_processes() -> None:
 def worker_init(_worker_id: int) -> None:
     """`worker_init_fn` for a DataLoader: workers outlive a stop signal long enough for the trainer to save.
 
-    They reach the whole process group. A worker that dies of one breaks the loader before the trainer sees its flag;
-    so SIGINT and SIGUSR1 are ignored here, and SIGTERM ends the worker only after a minute.
+    Such a signal reaches the whole process group. A worker that it ends would break the loader before the trainer sees
+    its flag. So SIGINT and SIGUSR1 are ignored here, and SIGTERM ends the worker only after a minute.
     """
     import cv2
 
@@ -91,4 +91,4 @@ def worker_init(_worker_id: int) -> None:
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: signal.alarm(WORKER_GRACE_SECONDS))
     cv2.setNumThreads(0)
-    keep_freed_memory(False)  # one huge picture must not stay for the rest of the run
+    keep_freed_memory(False)  # the memory of one huge picture must not stay for the rest of the run

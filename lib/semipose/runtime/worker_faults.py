@@ -37,7 +37,7 @@ FAULTS = (
 def explained_worker_faults() -> Iterator[None]:
     """Raises DataError in place of the DataLoader's RuntimeError, and ends the other loader processes.
 
-    They are killed: one that hangs does not answer a SIGTERM, and this process would wait for it at its end.
+    They are killed: one that hangs would not react to SIGTERM, and this process would wait for it at its end.
     """
     try:
         yield

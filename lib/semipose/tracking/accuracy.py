@@ -9,7 +9,7 @@ THRESHOLD = 0.5  # of a tenth of the heatmap
 
 
 class PoseAccuracy:
-    """A number that is computed only when it is read, so that steps nobody looks at cost nothing and wait for nothing.
+    """A number that is computed only when it is read, so that steps that are not logged cost nothing.
 
     It is the mean over all outputs, one for each student.
     """

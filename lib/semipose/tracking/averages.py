@@ -18,7 +18,7 @@ class Averages:
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def take(self) -> dict[str, float]:
-        """The means since the last call, over all ranks; starts anew."""
+        """The means since the last call, over all ranks; starts again from zero."""
         means = {name: float(total) / self._counts[name] for name, total in mean(self._sums).items()}
         self._sums, self._counts = {}, {}
         return means

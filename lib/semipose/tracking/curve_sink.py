@@ -8,12 +8,12 @@ import numpy as np
 from semipose.data.images import write_png
 from semipose.tracking.sinks import Sink, read_rows
 
-# rows of metrics.jsonl -> (H, W, 3) uint8 RGB; from outside, since drawing is not the engine's business
+# rows of metrics.jsonl -> (H, W, 3) uint8 RGB; given from outside, since this package does not draw
 DrawCurve = Callable[[list[dict]], np.ndarray]
 
 
 class CurveSink(Sink):
-    """Draws what is in metrics.jsonl, so it must come after the sink that writes it; a resumed run shows all of it.
+    """Draws what is in metrics.jsonl, so it must come after the sink that writes it. A resumed run shows all epochs.
 
     Args:
         path: of the picture.

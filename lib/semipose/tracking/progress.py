@@ -39,13 +39,13 @@ class Progress:
 
         Args:
             values: numbers or one-element tensors by name, such as "lr" and "loss"; read only if they are shown.
-            data_time, step_time: seconds this step waited for its batch, and took in all.
+            data_time, step_time: seconds that the step waited for its batch, and seconds of the whole step.
             samples: images of this step.
         """
         self._samples += samples
         self._data_times.append(data_time)
         self._step_times.append(step_time)
-        # tqdm redraws a few times a second at most and says when; the text then shows at its next drawing.
+        # tqdm redraws at most a few times a second and tells when; the text appears at its next drawing.
         if self._bar is not None and self._bar.update(step - self._bar.n):
             self._bar.set_postfix_str(f"{self._times()} {_numbers(values)}", refresh=False)
         if step % self.every == 0 or step == self.total:
@@ -58,7 +58,7 @@ class Progress:
         return (time.monotonic() - self._started) / max(1, step - self.initial) * left
 
     def close(self) -> None:
-        """Leave the bar as it is; further updates are not allowed."""
+        """End the bar; no update may follow."""
         if self._bar is not None:
             self._bar.close()
 

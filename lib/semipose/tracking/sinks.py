@@ -23,16 +23,16 @@ SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "
     key for metric in METRICS.values() for key in metric.keys if not key.startswith(PIXELS)
 )
 MAIN = {metric.main for metric in METRICS.values()}  # the console shows these of each of several validation sets
-# names of numbers on pseudo-labels, and those of them that the console shows
+# starts of names of numbers on pseudo-labels, and of those that the console shows
 PSEUDO_LABELS = ("health_", "easy_share", "agreement_", "pseudo_PCK")
 PSEUDO_LABELS_SHOWN = ("easy_share", "health_kept", "agreement_px", "pseudo_PCK")
 
-# (report, title) -> (H, W, 3) uint8 RGB; from outside, since drawing is not the engine's business
+# (report, title) -> (H, W, 3) uint8 RGB; given from outside, since this package does not draw
 DrawSplit = Callable[[SplitReport, str], np.ndarray]
 
 
 class Sink:
-    """One destination; each method may be left as it is. `optional`: a failure switches it off, the run goes on."""
+    """One destination; a subclass defines what it needs. `optional`: a failure switches it off, the run goes on."""
 
     name = "sink"
     optional = False
@@ -140,12 +140,12 @@ class JsonlSink(Sink):
         self._write({"step": step, **values})
 
     def log_epoch(self, epoch, step, values):
-        # A run stopped after this line and before its next checkpoint comes here twice.
+        # A run that stops after this line and before its next checkpoint comes here twice.
         if epoch not in self._epochs_kept:
             self._write({"epoch": epoch, "step": step, **values})
 
     def log_split(self, epoch, step, network, report):
-        # Its epoch is not a key of the row itself: rows with that key sum up an epoch.
+        # The epoch is inside: a row with the key "epoch" sums up an epoch.
         if (epoch, network) not in self._splits_kept:
             self._write({"step": step, "split": {"epoch": epoch, "network": network, **split_row(report)}})
 
@@ -165,7 +165,7 @@ class TensorBoardSink(Sink):
 
     Args:
         folder: for the files.
-        resume_step: what the files hold of later steps is hidden, since the resumed run makes these steps again.
+        resume_step: later steps in the files are hidden, since the resumed run makes these steps again.
         draw_split: for the chart of the easy/hard split; None leaves it out.
     """
 
@@ -248,7 +248,7 @@ def _is_shown(name: str) -> bool:
 
 
 def format_scores(values: dict) -> str:
-    """Shares (AP, AR, PCK, ...) as percent, EPE in pixels; what is not defined (-1) is left out.
+    """Shares (AP, AR, PCK, ...) as percent, EPE in pixels; undefined values (-1) are left out.
 
     A name may start with `best_` and with the name of a set and a slash.
     """

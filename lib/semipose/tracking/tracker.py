@@ -47,7 +47,7 @@ class Tracker:
         """Record the final numbers and close all sinks; a second call does nothing.
 
         Args:
-            exit_code: 0 = all steps were made; else an error or a signal ended the run, and no sink calls it finished.
+            exit_code: 0 = all steps were made. Else an error or a signal ended the run: no sink calls it finished.
         """
         self._tell("finish", _floats(summary), exit_code)
         self.sinks = []
@@ -56,7 +56,7 @@ class Tracker:
         for sink in list(self.sinks):
             try:
                 getattr(sink, method)(*arguments)
-            # Whatever goes wrong in somebody else's service must not end a run.
+            # An error in an optional service must not end a run.
             except Exception as error:
                 if not sink.optional:
                     raise

@@ -91,7 +91,7 @@ class WandbSink(Sink):
             self._run.finish(exit_code=exit_code)
 
     def _define(self, values: dict) -> None:
-        # One by one: where two patterns fit a name, wandb follows either of them by chance.
+        # One by one: if two patterns fit a name, wandb may use either of them.
         for name in values.keys() - self._defined:
             metric = name.rpartition("/")[2]
             best = "min" if metric.startswith(LOWER_IS_BETTER) else "max" if metric.startswith(("AP", "PCK")) else None
@@ -130,7 +130,7 @@ def has_wandb_key() -> bool:
 
 
 def _wandb_limits(wandb) -> dict:
-    """Settings that bound how long a dead network can hold up the run; the console is left to the progress bar."""
+    """Settings that limit how long a dead network can delay the run. The console is left to the progress bar."""
     limits = {"console": "off", "init_timeout": 60.0}
     # Newer versions only; without it, finish() waits for the network as long as it takes. With pydantic 1 there is no
     # list of fields.

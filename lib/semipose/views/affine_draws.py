@@ -13,10 +13,10 @@ HALF_BODY_PADDING = 1.5
 
 @dataclass(frozen=True)
 class AffinePolicy:
-    """How strongly a view may differ from the one below it.
+    """How strongly a view may differ from the view it is made from.
 
     Attributes:
-        rotation: standard deviation in degrees, clipped at two of them.
+        rotation: standard deviation in degrees, clipped at two standard deviations.
         rotation_prob: share of samples that are turned at all.
         scale: standard deviation of the zoom factor around 1.
         scale_clip: largest deviation of the zoom factor from 1.
@@ -69,7 +69,7 @@ def half_body_maps(
     to_base: Tensor, keypoints: Tensor, labeled: Tensor, upper: Tensor, policy: AffinePolicy,
     size: tuple[int, int], generator: torch.Generator,
 ) -> Tensor:  # fmt: skip
-    """Maps of the same kind as `to_base`, but for some samples showing only the upper or lower body.
+    """`to_base`, but some samples are zoomed to the upper or the lower body.
 
     Args:
         to_base: (B, 2, 3) maps from view to base-crop pixels.

@@ -1,4 +1,4 @@
-"""Boxes that know no joint: cutout (DeVries and Taylor, 2017) and CutMix (Yun et al., ICCV 2019).
+"""Boxes at random places, whatever is there: cutout (DeVries and Taylor, 2017) and CutMix (Yun et al., ICCV 2019).
 
 CutMix is an occluder here: the joints of the image from which the rectangle comes are not added to the target, as in
 MultiAugs (Zhou et al., 2024).
@@ -59,7 +59,7 @@ def draw_cutmix(
 
 
 def paste_boxes(images: Tensor, boxes: Boxes, donors: Tensor) -> Tensor:
-    """Images (B, 3, H, W), inside the boxes with the pixels that the image `donors` (B,) has at the same place."""
+    """Images (B, 3, H, W); inside the boxes they show the same place of the images `donors` (B,)."""
     mask = box_mask(boxes, (images.shape[-1], images.shape[-2]))
     return torch.where(mask.unsqueeze(1), images.index_select(0, donors), images)
 

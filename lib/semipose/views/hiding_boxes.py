@@ -1,4 +1,4 @@
-"""Boxes of occlusion: drawn in pixels of the papers' 256x192 crop, kept for some images only, painted over."""
+"""Boxes that hide parts of images."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 REFERENCE_SIDE = 192  # sizes in policies are given for the papers' 256x192 crop and scale with its shorter side
-NOWHERE = -1.0  # the half size of a box that is switched off: no pixel is that near to its centre
+NOWHERE = -1.0  # half size of a box that is switched off: no pixel is within it
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def draw_half_sizes(
 
 
 def largest_half_size(limits: tuple[float, float], size: tuple[int, int]) -> int:
-    """View pixels; no half side drawn with these limits is larger."""
+    """The largest half side that these limits allow, in whole view pixels."""
     return math.ceil(max(limits) * scale_of(size))
 
 

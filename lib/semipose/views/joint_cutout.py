@@ -1,4 +1,4 @@
-"""Joint cutout (Xie et al., ICCV 2021): hide the neighbourhood of some joints, so that context must explain them.
+"""Joint cutout (Xie et al., ICCV 2021): hide the surroundings of some joints, so that a network must use the context.
 
 How many joints are hidden is fixed (`draw_cutout`), drawn for each image (`draw_joint_mask`), or follows the confidence
 of the teacher (`draw_adaptive_cutout`).
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from semipose.views.hiding_boxes import Boxes, draw_half_sizes, keep_boxes, scale_of
 
-ADAPTIVE_CONFIDENT = 0.45  # a joint counts from this share of the largest peak in the batch
-ADAPTIVE_FEWEST, ADAPTIVE_MOST = 2, 8  # joints hidden where none and where all are confident
+ADAPTIVE_CONFIDENT = 0.45  # a joint is sure above this share of the largest peak in the batch
+ADAPTIVE_FEWEST, ADAPTIVE_MOST = 2, 8  # joints hidden if none is sure, and if all are
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def draw_cutout(policy: CutoutPolicy, keypoints: Tensor, size: tuple[int, int], 
 def draw_joint_mask(
     policy: CutoutPolicy, joints: tuple[int, int], keypoints: Tensor, size: tuple[int, int], generator: torch.Generator
 ) -> Boxes:
-    """Boxes like those of `draw_cutout` on `joints` = (fewest, most) joints, a number drawn for each image."""
+    """Boxes like those of `draw_cutout` on `joints` = (fewest, most) joints; the number is drawn for each image."""
     fewest, most = joints
     counts = torch.randint(fewest, most + 1, (len(keypoints),), generator=generator)
     boxes = _draw_joint_boxes(policy, most, keypoints, size, generator)

@@ -34,7 +34,7 @@ class Patches:
         donors: (B,) index of the image from which the patches of a receiver come.
         boxes: (B, n) where they go, in pixels of the receiver; where two overlap, the later one is on top.
         shifts: (B, n, 2) whole pixels from a place in the receiver to its source in the donor.
-        reach: no half side of a box is larger, in pixels.
+        reach: the largest half side of a box, in pixels.
     """
 
     donors: Tensor
@@ -46,10 +46,10 @@ class Patches:
 def draw_donors(
     allowed: Tensor | None, batch: int, device: torch.device, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """For each of `batch` images another one, drawn among those for which `allowed` (B,) bool is true (None = all).
+    """A random other image for each of `batch` images, out of those with `allowed` (B,) bool (None = all).
 
     Returns:
-        (B,) indices, and (B,) bool that is false where no other image is allowed; the index there means nothing.
+        (B,) indices, and (B,) bool that is false where no other image is allowed; such an index has no meaning.
     """
     keys = torch.rand(batch, batch, generator=generator).fill_diagonal_(-1.0).to(device, non_blocking=True)
     if allowed is not None:
@@ -67,7 +67,7 @@ def draw_joint_paste(
     Args:
         keypoints: (B, K, 2) predicted joints in view pixels.
         weights: (B, K), above 0 where the pseudo-label is kept. Only joints kept in donor and receiver are pasted;
-            where there are none, all joints are drawn from.
+            if there are none, any joint may be pasted.
         easy: (B,) bool, or None where the split is not known and every image may donate.
         size: (width, height) of the view.
     """
@@ -124,9 +124,9 @@ def paste_patches(images: Tensor, patches: Patches) -> Tensor:
 
 
 def _along_axis(patches: Patches, number: int, axis: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Of one patch of each image (B, P): places and sources, and whether the place takes its source.
+    """For one patch of each image, each (B, P): places, their sources, and whether the source is copied.
 
-    The P places are a window of fixed length inside the view that contains the patch.
+    The P places are a window of fixed length that contains the patch.
     """
     centre = patches.boxes.centres[:, number, axis, None]
     half = patches.boxes.half_sizes[:, number, axis, None]

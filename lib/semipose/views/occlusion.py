@@ -1,4 +1,4 @@
-"""What hard views are made from: the joints that teachers predict in them, and how strong each operation is."""
+"""What the operations of hard views need: predicted joints, and the strength of each operation."""
 
 from dataclasses import dataclass, field
 
@@ -15,13 +15,13 @@ EASY_MASKS = ("fixed", "adaptive")
 
 @dataclass(frozen=True)
 class PredictedJoints:
-    """What a teacher knows of a batch; labels are never used.
+    """What a teacher predicts for a batch; labels are never used.
 
     Attributes:
         keypoints: (B, K, 2) in pixels of the hard view.
         scores: (B, K) heatmap maxima, 1 = a perfect Gaussian.
         weights: (B, K), above 0 where the pseudo-label is kept.
-        easy: (B,) bool, the images that the teacher reads well; None while no easy/hard split is known.
+        easy: (B,) bool, images that are easy for the teacher; None while there is no split.
     """
 
     keypoints: Tensor

@@ -63,14 +63,14 @@ class ViewSampler:
         return self._constants[device]
 
     def at_step(self, step: int) -> "StepViews":
-        """The draws of step `step`."""
+        """What makes the views of step `step`."""
         # torch takes the lower 32 bits of a seed only; a large odd factor keeps ranks far apart in them
         number = self.seed * 1_000_003 + step + self.rank * 2_654_435_761
         return StepViews(self, torch.Generator().manual_seed(number))
 
 
 class StepViews:
-    """The draws of one step, in the order in which they are asked for.
+    """Makes the views of one step. Its random numbers depend on the order of the calls.
 
     Attributes:
         generator: of all draws of the step, on the CPU.
@@ -88,21 +88,21 @@ class StepViews:
             self._centre(batch), batch.keypoints, batch.weights > 0, upper_body,
             self._policies.labeled, self._size, self.generator,
         )  # fmt: skip
-        view = self._changed(batch, to_base, torch.zeros_like(batch.index, dtype=torch.bool), self._policies.labeled)
+        view = self._move(batch, to_base, torch.zeros_like(batch.index, dtype=torch.bool), self._policies.labeled)
         return view.with_images(change_colors(view.images, self._policies.labeled_colors, self.generator))
 
     def easy(self, batch: PoseBatch) -> View:
         """A view that a teacher can read: weak affine change, no colour change."""
         unflipped = torch.zeros_like(batch.index, dtype=torch.bool)
-        return self._changed(batch, self._centre(batch), unflipped, self._policies.easy)
+        return self._move(batch, self._centre(batch), unflipped, self._policies.easy)
 
     def hard(self, batch: PoseBatch, easy: View) -> View:
-        """A further change of `easy`, sampled anew from the base crops, with colour changes."""
-        view = self._changed(batch, easy.to_base, easy.flipped, self._policies.hard)
+        """A further change of `easy`, sampled again from the base crops, with colour changes."""
+        view = self._move(batch, easy.to_base, easy.flipped, self._policies.hard)
         return view.with_images(change_colors(view.images, self._policies.hard_colors, self.generator))
 
     def occlude(self, images: Tensor, operations: tuple[str, ...], joints: PredictedJoints) -> Tensor:
-        """Images (B, 3, H, W) of a hard view after its operations; `joints` are what a teacher says is in them."""
+        """Images (B, 3, H, W) of a hard view after its operations; `joints` are predicted by a teacher."""
         _, _, fill = self._sampler.constants(images.device)
         return occlude(images, operations, joints, self._policies.occlusion, fill, self.generator)
 
@@ -110,7 +110,7 @@ class StepViews:
         height, width = batch.images.shape[-2:]
         return centre_map((width, height), self._size, len(batch), batch.images.device)
 
-    def _changed(self, batch: PoseBatch, to_base: Tensor, flipped: Tensor, policy: AffinePolicy) -> View:
+    def _move(self, batch: PoseBatch, to_base: Tensor, flipped: Tensor, policy: AffinePolicy) -> View:
         draw = draw_affine(policy, len(batch), self.generator).to(batch.images.device)
         to_base = affine.compose(to_base, view_change(draw, self._size))
         flip_order, _, _ = self._sampler.constants(batch.images.device)

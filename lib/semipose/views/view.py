@@ -1,6 +1,6 @@
-"""A view: one look at a batch of base crops, and the way back.
+"""A view of a batch of base crops, and the maps between views.
 
-Points and heatmaps move between base crop, easy view and hard view here and nowhere else.
+All points and heatmaps that go from one view to another go through here.
 """
 
 from dataclasses import dataclass, replace
