@@ -48,9 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
 def export(args: argparse.Namespace) -> int:
     """Do the job; returns the exit code. Raises SemiposeError."""
     from semipose.errors import ConfigError
-    from semipose.writable import writable_file
+    from semipose.writable import check_file
 
-    out = writable_file(args.out, "--out")
+    out = check_file(args.out, "--out")
     if out.suffix not in KINDS:
         raise ConfigError(f"--out: {out} ends in neither {' nor '.join(KINDS)}")
     if out.suffix != ".onnx" and (args.decode or args.precision != "fp32"):
