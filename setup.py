@@ -9,9 +9,10 @@ HERE = Path(__file__).resolve().parent
 VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "lib/semipose/__init__.py").read_text(encoding="utf-8"))[1]
 README = HERE / "README.md"
 
+DETECTOR = ["transformers>=4.50"]  # semipose predict --detector
 # torch writes ONNX with onnxscript; what is written is checked with onnxruntime
 EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3", "safetensors>=0.4"]
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *EXPORT]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *DETECTOR, *EXPORT]
 
 setup(
     name="semipose",
@@ -41,7 +42,7 @@ setup(
     ],
     entry_points={"console_scripts": ["semipose=semipose.jobs:main"]},
     extras_require={
-        "detector": ["transformers>=4.50"],  # semipose predict --detector
+        "detector": DETECTOR,
         "fast-eval": ["faster-coco-eval>=1.6"],
         "export": EXPORT,
         "test": TEST,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from refusals import refused
-from small_run import picture, write_run
+from untrained_run import picture, write_run
 
 from semipose import load_model
 from semipose.data.images import read_image

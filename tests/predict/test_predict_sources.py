@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from refusals import refused
-from small_run import picture
 from small_videos import write_video
+from untrained_run import picture
 
 from semipose.predict.sources import find_sources
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from refusals import refused
-from small_run import picture, write_run
 from small_videos import write_video
+from untrained_run import picture, write_run
 
 import semipose
 from semipose import load_model

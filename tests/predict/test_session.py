@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO as CocoFile
-from small_run import CFG, ROOT, SMALL, picture, write_run
 from small_videos import write_video
+from untrained_run import CFG, ROOT, SMALL, picture, write_run
 
 from semipose import cli, load_model
 from semipose.data.formats import read_coco
@@ -135,6 +135,15 @@ def test_labelme_files_open_again_with_the_same_points(call, model, tmp_path, or
     assert inside.any()
     np.testing.assert_allclose(people.keypoints[inside][:, :2], found.keypoints[inside], atol=2e-3)
     np.testing.assert_allclose(people.boxes, np.minimum(boxes, [99, 99, 79, 59]), atol=1.01)
+
+
+def test_pictures_of_one_stem_get_a_labelme_file_each(call, tmp_path):
+    (tmp_path / "set").mkdir()
+    for name in ("a.jpg", "a.png"):
+        Image.fromarray(picture(1)).save(tmp_path / "set" / name)
+    assert call(tmp_path / "set", "--format", "labelme")[0] == 0
+    files = sorted((tmp_path / "out/set.labelme").iterdir())
+    assert [Path(json.loads(file.read_text())["imagePath"]).name for file in files] == ["a.jpg", "a.png"]
 
 
 def test_a_mirrored_picture_gets_no_labelme_file(call, tmp_path):

@@ -21,7 +21,7 @@ KEYS = {
     "length": Key(0, low=0),  # then take this many; 0 = all
     "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass
     "source_ratio": Key(0.0, low=0),  # share of the source in every batch (for all sources of a side, or for none)
-    "group_id_mapping_file": Key(""),  # json {annotation id: group id} (tools/generate_group_id_mapping.py)
+    "group_id_mapping_file": Key(""),  # json {annotation id: group id} (semipose groups)
     "group_id_weight": Key({}),  # {group id: factor} of the supervised loss; other groups 1
     "boxes": Key(""),  # detections [{image_id, category_id, bbox, score}] in place of the annotation's boxes
     "box_threshold": Key(0.0, low=0),  # smallest score of a detection

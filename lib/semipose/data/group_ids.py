@@ -19,7 +19,7 @@ _WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 def load_group_mapping(file: str) -> dict[int, int]:
-    """{annotation id: group id} from a JSON object, as `tools/generate_group_id_mapping.py` writes it.
+    """{annotation id: group id} from a JSON object, as `semipose groups` writes it.
 
     The tool's report has it under `mapping` and can be given too.
 

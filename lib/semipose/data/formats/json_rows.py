@@ -42,7 +42,7 @@ class WrongRows(DataError):
     def __init__(self, rows: dict[str, dict[int, str]], persons: object = None):
         self.rows, self.persons = rows, persons
         first, *others = self.lines
-        more = f" ({len(others)} more are wrong; tools/check_dataset.py lists them)" if others else ""
+        more = f" ({len(others)} more are wrong; semipose check lists them)" if others else ""
         super().__init__(first + more)
 
     @property

@@ -26,9 +26,12 @@ def write_labelme(folder: Path, records: Records, paths: tuple[str, ...], boxes:
     Raises:
         SemiposeError: a file cannot be written.
     """
-    faults = []
+    faults, written = [], set()
     for record in records:
         path, target = paths[record.number], (folder / record.name).with_suffix(".json")
+        if target in written:  # a.jpg and a.png
+            target = folder / f"{record.name}.json"
+        written.add(target)
         turn = shown_points(path, record.size)
         if turn is None:
             faults.append(f"{path}: is mirrored by its EXIF orientation; no labelme file is written for it")
