@@ -10,7 +10,9 @@ VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "lib/semipose/__init__.py"
 README = HERE / "README.md"
 
 DETECTOR = ["transformers>=4.50"]  # semipose predict --detector
-TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *DETECTOR]
+# torch writes ONNX with onnxscript; what is written is checked with onnxruntime
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3", "safetensors>=0.4"]
+TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *DETECTOR, *EXPORT]
 
 setup(
     name="semipose",
@@ -42,6 +44,7 @@ setup(
     extras_require={
         "detector": DETECTOR,
         "fast-eval": ["faster-coco-eval>=1.6"],
+        "export": EXPORT,
         "test": TEST,
         "dev": [*TEST, "ruff>=0.9"],
     },

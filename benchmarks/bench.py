@@ -15,6 +15,7 @@ import bench_epoch
 import bench_loader
 import bench_memory
 import bench_options
+import bench_predict
 import bench_start
 import bench_step
 import torch
@@ -29,6 +30,7 @@ SECTIONS = {
     "turns": bench_step.turns_tables,
     "epoch": bench_epoch.tables,
     "options": bench_options.tables,
+    "predict": bench_predict.tables,
     "memory": bench_memory.tables,
     "start": bench_start.tables,
 }

@@ -99,9 +99,13 @@ def test_every_term_can_be_switched_on_and_off_by_its_flag(call, tmp_path, scrip
 
 def test_a_run_with_worst_case_head_is_scored_from_its_checkpoint(call, tmp_path):
     assert call("cotrain1", "--name", "x", "--worst", "0.5", "WORST.PSEUDO_HEAD", "1")[0] == 0
-    code, out, err = call("valid", "--checkpoint", str(tmp_path / "out/x/best.pth"))
+    show = ("--show-dir", str(tmp_path / "show"), "--show-boxes", "--show-min-score", "0.1")
+    code, out, err = call("valid", "--checkpoint", str(tmp_path / "out/x/best.pth"), *show)
     assert code == 0, err
     assert "ensemble" in out
+    page = (tmp_path / "show/val/index.html").read_text()
+    pictures = [path.name for path in (tmp_path / "show/val").glob("*.png")]
+    assert len(pictures) == 6 and all(f'src="{name}"' in page for name in pictures)
 
 
 @pytest.mark.parametrize(

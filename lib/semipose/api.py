@@ -19,10 +19,14 @@ from semipose.data.images import read_image
 from semipose.engine.checkpoint import load_checkpoint
 from semipose.errors import ConfigError
 from semipose.predict import Instances, Predictor
+from semipose.predict.description import Description
 from semipose.predict.detector import Detector, detect
+from semipose.predict.exported import load_onnx, load_weights
 from semipose.skeletons import Skeleton
 
 log = logging.getLogger(__name__)
+
+EXPORTED = {".onnx": load_onnx, ".safetensors": load_weights}  # by the ending of the file
 
 
 class Model:
@@ -31,12 +35,17 @@ class Model:
     Attributes:
         predictor: does the work, on arrays.
         source: the checkpoint file that was taken.
+        description: of the network, see `Description`.
         which: name of the network in it, or "ensemble".
         skeleton: names, sigmas and links of the keypoints.
     """
 
-    def __init__(self, predictor: Predictor, source: Path, which: str):
-        self.predictor, self.source, self.which = predictor, source, which
+    def __init__(self, predictor: Predictor, source: Path, description: Description):
+        self.predictor, self.source, self.description = predictor, source, description
+
+    @property
+    def which(self) -> str:
+        return self.description.which
 
     @property
     def skeleton(self) -> Skeleton:
@@ -97,7 +106,8 @@ def load_model(path: str | PathLike, which: str = "", device: str = "", flip_tes
     """The trained network of a run; all that it needs is in its checkpoint.
 
     Args:
-        path: a run folder (its best.pth, else its last.pth) or a checkpoint.
+        path: a run folder (its best.pth, else its last.pth), a checkpoint, or a file of `semipose export` (.onnx or
+            .safetensors), which holds one network or one ensemble.
         which: one network of the run, such as "first" or "ema_first", or "ensemble"; "" is the run's main result, for
             co-training the ensemble of both EMAs.
         device: such as "cpu", "cuda", "cuda:1"; "" is a GPU where there is one.
@@ -107,11 +117,15 @@ def load_model(path: str | PathLike, which: str = "", device: str = "", flip_tes
         ModelError: no checkpoint is there, or it cannot be loaded.
         ConfigError: no network `which`, or no such device.
     """
-    source = find_checkpoint(fspath(path))
-    state = load_checkpoint(source)
-    predictor, name = build_predictor(state, str(source), which, _device(device), flip_test)
-    log.info("%s: %s on %s", source, name, predictor.device)
-    return Model(predictor, source, name)
+    source, place = find_checkpoint(fspath(path)), _device(device)
+    if source.suffix in EXPORTED:
+        predictor, description = EXPORTED[source.suffix](source, flip_test, place)
+        if which not in ("", description.which):
+            raise ConfigError(f"{source}: no network {which!r}; it has: {description.which}")
+    else:
+        predictor, description = build_predictor(load_checkpoint(source), str(source), which, place, flip_test)
+    log.info("%s: %s on %s", source, description.which, predictor.device)
+    return Model(predictor, source, description)
 
 
 def _device(name: str) -> torch.device:

@@ -106,6 +106,14 @@ def test_lines_dots_and_letters_follow_the_picture():
     assert 3 <= size(64) < size(480) < size(2000) <= 30
 
 
+def test_lines_on_a_small_person_are_thinner():
+    def thickness(length):
+        drawn = draw_instances(gray(480, 640), [[(100, 100), (100 + length, 100)]], None, PAIR)
+        return changed(drawn)[:, 100 + length // 2].sum()
+
+    assert thickness(20) <= thickness(80) < thickness(300) == thickness(500)
+
+
 def test_boxes_and_numbers_have_the_color_of_the_person():
     points, boxes = np.full((2, 2, 2), np.nan), [(20, 40, 30, 60), (90, 40, 30, 60)]
     plain = draw_instances(gray(), points, None, PAIR, boxes)

@@ -14,7 +14,7 @@ from semipose.visualize.predictions import ShowOptions, write_pictures
 
 PAIR = Skeleton("pair", ("snout", "tail"), (0.1, 0.1))
 COLORS = ((38, 150, 255), (255, 138, 0))
-NAMES = ("a <b> #1.png", "50%.png", "gone.png")
+NAMES = ("a <b> #1.png", "50%41.png", "gone.png")
 
 
 class Page(HTMLParser):
@@ -65,7 +65,7 @@ def counts(image, color):
 def test_labels_stand_beside_predictions_where_there_are_any(tmp_path, persons):
     faults, out = [], tmp_path / "out" / "val"
     assert show(out, persons, faults=faults) == 2
-    both, alone = picture(out, "5_a <b> #1.png"), picture(out, "6_50%.png")
+    both, alone = picture(out, "5_a <b> #1.png"), picture(out, "6_50%41.png")
     assert both.shape[1] >= 2 * 120 and alone.shape[1] < 2 * 120
     labels, predictions = both[:120, :120], both[:120, 128:248]
     assert counts(labels, COLORS[0]) == 1 and counts(labels, COLORS[1]) == 0
@@ -79,7 +79,7 @@ def test_labels_stand_beside_predictions_where_there_are_any(tmp_path, persons):
 def test_a_threshold_and_boxes(tmp_path, persons):
     def opaque_or_faint(options):
         show(tmp_path / "out", persons, options)
-        image = picture(tmp_path / "out", "6_50%.png")[:120, :120].astype(int)
+        image = picture(tmp_path / "out", "6_50%41.png")[:120, :120].astype(int)
         return (np.abs(image - 90).max(-1) > 12).sum()
 
     low, high, boxes = map(opaque_or_faint, (ShowOptions(), ShowOptions(0.3), ShowOptions(0.3, boxes=True)))
@@ -91,7 +91,7 @@ def test_the_page_leads_to_all_pictures(tmp_path, persons):
     show(out, persons)
     page = Page((out / "index.html").read_text(encoding="utf-8"))
     images = [found for tag, found in page.tags if tag == "img"]
-    assert [unquote(found["src"]) for found in images] == ["5_a <b> #1.png", "6_50%.png"]
+    assert [unquote(found["src"]) for found in images] == ["5_a <b> #1.png", "6_50%41.png"]
     for found in images:
         height, width = picture(out, unquote(found["src"])).shape[:2]
         assert found["loading"] == "lazy" and (found["width"], found["height"]) == (str(width), str(height))

@@ -6,12 +6,14 @@ import torch
 import yaml
 from yacs.config import CfgNode
 
+from semipose import __version__
 from semipose.algorithms.algorithm import load_networks
-from semipose.assemble.networks import build_algorithm, build_codec
+from semipose.assemble.networks import build_algorithm
 from semipose.config import config_of_text, default_config, flat_keys, load_config, to_plain
 from semipose.errors import ConfigError, ModelError
 from semipose.predict import Predictor
-from semipose.skeletons import get_skeleton
+from semipose.predict.description import Description
+from semipose.skeletons import Skeleton, get_skeleton
 
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
 NETWORK_KEYS = (
@@ -68,10 +70,15 @@ def whole_config(state: dict, source: str, flags: dict, pairs: list[str]) -> Cfg
     return config_of_text(state["config"], f"{source} (its configuration)", flags, pairs)
 
 
+def saved_skeleton(state: dict, config: CfgNode) -> Skeleton:
+    """The skeleton in a checkpoint; of an older checkpoint that of the configuration."""
+    return Skeleton.from_plain(state["skeleton"]) if state.get("skeleton") else get_skeleton(config.DATASET.SKELETON)
+
+
 def build_predictor(
     state: dict, source: str, which: str = "", device: torch.device | str = "cpu", flip_test: bool = False
-) -> tuple[Predictor, str]:
-    """The predictor of a checkpoint, and the name of the network or "ensemble" that it is.
+) -> tuple[Predictor, Description]:
+    """The predictor of a checkpoint, and its description.
 
     Args:
         which: a name of `Algorithm.predictors`, "ensemble" for the mean of the main ones, "" for the main result.
@@ -80,16 +87,18 @@ def build_predictor(
         ModelError: the checkpoint is of another version. ConfigError: no network of that name.
     """
     config = load_config([], network_keys(state, source) | {"GPUS": "cpu"})
-    algorithm = build_algorithm(config, pretrained=False)
+    skeleton = saved_skeleton(state, config)
+    algorithm = build_algorithm(config, pretrained=False, skeleton=skeleton)
     load_networks(algorithm, state, source)
     networks, main = algorithm.predictors(), algorithm.main_predictors()
     which = which or (ENSEMBLE if len(main) > 1 else main[0])
     groups = {name: (name,) for name in networks} | ({ENSEMBLE: main} if len(main) > 1 else {})
     if which not in groups:
         raise ConfigError(f"{source}: no network {which!r}; it has: {', '.join(groups)}")
-    predictor = Predictor(
-        [networks[name].to(device).eval() for name in groups[which]], build_codec(config),
-        get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE), config.DATASET.CROP_MARGIN,
-        config.DATASET.BOX_PADDING, flip_test,
+    model, names = config.MODEL, groups[which]
+    description = Description(
+        which, len(names), model.BACKBONE, model.CODEC, model.SIGMA, tuple(model.IMAGE_SIZE),
+        tuple(model.HEATMAP_SIZE), config.DATASET.CROP_MARGIN, config.DATASET.BOX_PADDING, skeleton,
+        version=__version__,
     )  # fmt: skip
-    return predictor, which
+    return description.predictor([networks[name].to(device).eval() for name in names], flip_test), description

@@ -17,7 +17,7 @@ from semipose.models.pose_network import PoseNetwork, build_pose_network
 from semipose.pseudo_labels import Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.runtime.ranks import rank, ranks
-from semipose.skeletons import get_skeleton
+from semipose.skeletons import Skeleton, get_skeleton
 from semipose.views.affine_draws import AffinePolicy
 from semipose.views.box_cutout import BoxPolicy, CutMixPolicy
 from semipose.views.hard_operations import check_operations
@@ -34,9 +34,9 @@ def build_codec(config: CfgNode) -> HeatmapCodec:
     )
 
 
-def build_network(config: CfgNode, pretrained: bool = True) -> PoseNetwork:
+def build_network(config: CfgNode, pretrained: bool = True, skeleton: Skeleton | None = None) -> PoseNetwork:
     """One network; raises ConfigError if it does not give heatmaps of MODEL.HEATMAP_SIZE."""
-    joints = len(get_skeleton(config.DATASET.SKELETON))
+    joints = len(skeleton or get_skeleton(config.DATASET.SKELETON))
     model = config.MODEL
     weights = model.PRETRAINED if pretrained else ""
     network = build_pose_network(model.BACKBONE, joints, weights, model.CHANNELS_LAST)
@@ -52,7 +52,7 @@ def build_network(config: CfgNode, pretrained: bool = True) -> PoseNetwork:
 
 def build_algorithm(
     config: CfgNode, epoch_steps: int = 0, unlabeled_size: int = 0, pretrained: bool = True,
-    multiview: Multiview | None = None,
+    multiview: Multiview | None = None, skeleton: Skeleton | None = None,
 ) -> Algorithm:  # fmt: skip
     """Networks and algorithm on the configured device, from the seed in the configuration.
 
@@ -61,11 +61,12 @@ def build_algorithm(
         unlabeled_size: number of unlabelled persons.
         multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. These three are needed for training only.
         pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
+        skeleton: None = that of DATASET.SKELETON, which may be a file that is not here any more.
     """
     entry, device = algorithm_entry(config), build_device(config.GPUS)
     torch.manual_seed(config.SEED)
-    students = [build_network(config, pretrained) for _ in range(entry.students)]
-    recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview)
+    students = [build_network(config, pretrained, skeleton) for _ in range(entry.students)]
+    recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview, skeleton)
     algorithm = entry.make(students, recipe).to(device)
     if config.TRAIN.SYNC_BN and ranks() > 1:
         if device.type == "cpu":
@@ -77,12 +78,13 @@ def build_algorithm(
 
 
 def build_recipe(
-    config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0, multiview: Multiview | None = None
+    config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0,
+    multiview: Multiview | None = None, skeleton: Skeleton | None = None,
 ) -> Recipe:  # fmt: skip
     """Codec, views, weights and schedules; raises ConfigError where nothing would be learned."""
     entry, codec, ramp = algorithm_entry(config), build_codec(config), build_ramp(config, epoch_steps)
     views = ViewSampler(
-        build_policies(config), get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
+        build_policies(config), skeleton or get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
         network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
     labeler = PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)

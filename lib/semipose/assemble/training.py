@@ -136,7 +136,10 @@ def build_trainer(
     algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
     compile_algorithm(config, algorithm)
     validator = build_validator(config, data.validation, faults, interrupts.check)
-    record = RunRecord(checkpoints, tracker, to_yaml(config), training_key(data.labeled, data.unlabeled), config.SEED)
+    record = RunRecord(
+        checkpoints, tracker, to_yaml(config), training_key(data.labeled, data.unlabeled), config.SEED,
+        get_skeleton(config.DATASET.SKELETON).to_plain(),
+    )  # fmt: skip
     options = TrainerOptions(
         config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ, config.CHECKPOINT.INTERVAL_STEPS,
         config.TRAIN.ALTERNATE, best_metric(config, validator), config.TRAIN.PATIENCE, config.TRAIN.PROFILE,

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -51,9 +51,9 @@ class RunRecord:
     """Where a run is recorded, and what each of its checkpoints says about it.
 
     Attributes:
-        config_yaml: the whole configuration.
-        data_key: fingerprint of the training data.
+        config_yaml, data_key: the whole configuration, and a fingerprint of the training data.
         seed: of the views.
+        skeleton: of the networks, as `Skeleton.to_plain`; the skeleton's file may be gone later.
     """
 
     checkpoints: CheckpointFolder
@@ -61,6 +61,7 @@ class RunRecord:
     config_yaml: str = ""
     data_key: str = ""
     seed: int = 0
+    skeleton: dict = field(default_factory=dict)
 
 
 class Trainer:
@@ -250,7 +251,7 @@ class Trainer:
         return {
             "algorithm": self.algorithm.state_dict(), "config": self.record.config_yaml, "epoch": self.epoch,
             "step": self.step, "best": self.best, "best_metric": self.options.best, "best_epoch": self.best_epoch,
-            "metrics": dict(self.metrics),
+            "metrics": dict(self.metrics), "skeleton": self.record.skeleton,
         }  # fmt: skip
 
     def state_dict(self) -> dict:

@@ -34,6 +34,7 @@ JOBS = {
     "predict": Job(
         USE, "semipose.jobs.predict:main", "keypoints in pictures, folders, videos: csv, COCO, labelme, mp4"
     ),
+    "export": Job(USE, "semipose.jobs.export:main", "one file for other programs: ONNX, or bare weights"),
     "valid": Job(SCORE, "semipose.cli:valid", "score a checkpoint on its validation set"),
     "plot": Job(SCORE, "semipose.jobs.plot_runs:main", "one metric of several runs in one chart"),
     "check": Job(LOOK, "semipose.jobs.check_dataset:main", "list every broken image and annotation"),

@@ -1,6 +1,6 @@
 """A skeleton: everything that depends on which keypoints a data set has."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from semipose.errors import ConfigError
 
@@ -62,6 +62,15 @@ class Skeleton:
     def __len__(self) -> int:
         return len(self.keypoints)
 
+    def to_plain(self) -> dict:
+        """The fields as text, numbers and lists, for checkpoints and metadata."""
+        return {field.name: _lists(getattr(self, field.name)) for field in fields(self)}
+
+    @staticmethod
+    def from_plain(values: dict) -> "Skeleton":
+        """What `to_plain` gave; raises ConfigError for a wrong field, TypeError for an unknown one."""
+        return Skeleton(**{name: _tuples(value) for name, value in values.items()})
+
     def index(self, name: str) -> int:
         """Position of a keypoint; raises ConfigError for a name the skeleton does not have."""
         self._check_names("keypoints", (name,))
@@ -100,3 +109,11 @@ class Skeleton:
 
     def _error(self, field: str, problem: str) -> ConfigError:
         return ConfigError(f"skeleton {self.name!r}: {field}: {problem}")
+
+
+def _lists(value):
+    return list(map(_lists, value)) if isinstance(value, tuple) else value
+
+
+def _tuples(value):
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

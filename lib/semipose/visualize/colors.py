@@ -52,6 +52,16 @@ def person_color(number: int) -> Color:
     return PALETTE[(number + 1) % len(PALETTE)]
 
 
+def is_dark(color: Color) -> bool:
+    """Whether text on this colour should be light."""
+    return 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 110
+
+
+def lighter(color: Color) -> Color:
+    """For text on a dark ground: half-way to white where the colour is dark."""
+    return tuple((value + 255) // 2 for value in color) if is_dark(color) else color
+
+
 @lru_cache(maxsize=32)
 def has_sides(skeleton: Skeleton) -> bool:
     """Whether left and right can tell most keypoints apart."""

@@ -12,6 +12,7 @@ from semipose.visualize.text import add_legend, write_plate
 
 _SUBPIXEL_BITS = 4
 _FAINTEST = 0.4  # opacity of a keypoint with score 0
+_LEAST_EXTENT = 40  # a person is at least as many times as large as its limbs are wide
 _FAR = 1e6  # pixels; keeps a wild prediction within the 32 bits of OpenCV
 
 
@@ -90,11 +91,18 @@ def _draw_person(
     canvas: np.ndarray, points: np.ndarray, scores: np.ndarray, shown: np.ndarray, skeleton: Skeleton, width: int
 ) -> None:
     opacity = _FAINTEST + (1 - _FAINTEST) * scores.clip(0, 1)
+    width = _width_on(points[np.isfinite(points).all(-1)], width)
     for a, b in skeleton.link_indices:
         if shown[a] and shown[b]:
             _draw_limb(canvas, points[[a, b]], link_colors(skeleton, (a, b)), width, min(opacity[a], opacity[b]))
     for k in np.flatnonzero(shown):
         _draw_dot(canvas, points[k], keypoint_colors(skeleton)[k], width, opacity[k])
+
+
+def _width_on(points: np.ndarray, width: int) -> int:
+    """Limbs of a small person (n, 2) are thinner, or they would hide it."""
+    extent = np.ptp(points, axis=0).max() if len(points) else 0
+    return min(width, max(1, round(extent / _LEAST_EXTENT))) if extent else width
 
 
 def _draw_limb(canvas: np.ndarray, ends: np.ndarray, colors: tuple[Color, Color], width: int, opacity: float) -> None:

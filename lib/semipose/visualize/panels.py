@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from semipose.skeletons import Skeleton
-from semipose.visualize.colors import keypoint_colors
+from semipose.visualize.colors import keypoint_colors, lighter
 from semipose.visualize.draw import draw_heatmaps, enlarge, tile
 from semipose.visualize.overlay import draw_skeleton
 from semipose.visualize.text import letter_height, text_width, write, write_within
@@ -131,7 +131,7 @@ def _with_names(canvas: np.ndarray, points: np.ndarray, shown: np.ndarray, skele
         plates = np.concatenate([plates, [(left, top, right, bottom)]])
         ground = canvas[max(0, top) : max(0, bottom), max(0, left) : max(0, right)]
         ground[:] = ground // 4
-        write(canvas, skeleton.keypoints[k], left + 2, bottom - 4, _NAME_LETTERS, colors[k])
+        write(canvas, skeleton.keypoints[k], left + 2, bottom - 4, _NAME_LETTERS, lighter(colors[k]))
     return canvas
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from semipose.skeletons import Skeleton
-from semipose.visualize.colors import OUTLINE, Color, color_key
+from semipose.visualize.colors import OUTLINE, Color, color_key, is_dark
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _FONT_HEIGHT = 22  # pixels of a capital letter at scale 1
@@ -46,8 +46,7 @@ def write_plate(canvas: np.ndarray, text: str, left: float, bottom: float, color
     left = int(np.clip(left, 0, max(0, canvas.shape[1] - wide)))
     top = int(np.clip(bottom - high, 0, max(0, canvas.shape[0] - high)))
     canvas[top : top + high, left : left + wide] = color
-    dark = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] < 110
-    write(canvas, text, left + room, top + high - room, height, _LIGHT if dark else OUTLINE)
+    write(canvas, text, left + room, top + high - room, height, _LIGHT if is_dark(color) else OUTLINE)
 
 
 def add_legend(canvas: np.ndarray, skeleton: Skeleton) -> np.ndarray:
