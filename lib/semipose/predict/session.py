@@ -27,6 +27,7 @@ from semipose.predict.writers import write_coco, write_dlc, write_labelme, write
 
 log = logging.getLogger(__name__)
 FORMATS = ("csv", "coco", "labelme")
+AHEAD = 8  # frames that are decoded before the network asks for them; one of 4K has 25 MB
 NAMED = 5  # frames that cannot be read, named one by one
 
 
@@ -123,15 +124,14 @@ def _predict_all(predictor, source, options, records, overlay, report, came) -> 
     """The loop over the frames; each is kept in `records` as it is done. It ends after a signal `came`."""
     tracker = None if options.max_gap is None else Tracker(predictor.skeleton.sigmas, options.max_gap)
     first_id = 1 if options.boxes is None else options.boxes.free_id
-    frames = contextlib.closing(ahead(source.frames(), 2 * predictor.batch_size))
+    frames = contextlib.closing(ahead(source.frames(), AHEAD))
     with frames as decoded:
         shown = options.bar(_readable(decoded, report, came), source.title, source.total)
-        for frame, image_id, found in _predicted(predictor, shown, options):
+        for frame, size, image_id, found in _predicted(predictor, shown, options):
             found = _without_duplicates(found, predictor, options)
             if tracker is not None:
                 found = found.with_ids(tracker.update(found.keypoints, found.scores, found.boxes, frame.number))
             number = first_id + frame.number if image_id is None else image_id
-            size = frame.image.shape[1], frame.image.shape[0]
             records.add(Record(frame.name, frame.number, frame.time, size, number, found))
             report.frames, report.instances = report.frames + 1, report.instances + len(found)
             report.empty += not len(found)
@@ -151,13 +151,14 @@ def _readable(frames: Iterator[Frame], report: Report, came: list[int]) -> Itera
 
 
 def _predicted(predictor: Predictor, frames: Iterator[Frame], options: Options) -> Iterator[tuple]:
-    """(frame, image id or None, instances) of each frame."""
+    """(frame, its size, image id or None, instances) of each frame; its image is kept for an overlay only."""
     asked: deque = deque()
 
     def items() -> Iterator[tuple]:
         for frame in frames:
             boxes, image_id = _boxes(frame, options)
-            asked.append((frame, image_id))
+            kept = frame if options.overlay is not None else replace(frame, image=None)
+            asked.append((kept, (frame.image.shape[1], frame.image.shape[0]), image_id))
             yield frame.image, boxes
 
     for found in predictor.stream(items()):
