@@ -21,6 +21,7 @@ from semipose import cli, load_model
 from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import read_labelme
 from semipose.jobs import predict as job
+from semipose.predict.ahead import Behind
 from semipose.predict.predictor import Predictor
 from semipose.predict.session import Options, predict_source
 from semipose.predict.sources import Frame, find_sources
@@ -208,6 +209,21 @@ def test_overlays_of_pictures(call, tmp_path):
     assert call(tmp_path / "set", "--overlay")[0] == 0
     drawn = cv2.imread(str(tmp_path / "out/set.overlay/1.png.png"))
     assert drawn.shape == (60, 71, 3) and (drawn[..., ::-1] != picture(1, (71, 60))).any()
+    assert 'src="1.png.png"' in (tmp_path / "out/set.overlay/index.html").read_text()
+
+
+def test_work_behind_is_in_order_and_its_error_is_raised():
+    done = []
+    behind = Behind(done.append, most=2)
+    for number in range(50):
+        behind.add(number)
+    behind.close()
+    assert done == list(range(50))
+    broken = Behind(lambda item: 1 // item, most=2)
+    with pytest.raises(ZeroDivisionError):
+        for number in (1, 0, *[1] * 50):
+            broken.add(number)
+        broken.close()
 
 
 def test_frames_that_cannot_be_read_are_counted_named_and_skipped(call, tmp_path):

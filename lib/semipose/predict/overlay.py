@@ -7,26 +7,34 @@ import numpy as np
 
 from semipose.data.images import cv2, write_png
 from semipose.errors import SemiposeError, write_error
+from semipose.predict.ahead import Behind
 from semipose.predict.instances import Instances
 from semipose.predict.sources import Frame, Source
 from semipose.skeletons import Skeleton
+from semipose.visualize.contact_sheet import SheetEntry, write_contact_sheet
 from semipose.visualize.overlay import draw_instances
 
 RATE = 25.0  # frames per second where the source has none
 
 
 class OverlayPictures:
-    """A PNG for each picture.
+    """A PNG for each picture, and index.html with all of them.
 
     Raises:
         SemiposeError: a file cannot be written.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, skeleton: Skeleton):
         self.folder = self.path = folder
+        self.skeleton, self._entries = skeleton, []
 
-    def add(self, frame: Frame, picture: np.ndarray) -> None:
+    def add(self, frame: Frame, picture: np.ndarray, found: Instances) -> None:
         """Write `picture` (H, W, 3) uint8 RGB for a frame."""
+        facts = {"picture": frame.name, "instances": str(len(found))}
+        if len(found):
+            facts["mean score"] = f"{found.scores.mean():.2f}"
+        size = picture.shape[1], picture.shape[0]
+        self._entries.append(SheetEntry(f"{frame.name}.png", size, facts))
         path = self.folder / f"{frame.name}.png"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +43,10 @@ class OverlayPictures:
             raise write_error(error, path) from error
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Write the page."""
+        if self._entries:
+            title = f"{self.folder.name}: {len(self._entries)} pictures"
+            write_contact_sheet(self.folder / "index.html", title, "", self._entries, [], [self.skeleton])
 
 
 class OverlayVideo:
@@ -48,7 +59,7 @@ class OverlayVideo:
     def __init__(self, path: Path, rate: float):
         self.path, self.rate, self._writer, self._size = path, rate or RATE, None, None
 
-    def add(self, frame: Frame, picture: np.ndarray) -> None:
+    def add(self, frame: Frame, picture: np.ndarray, found: Instances) -> None:
         """Append `picture` (H, W, 3) uint8 RGB; a picture of another size than the first is scaled to it."""
         if self._writer is None:
             self._size = picture.shape[1], picture.shape[0]
@@ -79,11 +90,11 @@ class Overlay:
     min_score: float = 0.0
     boxes: bool = False
 
-    def open(self, source: Source, out: Path) -> OverlayPictures | OverlayVideo:
-        """Where the overlay of a source goes."""
+    def open(self, source: Source, out: Path) -> "OverlayWriter":
+        """What draws and writes the overlay of a source."""
         if source.is_video:
-            return OverlayVideo(out / f"{source.title}.overlay.mp4", source.video.rate)
-        return OverlayPictures(out / f"{source.title}.overlay")
+            return OverlayWriter(self, OverlayVideo(out / f"{source.title}.overlay.mp4", source.video.rate))
+        return OverlayWriter(self, OverlayPictures(out / f"{source.title}.overlay", self.skeleton))
 
     def draw(self, image: np.ndarray, found: Instances) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB with all instances."""
@@ -91,3 +102,30 @@ class Overlay:
         return draw_instances(
             image, found.keypoints, found.scores, self.skeleton, boxes, found.track_ids, self.min_score
         )  # fmt: skip
+
+
+class OverlayWriter:
+    """Draws and writes in a thread of its own, so that the network need not wait.
+
+    Raises:
+        SemiposeError: a file cannot be written; it comes with one of the next frames, or with `close`.
+    """
+
+    def __init__(self, overlay: Overlay, sink: OverlayPictures | OverlayVideo):
+        self.path, self._overlay, self._sink = sink.path, overlay, sink
+        self._behind = Behind(self._draw)
+
+    def add(self, frame: Frame, found: Instances) -> None:
+        """Draw what was found in a frame."""
+        self._behind.add((frame, found))
+
+    def close(self) -> None:
+        """Wait until all is drawn, and finish the files."""
+        try:
+            self._behind.close()
+        finally:
+            self._sink.close()
+
+    def _draw(self, item: tuple[Frame, Instances]) -> None:
+        frame, found = item
+        self._sink.add(frame, self._overlay.draw(frame.image, found), found)

@@ -136,7 +136,7 @@ def _predict_all(predictor, source, options, records, overlay, report, came) -> 
             report.frames, report.instances = report.frames + 1, report.instances + len(found)
             report.empty += not len(found)
             if overlay is not None:
-                overlay.add(frame, options.overlay.draw(frame.image, found))
+                overlay.add(frame, found)
 
 
 def _readable(frames: Iterator[Frame], report: Report, came: list[int]) -> Iterator[Frame]:
