@@ -20,6 +20,24 @@ TERMS = {
 }  # fmt: skip
 
 
+EXIT_CODES = """
+Exit codes: 0 done. 2 a mistake in the command, the configuration or the data (one line says which). 3 training went
+astray. 4 the disk is full. 5 a process was lost. 130, 143, 138 stopped by Ctrl-C, SIGTERM, SIGUSR1, and saved.
+"""
+TRAINING = """
+What is left out is as in the configuration; what is in none of the files has the default of config/defaults.py.
+
+Examples:
+  %(prog)s --cfg {cfg} --name mine
+  %(prog)s --cfg {cfg} --name mine --dry-run
+  %(prog)s --cfg {cfg} --name mine --resume auto TRAIN.END_EPOCH 20
+"""
+SCORING = """
+Example:
+  %(prog)s --checkpoint output/mine --out scores.json --show-dir pictures --flip-test
+"""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
@@ -27,7 +45,8 @@ class _Parser(argparse.ArgumentParser):
 
 def train() -> None:
     """Entry of pose_estimation/train.py: the ALGORITHM of the configuration."""
-    _main(_training_parser("Train one of: supervised, pose_cons, pose_dual, mean_teacher (key ALGORITHM)."), None)
+    what = "Train one of: supervised, pose_cons, pose_dual, mean_teacher (key ALGORITHM)."
+    _main(_training_parser(what, "experiments/demo/supervised.yaml"), None)
 
 
 def cotrain() -> None:
@@ -47,7 +66,7 @@ def train_2p() -> None:
 
 def valid() -> None:
     """Entry of pose_estimation/valid.py: score a checkpoint."""
-    parser = _common_parser("Score a checkpoint on the validation set.", needs_files=False)
+    parser = _common_parser("Score a checkpoint on the validation set.", SCORING, needs_files=False)
     parser.add_argument("--checkpoint", required=True, help="run folder, or its best.pth or last.pth")
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
     parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
@@ -121,16 +140,18 @@ def _given_flags(arguments: argparse.Namespace) -> dict:
     return {key: value for key, value in flags.items() if value is not None}
 
 
-def _common_parser(description: str, needs_files: bool = True) -> _Parser:
-    parser = _Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+def _common_parser(description: str, more: str, needs_files: bool = True) -> _Parser:
+    parser = _Parser(
+        description=description, epilog=more + EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add_configuration(parser, needs_files)
     parser.add_argument("--gpus", help='number of the GPU, several ("0,1"), or "cpu"; default: the first one')
     parser.add_argument("--workers", type=int, help="loader processes")
     return parser
 
 
-def _training_parser(description: str) -> _Parser:
-    parser = _common_parser(description)
+def _training_parser(description: str, cfg: str) -> _Parser:
+    parser = _common_parser(description, TRAINING.format(cfg=cfg))
     parser.add_argument("--name", help="name of the run: in the tracker, and its folder under --output-dir")
     parser.add_argument("--output-dir", help="where runs are written")
     parser.add_argument("--seed", type=int, help="seed of networks, samplers and views")
@@ -140,7 +161,7 @@ def _training_parser(description: str) -> _Parser:
 
 
 def _method_parser(description: str) -> _Parser:
-    parser = _training_parser(description)
+    parser = _training_parser(description, "experiments/demo/cotrain.yaml")
     parser.add_argument("--ema", type=int, choices=(0, 1), help="1: the EMA of a network teaches, not the network")
     for flag, meaning in TERMS.items():
         parser.add_argument(f"--{flag}", type=float, help=f"weight of the {meaning}; 0 switches it off")
