@@ -8,7 +8,6 @@ people = model("picture.jpg")  # people.keypoints (N, K, 2), people.scores (N, K
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -85,8 +84,12 @@ class Model:
         Args:
             pictures: as for a call.
             boxes: as for a call on a list; None: the whole picture is one box.
+
+        Raises:
+            DataError: as for a call. ValueError: there are more pictures than boxes, or fewer.
         """
-        return self.predictor.stream((_read(picture), box) for picture, box in zip(pictures, boxes or repeat(None)))
+        pairs = ((picture, None) for picture in pictures) if boxes is None else zip(pictures, boxes, strict=True)
+        return self.predictor.stream((_read(picture), box) for picture, box in pairs)
 
 
 class _Lazy:
