@@ -161,3 +161,10 @@ def test_the_job_refuses_in_one_line(run, tmp_path, monkeypatch, capsys, argumen
     monkeypatch.chdir(tmp_path)
     assert export.main([str(run), *arguments]) == 2
     assert word in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.safetensors"])
+def test_an_onnx_file_is_not_exported_again(files, tmp_path, capsys, name):
+    """Its weights are not in reach: a traceback of torch, or a file without weights, would come out."""
+    assert export.main([str(files["heatmaps"]), "--out", str(tmp_path / name)]) == 2
+    assert "heatmaps.onnx" in capsys.readouterr().err and not list(tmp_path.iterdir())
