@@ -20,8 +20,10 @@ from untrained_run import CFG, ROOT, SMALL, picture, write_run
 from semipose import cli, load_model
 from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import read_labelme
+from semipose.errors import NoSpaceError
 from semipose.jobs import predict as job
 from semipose.predict.predictor import Predictor
+from semipose.predict.records import Records
 from semipose.predict.session import Options, predict_source
 from semipose.predict.sources import Frame, find_sources
 from semipose.prepare.drawn_people import write_demo_data
@@ -242,6 +244,21 @@ def test_mistakes_are_one_line(call, run, tmp_path, capsys):
         with pytest.raises(SystemExit) as end:
             call(video, *words)
         assert end.value.code == 2
+
+
+def test_a_fault_while_smoothed_results_are_written_leaves_no_part_behind(model, tmp_path, monkeypatch):
+    add = Records.add
+
+    def full(records, record):
+        if ".smooth" in records.path.name:
+            raise NoSpaceError("the disk is full")
+        add(records, record)
+
+    monkeypatch.setattr(Records, "add", full)
+    (source,) = find_sources([write_video(tmp_path / "v.mp4", 3)])
+    with pytest.raises(NoSpaceError):
+        predict_source(model.predictor, source, Options(tmp_path / "out", smooth="savgol"))
+    assert sorted(os.listdir(tmp_path / "out")) == ["v.csv", "v.json", "v.times.csv"]
 
 
 class Endless:
