@@ -32,6 +32,16 @@ def test_a_folder_with_pictures_and_videos(tmp_path):
     assert video.title == "walk" and names(video) == ["0", "1", "2"]
 
 
+def test_overlays_in_a_folder_are_not_predicted_again(tmp_path):
+    save(tmp_path / "set/a.png", tmp_path / "set/set.overlay/a.png.png", tmp_path / "set/set.overlay/in/b.png.png")
+    write_video(tmp_path / "set/walk.mp4", 3)
+    write_video(tmp_path / "set/walk.overlay.mp4", 3)
+    pictures, video = find_sources([str(tmp_path / "set")])
+    assert names(pictures) == ["a.png"] and video.title == "walk"
+    (asked,) = find_sources([str(tmp_path / "set/set.overlay")])
+    assert names(asked) == ["a.png.png", "in/b.png.png"]
+
+
 def test_single_pictures_patterns_and_lists_are_one_source(tmp_path, monkeypatch):
     save(tmp_path / "a/1.png", tmp_path / "a/2.png", tmp_path / "b/3.png")
     (tmp_path / "list.txt").write_text("# two of them\nb/3.png\n\na/1.png\n")

@@ -8,7 +8,7 @@ import numpy as np
 from semipose.data.images import cv2, write_png
 from semipose.errors import SemiposeError, write_error
 from semipose.predict.instances import Instances
-from semipose.predict.sources import Frame, Source
+from semipose.predict.sources import OVERLAY, Frame, Source
 from semipose.skeletons import Skeleton
 from semipose.visualize.overlay import draw_instances
 
@@ -82,8 +82,8 @@ class Overlay:
     def open(self, source: Source, out: Path) -> OverlayPictures | OverlayVideo:
         """Where the overlay of a source goes."""
         if source.is_video:
-            return OverlayVideo(out / f"{source.title}.overlay.mp4", source.video.rate)
-        return OverlayPictures(out / f"{source.title}.overlay")
+            return OverlayVideo(out / f"{source.title}{OVERLAY}.mp4", source.video.rate)
+        return OverlayPictures(out / f"{source.title}{OVERLAY}")
 
     def draw(self, image: np.ndarray, found: Instances) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB with all instances."""
