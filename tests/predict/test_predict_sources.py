@@ -32,6 +32,19 @@ def test_a_folder_with_pictures_and_videos(tmp_path):
     assert video.title == "walk" and names(video) == ["0", "1", "2"]
 
 
+def test_a_broken_video_in_a_folder_does_not_cost_the_others(tmp_path, caplog):
+    save(tmp_path / "set/a.png")
+    write_video(tmp_path / "set/walk.mp4", 3)
+    (tmp_path / "set/broken.mp4").write_bytes(b"no video")
+    (tmp_path / "set/page.ts").write_text("let it: be")  # TypeScript has an ending of videos
+    assert [source.title for source in find_sources([str(tmp_path / "set")])] == ["set", "walk"]
+    assert [record.message.split(": ")[0] for record in caplog.records] == ["left out"] * 2
+    assert "broken.mp4" in caplog.text and "page.ts" in caplog.text
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/broken.mp4").write_bytes(b"no video")
+    refused(lambda: find_sources([str(tmp_path / "bad")]), "broken.mp4")
+
+
 def test_overlays_in_a_folder_are_not_predicted_again(tmp_path):
     save(tmp_path / "set/a.png", tmp_path / "set/set.overlay/a.png.png", tmp_path / "set/set.overlay/in/b.png.png")
     write_video(tmp_path / "set/walk.mp4", 3)

@@ -1,6 +1,7 @@
 """What can be predicted on: pictures, folders, patterns, zip archives, lists, videos and cameras."""
 
 import glob
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from semipose.data.images import read_image
 from semipose.errors import DataError
 from semipose.predict.videos import Camera, Video
 
+log = logging.getLogger(__name__)
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts", ".mts", ".m2ts")
 OVERLAY = ".overlay"  # ends the names of folders and, before .mp4, of videos with skeletons
@@ -167,7 +169,23 @@ def _folder(folder: str) -> list[Source]:
         raise DataError(f"{folder}: no picture ({_shown(PICTURES)}) and no video ({_shown(VIDEOS)}) in it or below it")
     names = tuple(os.path.relpath(path, folder).replace(os.sep, "/") for path in paths)
     pictures = [Pictures(_stem(os.path.abspath(folder)), names, tuple(paths))] if paths else []
-    return pictures + [Stream(_stem(video), Video(video)) for video in videos]
+    streams, faults = _streams(videos)
+    if faults and not pictures and not streams:
+        raise faults[0]
+    for fault in faults:
+        log.warning("left out: %s", fault)
+    return pictures + streams
+
+
+def _streams(videos: list[str]) -> tuple[list[Source], list[DataError]]:
+    """Those that can be read, and why the others cannot."""
+    streams, faults = [], []
+    for path in videos:
+        try:
+            streams.append(Stream(_stem(path), Video(path)))
+        except DataError as fault:
+            faults.append(fault)
+    return streams, faults
 
 
 def _is_overlay(path: str, folder: str) -> bool:
