@@ -246,6 +246,22 @@ def test_mistakes_are_one_line(call, run, tmp_path, capsys):
         assert end.value.code == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--images", "coco.json"), "--images needs --boxes"), (("--box-category", "1"), "needs --boxes"),
+        (("--box-score", "0.5"), "needs --boxes"), (("--detector-score", "0.5"), "needs --detector"),
+        (("--detector-model", "rtdetr"), "needs --detector"), (("--nms", "0"), "needs --boxes or --detector"),
+        (("--max-gap", "3"), "--max-gap needs --track"), (("--min-score", "0.5"), "needs --overlay or"),
+        (("--min-score", "nan", "--overlay"), "nan"),
+    ],
+)  # fmt: skip
+def test_a_flag_that_would_do_nothing_is_refused(call, capsys, words, told):
+    with pytest.raises(SystemExit) as end:
+        call("v.mp4", *words)
+    assert end.value.code == 2 and told in capsys.readouterr().err
+
+
 def test_a_fault_while_smoothed_results_are_written_leaves_no_part_behind(model, tmp_path, monkeypatch):
     add = Records.add
 
