@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from semipose import assemble, load_model
 from semipose.config import load_config, to_yaml
 from semipose.engine.checkpoint import save_atomic
 from semipose.errors import ConfigError, ModelError, SemiposeError
-from semipose.jobs import export
+from semipose.jobs import export, predict
 from semipose.predict.export import difference, export_onnx, export_weights
 from semipose.skeletons import get_skeleton
 
@@ -128,6 +129,13 @@ def _without_metadata(file) -> None:
     model = onnx.load(file)
     del model.metadata_props[:]
     onnx.save(model, file)
+
+
+def test_the_csv_names_the_exported_file_and_not_its_folder(files, tmp_path):
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "a.png")
+    for kind in ("heatmaps", "half"):
+        assert predict.main([str(files[kind]), str(tmp_path / "a.png"), "--out", str(tmp_path), "--device", "cpu"]) == 0
+        assert (tmp_path / "a.csv").read_text().startswith(f"scorer,semipose_{kind}_first,")
 
 
 def test_what_cannot_be_done_is_refused(run, files, tmp_path):

@@ -144,6 +144,7 @@ def writes_labelme(source) -> bool:
 
 def make_options(args: argparse.Namespace, model, boxes, out):
     """What is asked for, as `predict.session` takes it."""
+    from semipose.api import EXPORTED
     from semipose.predict.bar import progress_bar
     from semipose.predict.overlay import Overlay
     from semipose.predict.session import Options
@@ -155,7 +156,9 @@ def make_options(args: argparse.Namespace, model, boxes, out):
         name = args.detector_model or MODEL
         detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
     overlay = Overlay(model.skeleton, args.min_score, bool(args.boxes or args.detector)) if args.overlay else None
-    scorer = f"semipose_{model.source.parent.resolve().name}_{model.which}"
+    source = model.source.resolve()
+    name = source.stem if source.suffix in EXPORTED else source.parent.name  # that of the run folder
+    scorer = f"semipose_{name}_{model.which}"
     return Options(
         out, tuple(args.format), scorer, boxes, detector, args.nms,
         args.max_gap if args.track else None, args.smooth or "", overlay=overlay, min_score=args.min_score,
