@@ -114,7 +114,8 @@ def load_model(path: str | PathLike, which: str = "", device: str = "", flip_tes
         which: one network of the run, such as "first" or "ema_first", or "ensemble"; "" is the run's main result, for
             co-training the ensemble of both EMAs.
         device: such as "cpu", "cuda", "cuda:1"; "" is a GPU where there is one.
-        flip_test: average with the mirrored picture: twice the work, mostly a little better.
+        flip_test: average with the mirrored picture: twice the work. A little better for most networks, much worse for
+            one that was trained without mirrored pictures.
 
     Raises:
         ModelError: no checkpoint is there, or it cannot be loaded.
