@@ -1,6 +1,6 @@
 """List every broken image and annotation of a configuration, and why AP would be 0, before anything is trained.
 
-Example: semipose check --cfg experiments/coco/cotrain.yaml --out report.json DATASET.ROOT data/coco
+Example: semipose check --cfg experiments/coco/res18_256x192_1k_cotrain.yaml --out report.json DATASET.ROOT data/coco
 All faults are listed, except for .mat files, where only the first one is. Exit code: 0 if nothing is broken, else 2.
 Notes are about things that look wrong, but can be trained on.
 """
@@ -8,14 +8,16 @@ Notes are about things that look wrong, but can be trained on.
 import argparse
 import sys
 
+from semipose.cli import add_configuration, files_and_pairs
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cfg", required=True, help="YAML file under experiments/")
+    add_configuration(parser)
     parser.add_argument("--fast", action="store_true", help="read the headers of images only, do not decode them")
     parser.add_argument("--out", help="write the report to this JSON file, with all ids")
-    parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="any key of the configuration")
     args = parser.parse_intermixed_args(arguments)
+    files, pairs = files_and_pairs(args)
 
     from semipose.assemble.check_data import check_dataset
     from semipose.config import load_config
@@ -25,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if args.out:
             check_file(args.out, "--out")
-        found = check_dataset(load_config(args.cfg, {}, args.pairs), args.fast, show_progress)
+        found = check_dataset(load_config(files, {}, pairs), args.fast, show_progress)
         for finding in found.findings:
             print(f"{'BROKEN' if finding.broken else 'note  '} {finding.source}: {finding.text}")
         print(summary(found))
