@@ -22,6 +22,7 @@ from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import read_labelme
 from semipose.errors import NoSpaceError
 from semipose.jobs import predict as job
+from semipose.predict import session
 from semipose.predict.predictor import Predictor
 from semipose.predict.records import Records
 from semipose.predict.session import Options, predict_source
@@ -210,6 +211,54 @@ def test_overlays_of_pictures(call, tmp_path):
     assert call(tmp_path / "set", "--overlay")[0] == 0
     drawn = cv2.imread(str(tmp_path / "out/set.overlay/1.png.png"))
     assert drawn.shape == (60, 71, 3) and (drawn[..., ::-1] != picture(1, (71, 60))).any()
+
+
+def test_the_smallest_score_counts_for_drawn_and_for_labelme_keypoints(call, model, tmp_path):
+    (path,) = save(tmp_path / "set", 1)
+    scores = np.sort(model(path).scores[0])
+    (tmp_path / "b.csv").write_text("name,x,y,width,height\n1.png,5,5,50,40\n")
+    call(tmp_path / "set", "--format", "labelme", "--min-score", str(scores[5:7].mean()))
+    shapes = json.loads((tmp_path / "out/set.labelme/1.json").read_text())["shapes"]
+    assert len(shapes) == 11
+    same = {}
+    for name, words in {"bare": (), "boxes": ("--boxes", tmp_path / "b.csv")}.items():
+        assert call(tmp_path / "set", "--overlay", "--min-score", "99", *words, out=name)[0] == 0
+        drawn = cv2.imread(str(tmp_path / name / "set.overlay/1.png.png"))
+        same[name] = (drawn[..., ::-1] == picture(1, (71, 60))).all()
+    assert same == {"bare": True, "boxes": False}  # boxes are drawn, keypoints are not
+
+
+@pytest.mark.parametrize(("gap", "tracks"), [("2", 2), ("3", 1)])
+def test_the_largest_gap_of_a_track(call, tmp_path, gap, tracks):
+    path = write_video(tmp_path / "walk.mp4", 5)
+    (tmp_path / "b.csv").write_text("frame,x,y,width,height\n0,5,5,20,30\n4,5,5,20,30\n")
+    assert call(path, "--boxes", tmp_path / "b.csv", "--track", "--max-gap", gap)[0] == 0
+    people = json.loads((tmp_path / "out/walk.json").read_text())["annotations"]
+    assert len({row["track_id"] for row in people}) == tracks
+
+
+def test_flip_test_and_batch_size_reach_the_network(call, run, tmp_path, monkeypatch):
+    paths, sizes, predict = save(tmp_path / "set"), [], Predictor.predict_crops
+    monkeypatch.setattr(
+        Predictor, "predict_crops", lambda self, images, maps: sizes.append(len(images)) or predict(self, images, maps)
+    )
+    assert call(tmp_path / "set", "--flip-test", "--batch-size", "2")[0] == 0 and sizes == [2, 1]
+    found = {flip: load_model(run, device="cpu", flip_test=flip)(paths) for flip in (True, False)}
+    rows = rows_of(tmp_path / "out/set.csv")[3:]
+    for row, flipped, plain in zip(rows, found[True], found[False], strict=True):
+        np.testing.assert_allclose(numbers(row)[:, 2], flipped.scores[0], atol=1e-4)
+        assert np.abs(flipped.scores - plain.scores).max() > 1e-3
+
+
+def test_smoothing_goes_by_the_rate_of_the_video(call, tmp_path, monkeypatch):
+    rates, smoothed = [], session.smoothed_records
+    monkeypatch.setattr(
+        session, "smoothed_records", lambda records, method, rate, path: rates.append(rate) or smoothed(
+            records, method, rate, path
+        )
+    )  # fmt: skip
+    assert call(write_video(tmp_path / "walk.mp4", 5, rate=50), "--smooth", "one-euro")[0] == 0
+    assert rates == [pytest.approx(50)]
 
 
 def test_frames_that_cannot_be_read_are_counted_named_and_skipped(call, tmp_path):
