@@ -85,6 +85,13 @@ def test_onnx_gives_the_keypoints_of_the_checkpoint(run, files, kind):
     assert keypoints < 1e-3 and scores < 1e-2
 
 
+def test_flip_test_of_an_onnx_file(run, files):
+    same(
+        load_model(files["heatmaps"], flip_test=True)(pictures()),
+        load_model(run, which="first", flip_test=True)(pictures()), 2e-3,
+    )  # fmt: skip
+
+
 def test_the_metadata_is_read_by_others(files):
     onnx = pytest.importorskip("onnx")
     (entry,) = onnx.load(files["heatmaps"]).metadata_props

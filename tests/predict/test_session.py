@@ -124,12 +124,13 @@ def test_the_coco_file_is_one(call, model, tmp_path):
 
 def test_image_ids_are_those_of_the_boxes_and_never_twice_the_same(call, tmp_path):
     save(tmp_path / "set")
-    rows = [{"image_id": n, "category_id": 1, "bbox": [5, 5, 30, 30], "score": 1} for n in (3, 2)]
+    Image.fromarray(picture(4)).save(tmp_path / "set/0a.png")  # comes first, and has no id in the file
+    rows = [{"image_id": n, "category_id": 1, "bbox": [5, 5, 30, 30], "score": 1} for n in (3, 1, 2)]
     (tmp_path / "b.json").write_text(json.dumps(rows))
     assert call(tmp_path / "set", "--boxes", tmp_path / "b.json")[0] == 0
     images = json.loads((tmp_path / "out/set.json").read_text())["images"]
-    assert [row["id"] for row in images if row["file_name"] != "1.png"] == [2, 3]
-    assert len({row["id"] for row in images}) == 3
+    assert [row["id"] for row in images if row["file_name"] != "0a.png"] == [1, 2, 3]
+    assert len({row["id"] for row in images}) == 4
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
