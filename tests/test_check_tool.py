@@ -258,6 +258,15 @@ def test_errors_are_one_line(tool, root, capsys):
         assert told.startswith("error: ") and told.count("\n") == 1
 
 
+def test_several_files_are_joined_as_in_training(tool, root, capsys):
+    sets = {"ROOT": str(root), "TRAIN_SET": "train", "TEST_SET": "nowhere"}
+    (root / "data.yaml").write_text(yaml.safe_dump({"DATASET": sets}))
+    (root / "method.yaml").write_text(yaml.safe_dump({"ALGORITHM": "supervised"}))
+    files = [str(root / "data.yaml"), str(root / "method.yaml")]
+    assert tool.main(["--cfg", *files, "DATASET.TEST_SET", "no"]) == 2
+    assert "BROKEN validation no" in capsys.readouterr().out
+
+
 def test_as_a_command(root):
     (root / "c.yaml").write_text(
         yaml.safe_dump({"DATASET": {"ROOT": str(root), "TRAIN_SET": "train", "TEST_SET": "no"}})

@@ -96,6 +96,14 @@ def test_several_processes_start_the_same_job(monkeypatch):
     assert started == [(2, sys.executable, ["-m", "semipose", "cotrain1", "--cfg", "a.yaml"])]
 
 
+def test_ctrl_c_ends_any_job_without_a_traceback(monkeypatch, capsys):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(jobs, "run", stopped)
+    assert semipose(monkeypatch, capsys, "check") == (130, "", "")
+
+
 def test_python_m_and_no_reader_at_the_other_end(tmp_path):
     command = f"{sys.executable} -m semipose --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)

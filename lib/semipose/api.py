@@ -8,7 +8,6 @@ people = model("picture.jpg")  # people.keypoints (N, K, 2), people.scores (N, K
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import repeat
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -85,8 +84,12 @@ class Model:
         Args:
             pictures: as for a call.
             boxes: as for a call on a list; None: the whole picture is one box.
+
+        Raises:
+            DataError: as for a call. ValueError: there are more pictures than boxes, or fewer.
         """
-        return self.predictor.stream((_read(picture), box) for picture, box in zip(pictures, boxes or repeat(None)))
+        pairs = ((picture, None) for picture in pictures) if boxes is None else zip(pictures, boxes, strict=True)
+        return self.predictor.stream((_read(picture), box) for picture, box in pairs)
 
 
 class _Lazy:
@@ -111,7 +114,8 @@ def load_model(path: str | PathLike, which: str = "", device: str = "", flip_tes
         which: one network of the run, such as "first" or "ema_first", or "ensemble"; "" is the run's main result, for
             co-training the ensemble of both EMAs.
         device: such as "cpu", "cuda", "cuda:1"; "" is a GPU where there is one.
-        flip_test: average with the mirrored picture: twice the work, mostly a little better.
+        flip_test: average with the mirrored picture: twice the work. A little better for most networks, much worse for
+            one that was trained without mirrored pictures.
 
     Raises:
         ModelError: no checkpoint is there, or it cannot be loaded.

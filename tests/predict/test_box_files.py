@@ -60,8 +60,9 @@ def test_scores_and_categories(write):
 
 
 def test_csv(write):
-    boxes = read_boxes(write("name,x,y,width,height,score\na.png,1,2,3,4,0.5\na.png,5,6,7,8,1\n", "b.csv"))
-    assert boxes.boxes("a.png", SIZE)[0].tolist() == [[1, 2, 3, 4, 0.5], [5, 6, 7, 8, 1]]
+    file = write("name,x,y,width,height,score\na.png,1,2,3,4,0.5\na.png,5,6,7,8,1\n", "b.csv")
+    assert read_boxes(file).boxes("a.png", SIZE)[0].tolist() == [[1, 2, 3, 4, 0.5], [5, 6, 7, 8, 1]]
+    assert read_boxes(file, least=0.6).boxes("a.png", SIZE)[0].tolist() == [[5, 6, 7, 8, 1]]
     frames = read_boxes(write("frame,x,y,width,height\n3,1,2,3,4\n", "c.csv"))
     assert frames.boxes("3", SIZE)[0].tolist() == [[1, 2, 3, 4, 1]] and not len(frames.boxes("4", SIZE)[0])
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from semipose import assemble, load_model
 from semipose.config import load_config, to_yaml
 from semipose.engine.checkpoint import save_atomic
 from semipose.errors import ConfigError, ModelError, SemiposeError
-from semipose.jobs import export
+from semipose.jobs import export, predict
 from semipose.predict.export import difference, export_onnx, export_weights
 from semipose.skeletons import get_skeleton
 
@@ -84,6 +85,13 @@ def test_onnx_gives_the_keypoints_of_the_checkpoint(run, files, kind):
     assert keypoints < 1e-3 and scores < 1e-2
 
 
+def test_flip_test_of_an_onnx_file(run, files):
+    same(
+        load_model(files["heatmaps"], flip_test=True)(pictures()),
+        load_model(run, which="first", flip_test=True)(pictures()), 2e-3,
+    )  # fmt: skip
+
+
 def test_the_metadata_is_read_by_others(files):
     onnx = pytest.importorskip("onnx")
     (entry,) = onnx.load(files["heatmaps"]).metadata_props
@@ -130,6 +138,13 @@ def _without_metadata(file) -> None:
     onnx.save(model, file)
 
 
+def test_the_csv_names_the_exported_file_and_not_its_folder(files, tmp_path):
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "a.png")
+    for kind in ("heatmaps", "half"):
+        assert predict.main([str(files[kind]), str(tmp_path / "a.png"), "--out", str(tmp_path), "--device", "cpu"]) == 0
+        assert (tmp_path / "a.csv").read_text().startswith(f"scorer,semipose_{kind}_first,")
+
+
 def test_what_cannot_be_done_is_refused(run, files, tmp_path):
     model = load_model(run)
     with pytest.raises(ConfigError, match="flip"):
@@ -161,3 +176,10 @@ def test_the_job_refuses_in_one_line(run, tmp_path, monkeypatch, capsys, argumen
     monkeypatch.chdir(tmp_path)
     assert export.main([str(run), *arguments]) == 2
     assert word in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["m.onnx", "m.safetensors"])
+def test_an_onnx_file_is_not_exported_again(files, tmp_path, capsys, name):
+    """Its weights are not in reach: a traceback of torch, or a file without weights, would come out."""
+    assert export.main([str(files["heatmaps"]), "--out", str(tmp_path / name)]) == 2
+    assert "heatmaps.onnx" in capsys.readouterr().err and not list(tmp_path.iterdir())

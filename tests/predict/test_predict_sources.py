@@ -32,6 +32,29 @@ def test_a_folder_with_pictures_and_videos(tmp_path):
     assert video.title == "walk" and names(video) == ["0", "1", "2"]
 
 
+def test_a_broken_video_in_a_folder_does_not_cost_the_others(tmp_path, caplog):
+    save(tmp_path / "set/a.png")
+    write_video(tmp_path / "set/walk.mp4", 3)
+    (tmp_path / "set/broken.mp4").write_bytes(b"no video")
+    (tmp_path / "set/page.ts").write_text("let it: be")  # TypeScript has an ending of videos
+    assert [source.title for source in find_sources([str(tmp_path / "set")])] == ["set", "walk"]
+    assert [record.message.split(": ")[0] for record in caplog.records] == ["left out"] * 2
+    assert "broken.mp4" in caplog.text and "page.ts" in caplog.text
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/broken.mp4").write_bytes(b"no video")
+    refused(lambda: find_sources([str(tmp_path / "bad")]), "broken.mp4")
+
+
+def test_overlays_in_a_folder_are_not_predicted_again(tmp_path):
+    save(tmp_path / "set/a.png", tmp_path / "set/set.overlay/a.png.png", tmp_path / "set/set.overlay/in/b.png.png")
+    write_video(tmp_path / "set/walk.mp4", 3)
+    write_video(tmp_path / "set/walk.overlay.mp4", 3)
+    pictures, video = find_sources([str(tmp_path / "set")])
+    assert names(pictures) == ["a.png"] and video.title == "walk"
+    (asked,) = find_sources([str(tmp_path / "set/set.overlay")])
+    assert names(asked) == ["a.png.png", "in/b.png.png"]
+
+
 def test_single_pictures_patterns_and_lists_are_one_source(tmp_path, monkeypatch):
     save(tmp_path / "a/1.png", tmp_path / "a/2.png", tmp_path / "b/3.png")
     (tmp_path / "list.txt").write_text("# two of them\nb/3.png\n\na/1.png\n")
@@ -58,8 +81,9 @@ def test_a_zip_archive(tmp_path):
 def test_no_two_sources_write_the_same_files(tmp_path):
     save(tmp_path / "x/set/1.png", tmp_path / "y/set/1.png", tmp_path / "z/SET/1.png", tmp_path / "set_2/1.png")
     folders = [tmp_path / "x/set", tmp_path / "y/set", tmp_path / "z/SET", tmp_path / "set_2"]
-    titles = [source.title for source in find_sources(list(map(str, folders)))]
-    assert len({title.casefold() for title in titles}) == 4 and titles[0] == "set"
+    for order in (folders, folders[::-1]):
+        titles = [source.title for source in find_sources(list(map(str, order)))]
+        assert len({title.casefold() for title in titles}) == 4 and titles[0] == order[0].name
 
 
 def test_ten_thousand_names(tmp_path):

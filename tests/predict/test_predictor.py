@@ -154,6 +154,15 @@ def test_boxes_of_another_shape_are_refused(model, boxes):
 
 def test_boxes_for_another_number_of_pictures_are_refused(model):
     refused(lambda: model([picture(1), picture(2)], boxes=[None]), "1", "2")
+    for boxes in ([], [None], [None] * 3):
+        with pytest.raises(ValueError, match="zip"):
+            list(model.stream([picture(1), picture(2)], boxes=boxes))
+
+
+def test_boxes_of_several_pictures_may_be_one_array(model):
+    pictures, boxes = [picture(1), picture(2)], np.array([[[10, 20, 30, 30]], [[0, 0, 20, 40]]])
+    for found in (model(pictures, boxes=boxes), list(model.stream(pictures, boxes=boxes))):
+        assert [people.boxes.tolist() for people in found] == boxes.tolist()
 
 
 def test_no_picture_and_no_box(model):

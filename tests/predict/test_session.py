@@ -20,9 +20,12 @@ from untrained_run import CFG, ROOT, SMALL, picture, write_run
 from semipose import cli, load_model
 from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import read_labelme
+from semipose.errors import NoSpaceError
 from semipose.jobs import predict as job
+from semipose.predict import session
 from semipose.predict.ahead import Behind
 from semipose.predict.predictor import Predictor
+from semipose.predict.records import Records
 from semipose.predict.session import Options, predict_source
 from semipose.predict.sources import Frame, find_sources
 from semipose.prepare.drawn_people import write_demo_data
@@ -122,12 +125,13 @@ def test_the_coco_file_is_one(call, model, tmp_path):
 
 def test_image_ids_are_those_of_the_boxes_and_never_twice_the_same(call, tmp_path):
     save(tmp_path / "set")
-    rows = [{"image_id": n, "category_id": 1, "bbox": [5, 5, 30, 30], "score": 1} for n in (3, 2)]
+    Image.fromarray(picture(4)).save(tmp_path / "set/0a.png")  # comes first, and has no id in the file
+    rows = [{"image_id": n, "category_id": 1, "bbox": [5, 5, 30, 30], "score": 1} for n in (3, 1, 2)]
     (tmp_path / "b.json").write_text(json.dumps(rows))
     assert call(tmp_path / "set", "--boxes", tmp_path / "b.json")[0] == 0
     images = json.loads((tmp_path / "out/set.json").read_text())["images"]
-    assert [row["id"] for row in images if row["file_name"] != "1.png"] == [2, 3]
-    assert len({row["id"] for row in images}) == 3
+    assert [row["id"] for row in images if row["file_name"] != "0a.png"] == [1, 2, 3]
+    assert len({row["id"] for row in images}) == 4
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
@@ -226,6 +230,54 @@ def test_work_behind_is_in_order_and_its_error_is_raised():
         broken.close()
 
 
+def test_the_smallest_score_counts_for_drawn_and_for_labelme_keypoints(call, model, tmp_path):
+    (path,) = save(tmp_path / "set", 1)
+    scores = np.sort(model(path).scores[0])
+    (tmp_path / "b.csv").write_text("name,x,y,width,height\n1.png,5,5,50,40\n")
+    call(tmp_path / "set", "--format", "labelme", "--min-score", str(scores[5:7].mean()))
+    shapes = json.loads((tmp_path / "out/set.labelme/1.json").read_text())["shapes"]
+    assert len(shapes) == 11
+    same = {}
+    for name, words in {"bare": (), "boxes": ("--boxes", tmp_path / "b.csv")}.items():
+        assert call(tmp_path / "set", "--overlay", "--min-score", "99", *words, out=name)[0] == 0
+        drawn = cv2.imread(str(tmp_path / name / "set.overlay/1.png.png"))
+        same[name] = (drawn[..., ::-1] == picture(1, (71, 60))).all()
+    assert same == {"bare": True, "boxes": False}  # boxes are drawn, keypoints are not
+
+
+@pytest.mark.parametrize(("gap", "tracks"), [("2", 2), ("3", 1)])
+def test_the_largest_gap_of_a_track(call, tmp_path, gap, tracks):
+    path = write_video(tmp_path / "walk.mp4", 5)
+    (tmp_path / "b.csv").write_text("frame,x,y,width,height\n0,5,5,20,30\n4,5,5,20,30\n")
+    assert call(path, "--boxes", tmp_path / "b.csv", "--track", "--max-gap", gap)[0] == 0
+    people = json.loads((tmp_path / "out/walk.json").read_text())["annotations"]
+    assert len({row["track_id"] for row in people}) == tracks
+
+
+def test_flip_test_and_batch_size_reach_the_network(call, run, tmp_path, monkeypatch):
+    paths, sizes, predict = save(tmp_path / "set"), [], Predictor.predict_crops
+    monkeypatch.setattr(
+        Predictor, "predict_crops", lambda self, images, maps: sizes.append(len(images)) or predict(self, images, maps)
+    )
+    assert call(tmp_path / "set", "--flip-test", "--batch-size", "2")[0] == 0 and sizes == [2, 1]
+    found = {flip: load_model(run, device="cpu", flip_test=flip)(paths) for flip in (True, False)}
+    rows = rows_of(tmp_path / "out/set.csv")[3:]
+    for row, flipped, plain in zip(rows, found[True], found[False], strict=True):
+        np.testing.assert_allclose(numbers(row)[:, 2], flipped.scores[0], atol=1e-4)
+        assert np.abs(flipped.scores - plain.scores).max() > 1e-3
+
+
+def test_smoothing_goes_by_the_rate_of_the_video(call, tmp_path, monkeypatch):
+    rates, smoothed = [], session.smoothed_records
+    monkeypatch.setattr(
+        session, "smoothed_records", lambda records, method, rate, path: rates.append(rate) or smoothed(
+            records, method, rate, path
+        )
+    )  # fmt: skip
+    assert call(write_video(tmp_path / "walk.mp4", 5, rate=50), "--smooth", "one-euro")[0] == 0
+    assert rates == [pytest.approx(50)]
+
+
 def test_frames_that_cannot_be_read_are_counted_named_and_skipped(call, tmp_path):
     save(tmp_path / "set", 9)
     for number in range(2, 9):
@@ -258,6 +310,37 @@ def test_mistakes_are_one_line(call, run, tmp_path, capsys):
         with pytest.raises(SystemExit) as end:
             call(video, *words)
         assert end.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--images", "coco.json"), "--images needs --boxes"), (("--box-category", "1"), "needs --boxes"),
+        (("--box-score", "0.5"), "needs --boxes"), (("--detector-score", "0.5"), "needs --detector"),
+        (("--detector-model", "rtdetr"), "needs --detector"), (("--nms", "0"), "needs --boxes or --detector"),
+        (("--max-gap", "3"), "--max-gap needs --track"), (("--min-score", "0.5"), "needs --overlay or"),
+        (("--min-score", "nan", "--overlay"), "nan"),
+    ],
+)  # fmt: skip
+def test_a_flag_that_would_do_nothing_is_refused(call, capsys, words, told):
+    with pytest.raises(SystemExit) as end:
+        call("v.mp4", *words)
+    assert end.value.code == 2 and told in capsys.readouterr().err
+
+
+def test_a_fault_while_smoothed_results_are_written_leaves_no_part_behind(model, tmp_path, monkeypatch):
+    add = Records.add
+
+    def full(records, record):
+        if ".smooth" in records.path.name:
+            raise NoSpaceError("the disk is full")
+        add(records, record)
+
+    monkeypatch.setattr(Records, "add", full)
+    (source,) = find_sources([write_video(tmp_path / "v.mp4", 3)])
+    with pytest.raises(NoSpaceError):
+        predict_source(model.predictor, source, Options(tmp_path / "out", smooth="savgol"))
+    assert sorted(os.listdir(tmp_path / "out")) == ["v.csv", "v.json", "v.times.csv"]
 
 
 class Endless:

@@ -66,6 +66,8 @@ def main() -> None:
     except BrokenPipeError:  # such as `semipose check ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except KeyboardInterrupt:
+        code = 130
     sys.exit(code)
 
 

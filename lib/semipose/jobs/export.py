@@ -60,6 +60,8 @@ def export(args: argparse.Namespace) -> int:
     from semipose.predict.export import difference, export_onnx, export_weights
 
     model = load_model(args.run, args.which, "cpu")
+    if model.source.suffix == ".onnx":
+        raise ConfigError(f"{model.source}: an ONNX file cannot be exported again; give the run that it was made of")
     if out.suffix == ".onnx":
         export_onnx(model.predictor, model.description, out, args.decode, args.precision)
     else:

@@ -60,6 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
     args = made.parse_intermixed_args(arguments)
     if args.batch_size < 1 or not 0 <= args.nms <= 1 or args.max_gap < 0:
         made.error("--batch-size must be 1 or more, --nms 0 to 1, --max-gap 0 or more")
+    if any(score != score for score in (args.min_score, args.box_score, args.detector_score)):
+        made.error("--min-score, --box-score and --detector-score must be numbers, not nan")
+    idle = flag_without_effect(args, made)
+    if idle:
+        made.error(idle)
 
     from semipose.errors import SemiposeError
 
@@ -70,6 +75,22 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+
+
+def flag_without_effect(args: argparse.Namespace, made: argparse.ArgumentParser) -> str:
+    """What to say of the first flag that was given without the one that it needs; "" if there is none."""
+    boxes = bool(args.boxes or args.detector)
+    needs = {
+        "images": ("--boxes", args.boxes), "box_category": ("--boxes", args.boxes),
+        "box_score": ("--boxes", args.boxes), "detector_model": ("--detector", args.detector),
+        "detector_score": ("--detector", args.detector), "nms": ("--boxes or --detector", boxes),
+        "max_gap": ("--track", args.track),
+        "min_score": ("--overlay or --format labelme", args.overlay or "labelme" in args.format),
+    }  # fmt: skip
+    for name, (needed, given) in needs.items():
+        if not given and getattr(args, name) != made.get_default(name):
+            return f"--{name.replace('_', '-')} needs {needed}"
+    return ""
 
 
 def predict(args: argparse.Namespace) -> int:
@@ -123,6 +144,7 @@ def writes_labelme(source) -> bool:
 
 def make_options(args: argparse.Namespace, model, boxes, out):
     """What is asked for, as `predict.session` takes it."""
+    from semipose.api import EXPORTED
     from semipose.predict.bar import progress_bar
     from semipose.predict.overlay import Overlay
     from semipose.predict.session import Options
@@ -134,7 +156,9 @@ def make_options(args: argparse.Namespace, model, boxes, out):
         name = args.detector_model or MODEL
         detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
     overlay = Overlay(model.skeleton, args.min_score, bool(args.boxes or args.detector)) if args.overlay else None
-    scorer = f"semipose_{model.source.parent.resolve().name}_{model.which}"
+    source = model.source.resolve()
+    name = source.stem if source.suffix in EXPORTED else source.parent.name  # that of the run folder
+    scorer = f"semipose_{name}_{model.which}"
     return Options(
         out, tuple(args.format), scorer, boxes, detector, args.nms,
         args.max_gap if args.track else None, args.smooth or "", overlay=overlay, min_score=args.min_score,

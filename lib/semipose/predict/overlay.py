@@ -9,7 +9,7 @@ from semipose.data.images import cv2, write_png
 from semipose.errors import SemiposeError, write_error
 from semipose.predict.ahead import Behind
 from semipose.predict.instances import Instances
-from semipose.predict.sources import Frame, Source
+from semipose.predict.sources import OVERLAY, Frame, Source
 from semipose.skeletons import Skeleton
 from semipose.visualize.contact_sheet import SheetEntry, write_contact_sheet
 from semipose.visualize.overlay import draw_instances
@@ -93,8 +93,8 @@ class Overlay:
     def open(self, source: Source, out: Path) -> "OverlayWriter":
         """What draws and writes the overlay of a source."""
         if source.is_video:
-            return OverlayWriter(self, OverlayVideo(out / f"{source.title}.overlay.mp4", source.video.rate))
-        return OverlayWriter(self, OverlayPictures(out / f"{source.title}.overlay", self.skeleton))
+            return OverlayWriter(self, OverlayVideo(out / f"{source.title}{OVERLAY}.mp4", source.video.rate))
+        return OverlayWriter(self, OverlayPictures(out / f"{source.title}{OVERLAY}", self.skeleton))
 
     def draw(self, image: np.ndarray, found: Instances) -> np.ndarray:
         """The picture (H, W, 3) uint8 RGB with all instances."""

@@ -72,7 +72,7 @@ class Predictor:
         """
         if boxes is not None and len(boxes) != len(pictures):
             raise DataError(f"boxes for {len(boxes)} pictures, but there are {len(pictures)}; one array for each")
-        return list(self.stream(zip(pictures, boxes or [None] * len(pictures))))
+        return list(self.stream(zip(pictures, [None] * len(pictures) if boxes is None else boxes)))
 
     def stream(self, items: Iterable[tuple[object, Boxes]]) -> Iterator[Instances]:
         """The instances of each picture, in order; only as many pictures as fill a batch are taken ahead.

@@ -1,6 +1,7 @@
 """What can be predicted on: pictures, folders, patterns, zip archives, lists, videos and cameras."""
 
 import glob
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from semipose.data.images import read_image
 from semipose.errors import DataError
 from semipose.predict.videos import Camera, Video
 
+log = logging.getLogger(__name__)
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts", ".mts", ".m2ts")
+OVERLAY = ".overlay"  # ends the names of folders and, before .mp4, of videos with skeletons
 KINDS = "a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the number "
 KINDS += "of a camera"
 
@@ -155,17 +158,39 @@ def _listed(file: str) -> list[str]:
 
 
 def _folder(folder: str) -> list[Source]:
-    """The pictures in a folder and below it, and each video there."""
+    """The pictures in a folder and below it, and each video there; not the overlays that were written into it."""
     videos = []
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         videos += [os.path.join(parent, n) for n in sorted(names) if n.lower().endswith(VIDEOS) and n[0] != "."]
-    paths = image_files(folder)
+    videos = [path for path in videos if not _is_overlay(path, folder)]
+    paths = [path for path in image_files(folder) if not _is_overlay(path, folder)]
     if not paths and not videos:
         raise DataError(f"{folder}: no picture ({_shown(PICTURES)}) and no video ({_shown(VIDEOS)}) in it or below it")
     names = tuple(os.path.relpath(path, folder).replace(os.sep, "/") for path in paths)
     pictures = [Pictures(_stem(os.path.abspath(folder)), names, tuple(paths))] if paths else []
-    return pictures + [Stream(_stem(video), Video(video)) for video in videos]
+    streams, faults = _streams(videos)
+    if faults and not pictures and not streams:
+        raise faults[0]
+    for fault in faults:
+        log.warning("left out: %s", fault)
+    return pictures + streams
+
+
+def _streams(videos: list[str]) -> tuple[list[Source], list[DataError]]:
+    """Those that can be read, and why the others cannot."""
+    streams, faults = [], []
+    for path in videos:
+        try:
+            streams.append(Stream(_stem(path), Video(path)))
+        except DataError as fault:
+            faults.append(fault)
+    return streams, faults
+
+
+def _is_overlay(path: str, folder: str) -> bool:
+    *folders, name = os.path.relpath(path, folder).split(os.sep)
+    return os.path.splitext(name)[0].endswith(OVERLAY) or any(part.endswith(OVERLAY) for part in folders)
 
 
 def _pictures_of(archive: str, names: list[str]) -> Pictures:
