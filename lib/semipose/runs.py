@@ -116,6 +116,8 @@ def validate(
     if show_dir and is_first():
         check_folder(show_dir, "--show-dir")
     _log_plainly()
+    if config.TEST.FLIP_TEST and not config.AUGMENT.LABELED.FLIP:
+        log.warning("the networks never saw mirrored pictures, so a flip test may do harm")
     refuse_different({"the checkpoint": content(state, source)})
     algorithm = assemble.build_algorithm(config, pretrained=False)
     load_networks(algorithm, state, source)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from semipose import assemble, load_model
 from semipose.config import load_config, to_yaml
-from semipose.engine.checkpoint import save_atomic
+from semipose.engine.checkpoint import load_checkpoint, save_atomic
 from semipose.errors import ConfigError, ModelError, SemiposeError
 from semipose.jobs import export, predict
 from semipose.predict.export import difference, export_onnx, export_weights
@@ -183,3 +183,19 @@ def test_an_onnx_file_is_not_exported_again(files, tmp_path, capsys, name):
     """Its weights are not in reach: a traceback of torch, or a file without weights, would come out."""
     assert export.main([str(files["heatmaps"]), "--out", str(tmp_path / name)]) == 2
     assert "heatmaps.onnx" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_file_that_computes_something_else_is_removed(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("semipose.predict.export.difference", lambda *_: (float("nan"), 0.0))
+    assert export.main([str(run), "--out", str(tmp_path / "m.safetensors")]) == 2
+    assert "m.safetensors" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_flip_test_of_networks_that_saw_no_mirrored_picture_is_warned_of(run, tmp_path, caplog):
+    state = load_checkpoint(run / "best.pth")
+    load_model(run, flip_test=True)
+    assert not caplog.records
+    state["config"] = state["config"].replace("FLIP: 0.5", "FLIP: 0.0")
+    save_atomic(state, tmp_path / "best.pth")
+    load_model(tmp_path, flip_test=True)
+    assert any(str(tmp_path) in record.getMessage() for record in caplog.records if record.levelname == "WARNING")

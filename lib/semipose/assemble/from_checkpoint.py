@@ -1,5 +1,6 @@
 """What a checkpoint says of itself: its configuration, and from it a predictor."""
 
+import logging
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from semipose.errors import ConfigError, ModelError
 from semipose.predict import Predictor
 from semipose.predict.description import Description
 from semipose.skeletons import Skeleton, get_skeleton
+
+log = logging.getLogger(__name__)
 
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
 NETWORK_KEYS = (
@@ -95,6 +98,8 @@ def build_predictor(
     groups = {name: (name,) for name in networks} | ({ENSEMBLE: main} if len(main) > 1 else {})
     if which not in groups:
         raise ConfigError(f"{source}: no network {which!r}; it has: {', '.join(groups)}")
+    if flip_test and saved_config(state, source).get("AUGMENT.LABELED.FLIP") == 0:
+        log.warning("%s: the networks never saw mirrored pictures, so a flip test may do harm", source)
     model, names = config.MODEL, groups[which]
     description = Description(
         which, len(names), model.BACKBONE, model.CODEC, model.SIGMA, tuple(model.IMAGE_SIZE),
