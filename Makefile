@@ -15,7 +15,7 @@ help:
 	@echo "make demo      draw the demo data, train on it, write output/demo/report.html"
 	@echo "make ablation  train with and without each part of the method on the demo data, write table and chart (an hour)"
 	@echo "make test      run all tests that need no GPU"
-	@echo "make chaos     try out what is promised about kills, signals and bad files (20 minutes)"
+	@echo "make chaos     try out what is promised about kills, signals and bad files (10 minutes)"
 	@echo "make lint      check style and formatting"
 	@echo "make bench     time the loader, the training step, an epoch, the options; read the memory (20 minutes)"
 	@echo "make setup     only create .venv and install"
