@@ -60,7 +60,9 @@ def test_a_run_with_a_broken_loader_process_ends_with_the_remedy(
     )  # fmt: skip
     assert done.returncode == 2, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1 and told in lines[0] and remedy in lines[0] and "--resume auto" in lines[0]
+    assert len(lines) == 1 and remedy in lines[0] and "--resume auto" in lines[0]
+    # torch does not always learn how a worker ended: it may find it gone before the signal is handled
+    assert told in lines[0] or "was killed or has ended by itself" in lines[0]
     assert "Traceback" not in done.stderr
 
 
@@ -70,7 +72,7 @@ def test_a_run_with_a_broken_loader_process_ends_with_the_remedy(
         ("DataLoader worker (pid 7) is killed by signal: Killed. ", "was killed (Killed)"),
         ("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that ...", "--shm-size"),
         ("DataLoader worker (pid 7) exited unexpectedly with exit code 3. Details are lost ...", "(exit code 3)"),
-        ("DataLoader worker (pid(s) 7, 9) exited unexpectedly", "(exit code unknown)"),
+        ("DataLoader worker (pid(s) 7, 9) exited unexpectedly", "was killed or has ended"),
         ("DataLoader timed out after 300 seconds", "for 300 s"),
     ],
 )
@@ -84,3 +86,16 @@ def test_what_torch_says_is_explained(message, meaning):
 def test_other_errors_stay_what_they_are(message):
     with pytest.raises(RuntimeError, match=message), explained_worker_faults():
         raise RuntimeError(message)
+
+
+def test_the_message_that_says_most_counts():
+    vague, exact = (
+        "DataLoader worker (pid(s) 7) exited unexpectedly",
+        "DataLoader worker (pid 7) is killed by signal: Killed. ",
+    )
+    assert "was killed (Killed)" in explain(vague, exact)
+    with pytest.raises(DataError, match=r"was killed \(Killed\)"), explained_worker_faults():
+        try:
+            raise RuntimeError(exact)
+        except RuntimeError as error:
+            raise RuntimeError(vague) from error

@@ -22,8 +22,13 @@ FAULTS = (
         "DATASET.CACHE disk or none, a smaller TRAIN.BATCH_SIZE",
     ),
     (
-        r"exited unexpectedly(?: with exit code (\d+))?",
+        r"exited unexpectedly with exit code (\d+)",
         "a loader process has ended by itself (exit code {0}); --workers 0 reads in this process and shows why",
+    ),
+    (
+        r"exited unexpectedly",
+        "a loader process was killed or has ended by itself; --workers 0 reads in this process and shows why; if the "
+        "memory has run out: fewer --workers, DATASET.CACHE disk or none, a smaller TRAIN.BATCH_SIZE",
     ),
     (
         r"timed out after (\d+)",
@@ -42,7 +47,8 @@ def explained_worker_faults() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        meaning = explain(str(error))
+        # the first message is often the vaguer one: torch sees that a worker is gone, and raises from what the signal said
+        meaning = explain(str(error), str(error.__cause__ or ""))
         if not meaning:
             raise
         _kill_workers()
@@ -56,12 +62,14 @@ def _kill_workers() -> None:
         process.kill()
 
 
-def explain(message: str) -> str:
-    """What a RuntimeError of a DataLoader means and what helps; "" for any other message."""
-    if "DataLoader" not in message:
-        return ""
+def explain(*messages: str) -> str:
+    """What the RuntimeError of a DataLoader means and what helps; "" for any other messages.
+
+    Of several messages the one counts that says most.
+    """
     for pattern, meaning in FAULTS:
-        found = re.search(pattern, message)
-        if found:
-            return meaning.format(*(group.strip() if group else "unknown" for group in found.groups()))
+        for message in messages:
+            found = re.search(pattern, message) if "DataLoader" in message else None
+            if found:
+                return meaning.format(*(group.strip() for group in found.groups()))
     return ""
