@@ -1,5 +1,22 @@
-"""Codecs: between keypoint coordinates and what a network predicts."""
+"""Codecs: between keypoint coordinates and what a network predicts. A new one is a file and an entry in the table."""
 
-from semipose.codecs.heatmap import CODECS, HeatmapCodec
+from semipose.codecs.codec import Codec, CodecSettings
+from semipose.codecs.gaussian import GaussianCodec
+from semipose.codecs.heatmap import HeatmapCodec
+from semipose.codecs.msra import MsraCodec
+from semipose.errors import ConfigError
 
-__all__ = ["CODECS", "HeatmapCodec"]
+CODECS: dict[str, type[Codec]] = {
+    "gaussian": GaussianCodec,
+    "msra": MsraCodec,
+}
+
+
+def find_codec(name: str) -> type[Codec]:
+    """The class of a codec; raises ConfigError for an unknown name."""
+    if name not in CODECS:
+        raise ConfigError(f"MODEL.CODEC is {name!r}; allowed: {', '.join(CODECS)}")
+    return CODECS[name]
+
+
+__all__ = ["CODECS", "Codec", "CodecSettings", "HeatmapCodec", "find_codec"]

@@ -1,0 +1,28 @@
+"""A head that puts out maps."""
+
+from torch import Tensor, nn
+
+INIT_STD = 0.001  # small first heatmaps: training starts from "no keypoint anywhere"
+
+
+class MapHead(nn.Module):
+    """A 1x1 convolution, SimpleBaseline's last layer: (B, C, h, w) -> (B, K, h, w), contiguous.
+
+    Args:
+        hidden: channels of a 3x3 convolution with ReLU before it; 0 = none.
+        parts: maps for each keypoint; with more than one the output is (B, K, parts, h, w).
+    """
+
+    def __init__(self, in_channels: int, joints: int, hidden: int = 0, parts: int = 1):
+        super().__init__()
+        self.parts = parts
+        self.hidden = nn.Identity()
+        if hidden:
+            self.hidden = nn.Sequential(nn.Conv2d(in_channels, hidden, 3, padding=1), nn.ReLU(inplace=True))
+        self.final = nn.Conv2d(hidden or in_channels, joints * parts, kernel_size=1)
+        nn.init.normal_(self.final.weight, std=INIT_STD)
+        nn.init.zeros_(self.final.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        maps = self.final(self.hidden(features)).contiguous()
+        return maps if self.parts == 1 else maps.unflatten(1, (-1, self.parts))
