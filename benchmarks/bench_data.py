@@ -9,11 +9,11 @@ import torch
 
 from semipose.algorithms import ALGORITHMS, Algorithm
 from semipose.algorithms.recipe import Recipe
-from semipose.codecs import HeatmapCodec
+from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
 from semipose.data.person_dataset import PersonDataset
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PairBatch, Persons
@@ -89,6 +89,11 @@ def make_dataset(persons: Persons, size: tuple[int, int], cache: str, folder: Pa
     return PersonDataset(make_crop_source(crops, cache, folder), [1.0] * len(COCO), "replace")
 
 
+def gaussian_codec(scale: Scale) -> Codec:
+    """Heatmaps at a quarter of the size."""
+    return find_codec("gaussian")(CodecSettings(scale.size, len(COCO), sigma=SIGMA))
+
+
 def first_batch(persons: Persons, size: tuple[int, int], count: int) -> PairBatch:
     dataset = make_dataset(persons, size, "none", Path("."))
     rows = list(range(count))
@@ -99,11 +104,9 @@ def make_algorithm(name: str, backbone: str, size: tuple[int, int], channels_las
     """In training mode; `recipe`: fields of `Recipe` that differ from the defaults."""
     entry = ALGORITHMS[name]
     torch.manual_seed(0)
-    students = [build_pose_network(backbone, len(COCO), "", channels_last) for _ in range(entry.students)]
-    codec = HeatmapCodec(size, students[0].heatmap_size(size), SIGMA)
+    plan = NetworkPlan(backbone, len(COCO), size)
+    students = [build_pose_network(plan, "", channels_last) for _ in range(entry.students)]
     views = ViewSampler(ViewPolicies(), COCO, size, students[0].mean.flatten(), 0)
     use_ema = True if entry.use_ema is None else entry.use_ema
-    common = Recipe(
-        codec, views, PseudoLabeler(codec), phases=entry.phases, use_ema=use_ema, unlabeled_size=Scale.images
-    )  # fmt: skip
+    common = Recipe(views, PseudoLabeler(), phases=entry.phases, use_ema=use_ema, unlabeled_size=Scale.images)
     return entry.make(students, replace(common, **recipe)).train()

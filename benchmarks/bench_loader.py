@@ -9,11 +9,10 @@ from pathlib import Path
 import cv2
 import torch
 from bench_classic import ClassicDataset
-from bench_data import SIGMA, Scale, make_dataset, write_images
+from bench_data import SIGMA, Scale, gaussian_codec, make_dataset, write_images
 from bench_turns import Times, in_turns, markdown, spread
 from torch.utils.data import DataLoader
 
-from semipose.codecs import HeatmapCodec
 from semipose.data.loaders import PairLoader, Side, Workers
 from semipose.data.person_dataset import PersonDataset
 from semipose.models.pose_network import IMAGENET_MEAN, IMAGENET_STD
@@ -91,7 +90,7 @@ def our_pass(
 def finisher(scale: Scale) -> Callable[[PoseBatch], None]:
     """What the classic loader has done already: the view at random, normalised, and its targets."""
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    codec = HeatmapCodec(scale.size, heatmap_size(scale), SIGMA)
+    codec = gaussian_codec(scale)
     views = ViewSampler(ViewPolicies(), COCO, scale.size, mean.flatten(), 0)
     steps = itertools.count()
 

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from bench_classic import decode_heatmaps, draw_heatmaps
-from bench_data import SIGMA, Scale, first_batch, make_algorithm, write_images
+from bench_data import SIGMA, Scale, first_batch, gaussian_codec, make_algorithm, write_images
 from bench_loader import heatmap_size, one_thread
 from bench_step import whole_step
 from bench_turns import in_turns, markdown, spread
 from torch import nn
 
-from semipose.codecs import HeatmapCodec
 from semipose.evaluation.coco_protocol import KeypointPredictions, evaluate_oks
 from semipose.evaluation.ground_truth import ground_truth_from_persons
 from semipose.models.ema import EmaTeacher
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 from semipose.runtime.freed_memory import keep_freed_memory
 from semipose.skeletons import COCO
 from semipose.structures import PairBatch, Persons
@@ -79,6 +78,7 @@ def memory_pair(scale: Scale, batch: PairBatch) -> Pair:
     return {"freed memory goes to the kernel": lambda: kept(False), "it stays in the process": lambda: kept(True)}
 
 
+RESNET = NetworkPlan("resnet18", len(COCO), (192, 256))
 STEPS = (layout_pair, joint_forward_pair, precision_pair, memory_pair)
 
 
@@ -88,14 +88,14 @@ def adam_pairs() -> list[Pair]:
 
 
 def adam_step(**kind: bool) -> Callable[[], None]:
-    parameters = list(build_pose_network("resnet18", len(COCO)).parameters())
+    parameters = list(build_pose_network(RESNET).parameters())
     for parameter in parameters:
         parameter.grad = torch.full_like(parameter, 1e-4)
     return torch.optim.Adam(parameters, lr=1e-3, **kind).step
 
 
 def ema_pair() -> Pair:
-    student = build_pose_network("resnet18", len(COCO))
+    student = build_pose_network(RESNET)
     teacher, plain = EmaTeacher(student, 0.999), copy.deepcopy(student)
     return {"EMA, loop": lambda: ema_loop(plain, student, 0.999), "EMA, foreach": lambda: teacher.update(student)}
 
@@ -112,7 +112,7 @@ def ema_loop(teacher: nn.Module, student: nn.Module, decay: float) -> None:
 def target_pair(scale: Scale) -> Pair:
     size, small, rng = scale.size, heatmap_size(scale), np.random.default_rng(0)
     points = rng.uniform((0, 0), size, (scale.loader_batch, len(COCO), 2)).astype(np.float32)
-    seen, codec = np.ones(points.shape[:2], bool), HeatmapCodec(size, small, SIGMA)
+    seen, codec = np.ones(points.shape[:2], bool), gaussian_codec(scale)
     batch = torch.from_numpy(points), torch.from_numpy(seen).float()
     return {
         "targets, joint by joint": lambda: [draw_heatmaps(*one, size, small, SIGMA) for one in zip(points, seen)],
@@ -121,7 +121,7 @@ def target_pair(scale: Scale) -> Pair:
 
 
 def decoding_pair(scale: Scale) -> Pair:
-    codec = HeatmapCodec(scale.size, heatmap_size(scale), SIGMA)
+    codec = gaussian_codec(scale)
     points = torch.rand(scale.loader_batch, len(COCO), 2) * torch.tensor(scale.size)
     heatmaps, _ = codec.encode(points, torch.ones(points.shape[:2]))
     return {

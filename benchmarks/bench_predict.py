@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from bench_data import SIGMA, Scale
+from bench_data import Scale
 from bench_turns import in_turns, markdown, spread
 
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 from semipose.predict.description import Description
 from semipose.predict.export import export_onnx
 from semipose.predict.exported import load_onnx
@@ -28,11 +28,10 @@ def tables(scale: Scale) -> Iterator[str]:
     """One person in each frame, the whole frame as box."""
     quick = scale.images < Scale.images
     torch.manual_seed(0)
-    network = build_pose_network(scale.backbone, len(COCO), "", True).eval()
     size = scale.size
-    description = Description(
-        "student", 1, scale.backbone, "gaussian", SIGMA, size, network.heatmap_size(size), 1.0, 1.25, COCO
-    )  # fmt: skip
+    plan = NetworkPlan(scale.backbone, len(COCO), size)
+    network = build_pose_network(plan, "", True).eval()
+    description = Description("student", (plan,), (network.codec.stride,), 1.0, 1.25, COCO)
     with tempfile.TemporaryDirectory() as folder:
         count = QUICK_FRAMES if quick else FRAMES
         video = write_video(Path(folder) / "video.mp4", count)

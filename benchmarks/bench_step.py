@@ -15,7 +15,7 @@ from semipose.algorithms.step import Task, student_features
 from semipose.data.loaders import PairLoader, Side
 from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper
-from semipose.evaluation.network_outputs import predict_heatmaps
+from semipose.evaluation.network_outputs import predict_output
 from semipose.structures import PairBatch, Persons
 
 LAYOUTS = {"contiguous": False, "channels-last": True}
@@ -64,10 +64,12 @@ def bare_passes(algorithm: Algorithm, batch: PairBatch) -> Callable[[], None]:
 
     def passes() -> None:
         for student in algorithm.learners("all"):
-            predict_heatmaps(student.network, easy, algorithm.recipe.codec)
-            tasks = [Task(term, view.images, None, None, 1.0) for term, view in (("pose", labeled), ("cons", easy))]
+            predict_output(student.network, easy)
+            tasks = [
+                Task(term, view.images, None, None, None, 1.0) for term, view in (("pose", labeled), ("cons", easy))
+            ]
             features = student_features(student, tasks, together=True)
-            outputs = [student.heatmaps(found) for found in features]
+            outputs = [student.output(found) for found in features]
             torch.stack([nn.functional.mse_loss(o, torch.zeros_like(o)) for o in outputs]).sum().backward()
             student.zero_grad(set_to_none=True)
 

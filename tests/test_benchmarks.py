@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_codecs import make_codec
 
-from semipose.codecs import HeatmapCodec
 from semipose.structures import Persons
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ def test_classic_targets_are_those_of_the_codec_within_their_patches(load):
     points = rng.uniform(-40, 160, (40, 2)).astype(np.float32)  # also outside of the crop
     seen = rng.random(40) < 0.8
     heatmaps, weights = load("bench_classic").draw_heatmaps(points, seen, SIZE, HEATMAP_SIZE, SIGMA)
-    codec = HeatmapCodec(SIZE, HEATMAP_SIZE, SIGMA, "msra")
+    codec = make_codec(SIZE, HEATMAP_SIZE, SIGMA, "msra")
     expected, _ = codec.encode(torch.from_numpy(points)[None], torch.from_numpy(seen)[None].float())
     expected = expected[0].numpy()
     centre = np.floor(points / codec.stride + 0.5)[:, :, None, None]
@@ -41,7 +41,7 @@ def test_classic_targets_are_those_of_the_codec_within_their_patches(load):
 
 
 def test_classic_decoding_is_that_of_the_codec(load):
-    codec = HeatmapCodec(SIZE, HEATMAP_SIZE, SIGMA)
+    codec = make_codec(SIZE, HEATMAP_SIZE, SIGMA)
     points = torch.rand(6, 17, 2) * torch.tensor(SIZE)
     heatmaps, _ = codec.encode(points, torch.ones(6, 17))
     heatmaps += 0.05 * torch.rand_like(heatmaps)

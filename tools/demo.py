@@ -113,7 +113,7 @@ def write_page(path: Path, table: list[dict], epochs: dict, trained: dict, summa
 def validation_examples(trained: dict) -> list:
     """The first validation crops: labels, supervised, co-trained."""
     from semipose import assemble
-    from semipose.evaluation.network_outputs import predict_heatmaps
+    from semipose.evaluation.network_outputs import decode_mean, predict_output
     from semipose.geometry import affine
     from semipose.skeletons import get_skeleton
     from semipose.views.sampler import centred_view
@@ -122,7 +122,6 @@ def validation_examples(trained: dict) -> list:
 
     config = trained["cotrain"]["config"]
     skeleton = get_skeleton(config.DATASET.SKELETON)
-    codec = assemble.build_codec(config)
     persons = trained["cotrain"]["data"].validation["val"]
     batch = assemble.build_dataset(config, persons, "omit").__getitems__(range(EXAMPLES))
     flip_order = trained["cotrain"]["algorithm"].recipe.views.flip_order
@@ -131,8 +130,8 @@ def validation_examples(trained: dict) -> list:
     points = {}
     for name, parts in trained.items():
         networks = parts["algorithm"].predictors()
-        main = [predict_heatmaps(networks[n], view, codec) for n in parts["algorithm"].main_predictors()]
-        points[name] = codec.decode(sum(main) / len(main))
+        main = [networks[n] for n in parts["algorithm"].main_predictors()]
+        points[name] = decode_mean(main, [predict_output(network, view) for network in main])
     rows = []
     for i, picture in enumerate(pictures(view)):
         drawn = [draw_skeleton(picture, labels[i].numpy(), skeleton, batch.weights[i].numpy() > 0, scale=SCALE)]
@@ -156,14 +155,15 @@ def pseudo_examples(run: dict) -> list:
     draws = recipe.views.at_step(0)
     easy = draws.easy(batch.without_labels())
     hard = draws.hard(batch.without_labels(), easy)
-    said = recipe.labeler.read(run["algorithm"].predictors()["ema_second"](easy.images), easy)
-    pseudo = recipe.labeler(said, easy.map_to(hard))
+    teacher = run["algorithm"].predictors()["ema_second"]
+    said = recipe.labeler.read(teacher(easy.images), easy, teacher.codec)
+    pseudo = recipe.labeler(said, teacher.codec, easy.map_to(hard))
     joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights)
     hidden = hard.with_images(draws.occlude(hard.images, recipe.views.policies.hard_views[0], joints))
     rows = []
     for i, (before, after) in enumerate(zip(pictures(easy), pictures(hidden))):
         trusted = pseudo.weights[i].numpy() > 0
-        drawn = [enlarge(before, SCALE), draw_heatmaps(enlarge(before, SCALE), said.heatmaps[i].numpy())]
+        drawn = [enlarge(before, SCALE), draw_heatmaps(enlarge(before, SCALE), said.output[i].numpy())]
         drawn.append(draw_skeleton(after, pseudo.keypoints[i].numpy(), skeleton, trusted, scale=SCALE))
         rows.append(ExampleRow(["easy view", "what the teacher says", "hard view with pseudo-labels"], drawn))
     return rows

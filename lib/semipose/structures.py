@@ -1,5 +1,6 @@
 """The plain data types that the layers hand to each other."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
@@ -120,11 +121,18 @@ class PairBatch:
 
 @dataclass(frozen=True)
 class LabeledOutput:
-    """What a student says of the labelled view: heatmaps (B, K, h, w), detached, their targets, and weights (B, K)."""
+    """What a student says of the labelled view, and what is true.
 
-    heatmaps: Tensor
-    target: Tensor
+    Attributes:
+        decode: gives the points (B, K, 2) and scores (B, K) that the student found; it is called only where needed.
+        points, weights: (B, K, 2) view pixels and (B, K), of the labels.
+        size: (width, height) of the view.
+    """
+
+    decode: Callable[[], tuple[Tensor, Tensor]]
+    points: Tensor
     weights: Tensor
+    size: tuple[int, int]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from tiny import POOL, make_algorithm, make_batch, make_networks, make_recipe
+from small_codecs import make_codec
+from tiny import POOL, SIZE, make_algorithm, make_batch, make_networks, make_recipe
 from torch import nn
 
 from semipose.algorithms.recipe import LossWeights
@@ -68,7 +69,7 @@ def test_teaching_leaves_batch_norm_alone():
     views = make_views(recipe, make_batch(), 0)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     answer = ask_teachers(recipe, {"a": Teacher(network, TeacherRecord(POOL, 17))}, views)["a"]
-    assert network.training and not answer.prediction.heatmaps.requires_grad
+    assert network.training and not answer.prediction.output.requires_grad
     assert all(torch.equal(value, before[key]) for key, value in network.state_dict().items())
 
 
@@ -86,6 +87,8 @@ def test_a_teacher_pass_is_kept_in_base_crop_pixels():
 class Oracle(nn.Module):
     """A student that answers every image with the same heatmaps."""
 
+    codec = make_codec(SIZE, (6, 8), 1.0)
+
     def __init__(self, heatmaps):
         super().__init__()
         self.answer = nn.Parameter(heatmaps)
@@ -93,15 +96,18 @@ class Oracle(nn.Module):
     def features(self, images):
         return self.answer.expand(len(images), -1, -1, -1)
 
-    def heatmaps(self, features, pseudo=False):
+    def output(self, features, pseudo=False):
         return features
+
+    def loss(self, output, target, pseudo=False):
+        return self.codec.loss(output, target, self)
 
 
 def test_consistency_is_zero_only_for_a_student_that_says_what_the_teacher_says():
     recipe = make_recipe(weights=LossWeights(pose=0))
     views = make_views(recipe, make_batch(), 0)
     flat = torch.full((1, 17, 8, 6), 0.0)
-    said = recipe.labeler.read(flat.expand(4, -1, -1, -1), None)
+    said = recipe.labeler.read(flat.expand(4, -1, -1, -1), None, Oracle.codec)
     answer = TeacherAnswer(said, said.keypoints, said.scores, None)
     for offset, loss in ((0.0, 0.0), (0.1, 0.5 * 0.1**2)):
         student = Oracle(flat + offset)
@@ -115,7 +121,7 @@ def test_several_tasks_are_one_pass_in_order():
     calls = []
     network.layers.register_forward_hook(lambda *_: calls.append(1))
     images = [torch.rand(2, 3, 32, 24), torch.rand(3, 3, 32, 24)]
-    tasks = [Task("cons", image, None, None, 1.0) for image in images]
+    tasks = [Task("cons", image, None, None, None, 1.0) for image in images]
     outputs = student_features(network, tasks, together=True)
     assert len(calls) == 1
     for image, output in zip(images, outputs, strict=True):

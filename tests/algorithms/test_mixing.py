@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from semipose.algorithms.mixing import Mix, MixPolicy, draw_mix, mix_images, mix_targets
+from semipose.algorithms.mixing import Mix, MixPolicy, draw_mix, mix_images, mix_losses
 from semipose.errors import ConfigError
+from semipose.losses import heatmap_mse
 
 
 def generator(seed=0):
@@ -37,16 +38,20 @@ def test_a_draw_is_a_function_of_the_generator():
     assert first.lam != other.lam
 
 
-def test_images_and_targets_equal_a_loop():
-    mix = Mix(0.3, torch.tensor([2, 0, 1]), None)
-    images, target = torch.rand(3, 3, 6, 4), torch.rand(3, 2, 3, 2)
-    weights = torch.tensor([[1.0, 0.0], [0.5, 1.0], [0.8, 0.4]])
-    mixed_images = mix_images(images, mix)
-    mixed_target, mixed_weights = mix_targets(target, weights, mix)
+def test_images_equal_a_loop():
+    mix, images = Mix(0.3, torch.tensor([2, 0, 1]), None), torch.rand(3, 3, 6, 4)
+    mixed = mix_images(images, mix)
     for row, partner in enumerate([2, 0, 1]):
-        assert torch.allclose(mixed_images[row], 0.3 * images[row] + 0.7 * images[partner])
-        assert torch.allclose(mixed_target[row], 0.3 * target[row] + 0.7 * target[partner])
-    assert torch.allclose(mixed_weights, torch.tensor([[0.8, 0.0], [0.5, 0.0], [0.4, 0.4]]))
+        assert torch.allclose(mixed[row], 0.3 * images[row] + 0.7 * images[partner])
+
+
+def test_mixed_losses_have_the_gradient_of_the_mixed_target():
+    mix, target = Mix(0.3, torch.tensor([2, 0, 1]), None), torch.rand(3, 2, 3, 2)
+    partner, output = target[mix.permutation], torch.rand(3, 2, 3, 2, requires_grad=True)
+    mixed = mix_losses(heatmap_mse(output, target), heatmap_mse(output, partner), mix)
+    single = heatmap_mse(output, 0.3 * target + 0.7 * partner)
+    (ours,), (theirs,) = (torch.autograd.grad(loss.sum(), output) for loss in (mixed, single))
+    torch.testing.assert_close(ours, theirs)
 
 
 def test_images_stay_when_the_network_mixes():

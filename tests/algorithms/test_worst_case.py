@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_codecs import make_codec
 
 from semipose.algorithms.worst_case import (
     FORMS,
@@ -15,14 +16,13 @@ from semipose.algorithms.worst_case import (
     WorstPolicy,
     worst_terms,
 )
-from semipose.codecs import HeatmapCodec
 from semipose.errors import ConfigError
 from semipose.losses import avoid_loss, ground_false, reduce_keypoints, spatial_cross_entropy, spatial_kl
 from semipose.models.worst_head import WorstHead
 
 SIZE, MAP = (48, 64), (12, 16)
 JOINTS, CHANNELS, LAM = 4, 8, 0.05
-CODEC = HeatmapCodec(SIZE, MAP, 1.0)
+CODEC = make_codec(SIZE, MAP, 1.0, joints=JOINTS)
 CONSTANT = ReversalSchedule(low=LAM, high=LAM)
 
 
@@ -63,7 +63,7 @@ def mass_near(logits, peaks, radius):
 
 
 def peaks_of(pseudo):
-    return (pseudo.keypoints - CODEC.offset) / CODEC.stride
+    return CODEC.to_heatmap(pseudo.keypoints)
 
 
 def reference(labeled, pseudo, head):

@@ -1,9 +1,10 @@
 import torch
+from small_codecs import make_codec
 from torch import nn
 
 from semipose.algorithms import ALGORITHMS, Algorithm
 from semipose.algorithms.recipe import LossWeights, Recipe
-from semipose.codecs import HeatmapCodec
+from semipose.codecs import Codec
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.skeletons import COCO
 from semipose.structures import PairBatch, PoseBatch
@@ -21,11 +22,11 @@ POOL = 20  # unlabelled images
 class TinyNetwork(nn.Module):
     """The smallest network with BatchNorm that has the interface of a pose network."""
 
-    stride, feature_channels = 4, 8
+    feature_channels = 8
 
-    def __init__(self, joints: int = len(COCO)):
+    def __init__(self, codec: Codec):
         super().__init__()
-        self.joints = joints
+        self.codec = codec
         self.layers = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.BatchNorm2d(8), nn.ReLU())
         self.head = self.new_head()
         self.register_buffer("mean", torch.full((1, 3, 1, 1), 0.5))
@@ -41,30 +42,32 @@ class TinyNetwork(nn.Module):
         return self.head(self.features(images))
 
     def new_head(self) -> nn.Module:
-        return nn.Conv2d(self.feature_channels, self.joints, 3, 1, 1)
+        head = self.codec.make_head(self.feature_channels)
+        for parameter in head.parameters():  # a head starts from "nowhere", which teaches nothing
+            parameter.data += 0.1 * torch.randn(parameter.shape)
+        return head
 
 
-def make_networks(count: int, seed: int = 0) -> list[nn.Module]:
+def make_networks(count: int, seed: int = 0, codec: str = "gaussian") -> list[nn.Module]:
     torch.manual_seed(seed)
-    return [TinyNetwork() for _ in range(count)]
+    return [TinyNetwork(make_codec(SIZE, (6, 8), 1.0, codec)) for _ in range(count)]
 
 
-def make_recipe(codec: str = "gaussian", weights=PLAIN, target="heatmap", hard_views=CUTOUT, **settings) -> Recipe:
-    codec = HeatmapCodec(SIZE, (6, 8), 1.0, codec)
+def make_recipe(weights=PLAIN, target="auto", hard_views=CUTOUT, **settings) -> Recipe:
     policies = ViewPolicies(
         AffinePolicy(half_body=0.3), AffinePolicy(rotation=15), AffinePolicy(),
         occlusion=OcclusionPolicies(CutoutPolicy(3)), hard_views=hard_views,
     )  # fmt: skip
     views = ViewSampler(policies, COCO, SIZE, torch.full((3,), 0.5), seed=0)
-    return Recipe(codec, views, PseudoLabeler(codec, target), weights, **{"unlabeled_size": POOL} | settings)
+    return Recipe(views, PseudoLabeler(target), weights, **{"unlabeled_size": POOL} | settings)
 
 
-def make_algorithm(name: str, seed: int = 0, **settings) -> Algorithm:
+def make_algorithm(name: str, seed: int = 0, codec: str = "gaussian", **settings) -> Algorithm:
     """An algorithm of the table; EMAs teach where the table leaves the choice."""
     entry = ALGORITHMS[name]
     fixed = {} if entry.use_ema is None else {"use_ema": entry.use_ema}
     recipe = make_recipe(**{"phases": entry.phases} | settings | fixed)
-    return entry.make(make_networks(entry.students, seed), recipe).train()
+    return entry.make(make_networks(entry.students, seed, codec), recipe).train()
 
 
 def make_batch(seed: int = 0, labeled: int = 3, unlabeled: int = 4) -> PairBatch:

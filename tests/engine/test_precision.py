@@ -1,14 +1,14 @@
 import pytest
 import torch
+from small_codecs import make_codec
 from torch import nn
 
-from semipose.codecs import HeatmapCodec
 from semipose.engine.optimizers import OptimizerSettings
 from semipose.engine.precision import AMP, Precision
 from semipose.engine.stepper import SKIPPED, UPDATED, Stepper
 from semipose.errors import ConfigError, DivergedError
 from semipose.models.ema import EmaTeacher
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 
 CPU = torch.device("cpu")
 
@@ -31,7 +31,7 @@ def scaled(stepper: Stepper, scale: float) -> Stepper:
 
 
 def test_students_and_teachers_compute_in_16_bits_inside_a_step_only():
-    student = build_pose_network("light_unet", 3)
+    student = build_pose_network(NetworkPlan("light_unet", 3, (32, 48)))
     both = nn.ModuleList([student, EmaTeacher(student, 0.9)])
     precision, images = Precision("bf16", CPU, both), torch.rand(1, 3, 48, 32)
     for network in (student, both[1].module):
@@ -42,7 +42,7 @@ def test_students_and_teachers_compute_in_16_bits_inside_a_step_only():
 
 
 def test_heatmaps_weights_gradients_and_statistics_stay_float32():
-    network = build_pose_network("light_unet", 3).train()
+    network = build_pose_network(NetworkPlan("light_unet", 3, (32, 48))).train()
     with Precision("bf16", CPU, network).forward_pass():
         features = network.features(torch.rand(2, 3, 48, 32))
         heatmaps = network.head(features)
@@ -54,9 +54,9 @@ def test_heatmaps_weights_gradients_and_statistics_stay_float32():
 
 def test_decoding_does_not_see_the_steps_of_bfloat16():
     """Heatmaps have one highest pixel each; of 8 bits, as from a last layer in bfloat16, they have several."""
-    target, _ = HeatmapCodec((128, 192), (32, 48), 2.0).encode(torch.rand(1, 40, 2) * 100 + 14, torch.ones(1, 40))
+    target, _ = make_codec((128, 192), (32, 48)).encode(torch.rand(1, 40, 2) * 100 + 14, torch.ones(1, 40))
     assert (peaks(target) == 1).all() and (peaks(target.bfloat16()) > 1).any()
-    network = build_pose_network("light_unet", 40)
+    network = build_pose_network(NetworkPlan("light_unet", 40, (32, 48)))
     nn.init.normal_(network.head.final.weight)
     with Precision("bf16", CPU, network).forward_pass():
         heatmaps = network(torch.rand(2, 3, 192, 128))
@@ -113,7 +113,7 @@ def test_a_gradient_that_no_scale_makes_finite_is_a_divergence():
 def test_mixed_precision_trains(name, device):
     if name == "fp16" and device.type == "cpu":
         name = "off"  # refused there
-    network = build_pose_network("light_unet", 3).to(device).train()
+    network = build_pose_network(NetworkPlan("light_unet", 3, (32, 48))).to(device).train()
     stepper = Stepper(
         {"all": [network]}, OptimizerSettings("adamw", fused=True), 20, Precision(name, device, network)
     )  # fmt: skip

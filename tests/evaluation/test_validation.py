@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_codecs import make_codec
 from torch import nn
 
 from semipose import assemble
@@ -18,17 +19,16 @@ from semipose.config.source_keys import convert_sources
 from semipose.data.loaders import Workers, evaluation_loader
 from semipose.errors import ConfigError, DataError
 from semipose.evaluation import KeypointPredictions, validation
-from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.evaluation.network_outputs import points_in_image, predict_output
 from semipose.geometry import affine
-from semipose.models.heads import LinearHead
-from semipose.models.light_unet import LightUNet
-from semipose.models.pose_network import PoseNetwork
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 from semipose.prepare.drawn_people import write_demo_data
 from semipose.skeletons import get_skeleton
 from semipose.structures import PoseBatch
 from semipose.views.sampler import centred_view
 
 PEOPLE = 10
+CODEC = make_codec((64, 96), (16, 24), 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,7 @@ class Oracle(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
         self.validator, self.shift, self.calls = validator, shift, 0
+        self.codec = CODEC
         self.dataset = next(iter(validator.sets.values())).dataset
 
     def forward(self, images):
@@ -56,7 +57,7 @@ class Oracle(nn.Module):
         batch = self.dataset.__getitems__(list(range(start, min(start + 4, people))))
         view = centred_view(batch, self.validator.size, self.validator.flip_order)
         points = affine.apply(affine.invert(view.to_base), batch.keypoints) + self.shift
-        return self.validator.codec.encode(points, batch.weights)[0]
+        return self.codec.encode(points, batch.weights)[0]
 
 
 def only(validator):
@@ -108,6 +109,8 @@ def test_predictions_are_in_image_pixels_and_in_the_order_of_the_people(config):
 class LeftRight(nn.Module):
     """A network that marks left keypoints where an image is bright: mirrored images must be turned back."""
 
+    codec = CODEC
+
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(1))
@@ -123,7 +126,7 @@ def test_flip_test_averages_with_the_mirrored_image_turned_back(config):
     maps = torch.eye(2, 3).repeat(2, 1, 1)
     batch = PoseBatch((images * 255).byte(), torch.zeros(2, 17, 2), torch.zeros(2, 17), maps, torch.arange(2))
     view = centred_view(batch, (64, 96), validator.flip_order)
-    plain, flipped = (predict_heatmaps(LeftRight(), view, validator.codec, flip) for flip in (False, True))
+    plain, flipped = (predict_output(LeftRight(), view, flip) for flip in (False, True))
     turned = LeftRight()(view.images.flip(-1)).flip(-1)[:, validator.flip_order]
     torch.testing.assert_close(flipped, (plain + turned) / 2)
     assert not torch.allclose(flipped, plain)
@@ -131,15 +134,16 @@ def test_flip_test_averages_with_the_mirrored_image_turned_back(config):
 
 def one_after_another(validator, predictors, main) -> dict:
     """Metrics of one set, fetched batch by batch and scored network by network."""
-    entry, codec, scores, rows = only(validator), validator.codec, {}, []
+    entry, scores, rows = only(validator), {}, []
     found = {name: [] for name in (*predictors, "ensemble")}
     for batch in entry.loader:
         view = centred_view(batch, validator.size, validator.flip_order)
-        maps = {n: predict_heatmaps(net, view, codec, validator.flip_test).cpu() for n, net in predictors.items()}
+        maps = {n: predict_output(net, view, validator.flip_test).cpu() for n, net in predictors.items()}
         maps["ensemble"] = torch.stack([maps[name] for name in main]).mean(0)
         rows += batch.index.tolist()
         for name, pieces in found.items():
-            pieces.append([tensor.cpu() for tensor in keypoints_in_image(maps[name], view, batch, codec)])
+            points, peaks = CODEC.decode(maps[name])
+            pieces.append([points_in_image(points, view, batch).cpu(), peaks.cpu()])
     for name, pieces in found.items():
         points, peaks = (torch.cat(column).double().numpy() for column in zip(*pieces))
         persons = entry.dataset.persons.take(rows)
@@ -156,9 +160,9 @@ def test_metrics_are_those_of_batches_fetched_one_after_another(config, workers)
     config = on_sets(config, "val", FLIP_TEST=True)
     config.WORKERS = workers
     validator = assemble.build_validator(config, assemble.read_validation(config))
-    torch.manual_seed(0)
+    torch.manual_seed(1)
     main = ("first", "second")
-    predictors = {name: PoseNetwork(LightUNet(), nn.Identity(), LinearHead(32, 17)) for name in main}
+    predictors = {name: build_pose_network(NetworkPlan("light_unet", 17, (64, 96), sigma=1.0)) for name in main}
     for network in predictors.values():
         network.head.final.weight.data.normal_()
     expected = one_after_another(validator, predictors, main)

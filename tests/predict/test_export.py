@@ -97,7 +97,7 @@ def test_the_metadata_is_read_by_others(files):
     (entry,) = onnx.load(files["heatmaps"]).metadata_props
     found = json.loads(entry.value)
     assert found["names"] == list(NAMES) and found["size"] == [32, 48] and found["padding"] == 1.25
-    assert (found["which"], found["outputs"], found["skeleton"]["swaps"]) == ("first", "heatmaps", [list(NAMES[:2])])
+    assert (found["which"], found["outputs"], found["skeleton"]["swaps"]) == ("first", "output", [list(NAMES[:2])])
 
 
 def test_half_precision_is_half_the_file_and_nearly_the_same(files):

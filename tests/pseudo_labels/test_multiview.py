@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from small_codecs import make_codec
 
-from semipose.codecs import HeatmapCodec
 from semipose.errors import DataError
 from semipose.geometry import affine
 from semipose.pseudo_labels import Multiview, PseudoLabeler, fit_multiview
 from semipose.views.view import View
 
 SIZE, CELLS = (96, 64), (24, 16)
-CODEC = HeatmapCodec(SIZE, CELLS, 1.0)
+CODEC = make_codec(SIZE, CELLS, 1.0)
 ORDER = torch.tensor([1, 0, 2, 4, 3, 5])
 PAIRS = ((0, 3), (1, 4))
 SAME_X = Multiview(PAIRS, (2**-0.5, 0.0, -(2**-0.5), 0.0), 0.0, 3.0)  # both views have the same x
@@ -34,7 +34,7 @@ def heatmaps(*peaks) -> torch.Tensor:
 
 
 def read(maps, view=None, multiview=SAME_X):
-    return PseudoLabeler(CODEC, "redrawn", 0.3, multiview).read(maps, view or view_of(len(maps)))
+    return PseudoLabeler("redrawn", 0.3, multiview).read(maps, view or view_of(len(maps)), CODEC)
 
 
 # joint 0 sees two places; its twin, joint 3, is sure that x is 70
@@ -48,17 +48,17 @@ def test_the_peak_that_fits_is_taken_and_others_are_left_alone():
     assert (chosen.keypoints[0, 0] - torch.tensor([70.0, 34])).norm() < 1
     assert chosen.scores[0, 0] == pytest.approx(0.7, abs=0.1)
     assert torch.equal(chosen.keypoints[0, 1:], plain.keypoints[0, 1:])
-    assert torch.equal(chosen.heatmaps[0, 1:], CONFUSED[0, 1:])
+    assert torch.equal(chosen.output[0, 1:], CONFUSED[0, 1:])
 
 
 def test_heatmaps_that_fit_do_not_change_a_bit():
     fitting = heatmaps([(20, 30, 0.9)], [(40, 20, 0.8)], [(50, 50, 0.6)], [(21, 10, 0.9)], [(41, 50, 0.9)], [])
-    assert torch.equal(read(fitting).heatmaps, fitting)
+    assert torch.equal(read(fitting).output, fitting)
 
 
 def test_a_far_peak_that_is_much_lower_is_not_taken_for_a_small_miss():
     maps = heatmaps([(20, 30, 0.9), (25, 60, 0.02)], [], [], [(24, 10, 0.9)], [], [])
-    assert torch.equal(read(maps).heatmaps, maps)
+    assert torch.equal(read(maps).output, maps)
 
 
 @pytest.mark.parametrize("flipped", [False, True])

@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from small_codecs import make_codec
 from torch import nn
 
 from semipose.algorithms.recipe import LossWeights, Recipe
 from semipose.algorithms.step import Teacher, labeled_tasks, make_views
-from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler, TeacherRecord
 from semipose.skeletons import Skeleton
 from semipose.structures import PairBatch, Persons, PoseBatch
@@ -30,6 +30,7 @@ THREE = Skeleton(
 )  # fmt: skip
 COLORS = np.array([(255, 255, 255), (255, 0, 0), (0, 0, 255)], np.uint8)  # of the joints in the images
 SIZE, BASE, COUNT = (48, 64), (72, 96), 6
+CODEC = make_codec(SIZE, (12, 16), 1.0)
 ALL = torch.ones(COUNT, 3, dtype=torch.bool)
 
 
@@ -50,15 +51,12 @@ def batch() -> PoseBatch:
 
 
 def make_recipe(hard_views=((),), min_score=0.0, **weights) -> Recipe:
-    codec = HeatmapCodec(SIZE, (12, 16), 1.0)
     policy = AffinePolicy(rotation=15, rotation_prob=1.0, scale=0.1, scale_clip=0.1, flip=0.5)
     policies = ViewPolicies(
         policy, policy, policy, occlusion=OcclusionPolicies(CutoutPolicy(3, (20, 20), 0.0)), hard_views=hard_views
     )
     views = ViewSampler(policies, THREE, SIZE, torch.full((3,), 0.5), seed=0)
-    return Recipe(
-        codec, views, PseudoLabeler(codec, "heatmap", min_score), LossWeights(**weights), unlabeled_size=COUNT
-    )
+    return Recipe(views, PseudoLabeler("heatmap", min_score), LossWeights(**weights), unlabeled_size=COUNT)
 
 
 def persons_of(batch: PoseBatch, known=ALL, paths=None) -> Persons:
@@ -98,13 +96,13 @@ def follows(picture, keypoints, flipped) -> bool:
 
 def test_labeled_views_are_those_of_training_and_joints_lie_on_their_spots(batch, drawn_views):
     recipe = make_recipe()
-    pictures = browse.labeled_pictures(recipe, batch, 3, THREE)
-    (trained,) = labeled_tasks(recipe, make_views(recipe, PairBatch(batch), 3))
+    pictures = browse.labeled_pictures(recipe, CODEC, batch, 3, THREE)
+    (trained,) = labeled_tasks(recipe, make_views(recipe, PairBatch(batch), 3), CODEC)
     expected = (trained.images * 255).round().byte().permute(0, 2, 3, 1).numpy()
     flipped = recipe.views.at_step(3).labeled(batch).flipped
     for i, (picture, keypoints, shown) in enumerate(drawn_views):
         assert np.array_equal(picture, expected[i]) and shown.all() and follows(picture, keypoints, flipped[i])
-        peaks, _ = recipe.codec.decode(trained.target[i : i + 1])
+        peaks, _ = CODEC.decode(trained.target[i : i + 1])
         assert np.abs(peaks[0].numpy() - keypoints).max() < 1, "keypoints and target are of different views"
     assert len(drawn_views) == COUNT and 0 < flipped.sum() < COUNT, "both kinds must be tested"
     assert pictures[0].facts["taught"] == "3 keypoints with weight 1"
@@ -113,7 +111,7 @@ def test_labeled_views_are_those_of_training_and_joints_lie_on_their_spots(batch
 def test_a_joint_without_weight_is_not_drawn(batch, drawn_views):
     weights = batch.weights.clone()
     weights[:, 1:] = 0
-    drawn = browse.labeled_pictures(make_recipe(), replace(batch, weights=weights), 0, THREE)
+    drawn = browse.labeled_pictures(make_recipe(), CODEC, replace(batch, weights=weights), 0, THREE)
     assert all(shown.tolist() == [True, False, False] for _, _, shown in drawn_views)
     assert drawn[0].facts["taught"].startswith("1 keypoints")
 
@@ -121,14 +119,14 @@ def test_a_joint_without_weight_is_not_drawn(batch, drawn_views):
 def test_centred_views_show_the_middle_in_any_skeleton(batch, drawn_views):
     one = replace(batch, keypoints=batch.keypoints[:, :1], weights=batch.weights[:, :1])
     nose = Skeleton("nose", ("nose",), (0.1,))
-    browse.centred_pictures(make_recipe().codec, SIZE, one, nose)
+    browse.centred_pictures(CODEC, SIZE, one, nose)
     for (picture, keypoints, _), base in zip(drawn_views, one.keypoints):
         assert np.array_equal(keypoints, base.numpy() - [12, 16]) and colors_under(picture, keypoints).all()
 
 
 def test_labels_follow_easy_and_hard_views(batch, drawn_views):
     recipe = make_recipe(hard_views=((), ()))
-    drawn = browse.easy_hard_pictures(recipe, persons_of(batch), batch, 1, THREE, {})
+    drawn = browse.easy_hard_pictures(recipe, CODEC, persons_of(batch), batch, 1, THREE, {})
     assert len(drawn_views) == 3 * COUNT
     data = make_views(recipe, PairBatch(batch, batch.without_labels()), 1)
     for n, view in enumerate((data.easy, *data.hard)):
@@ -144,7 +142,7 @@ def test_operations_hide_known_joints_only(batch, drawn_views):
     known[0] = False
     known[1, 1] = False
     recipe = make_recipe(hard_views=(("joint_cutout",),))
-    drawn = browse.easy_hard_pictures(recipe, persons_of(batch, known), batch, 1, THREE, {})
+    drawn = browse.easy_hard_pictures(recipe, CODEC, persons_of(batch, known), batch, 1, THREE, {})
     plain = browse.view_pictures(make_views(recipe, PairBatch(batch, batch.without_labels()), 1).hard[0])
     for i, (picture, keypoints, shown) in enumerate(drawn_views[COUNT:]):
         assert shown.sum() == known[i].sum()
@@ -159,6 +157,7 @@ class Oracle(nn.Module):
 
     def __init__(self, codec, points, peaks):
         super().__init__()
+        self.codec = codec
         self.heatmaps = codec.encode(points, torch.ones(points.shape[:2]))[0] * torch.tensor(peaks)[:, None, None]
 
     def forward(self, images):
@@ -177,10 +176,10 @@ def test_pseudo_labels_with_scores_split_and_truth(batch, drawn_views, monkeypat
     record = TeacherRecord(COUNT, 3)
     record.difficulty.refit(torch.cat([torch.full((20, 3), 0.1), torch.full((20, 3), 0.6)]) + 0.02 * torch.rand(40, 3))
     teachers = {
-        "first": Teacher(Oracle(recipe.codec, points, [0.9, 0.7, 0.3]), record),
-        "second": Teacher(Oracle(recipe.codec, points, [0.1, 0.1, 0.1]), TeacherRecord(COUNT, 3)),
+        "first": Teacher(Oracle(CODEC, points, [0.9, 0.7, 0.3]), record),
+        "second": Teacher(Oracle(CODEC, points, [0.1, 0.1, 0.1]), TeacherRecord(COUNT, 3)),
     }
-    drawn = browse.pseudo_pictures(recipe, persons_of(batch, known), batch, 2, THREE, teachers)
+    drawn = browse.pseudo_pictures(recipe, CODEC, persons_of(batch, known), batch, 2, THREE, teachers)
     assert len(drawn) == COUNT and len(lists) == 2 * COUNT and len(drawn_views) == 4 * COUNT
     for i, (names, scores, kept, errors, _) in enumerate(lists[::2]):
         assert names == THREE.keypoints and kept.tolist() == [True, True, False]
@@ -196,10 +195,10 @@ def test_pseudo_labels_with_scores_split_and_truth(batch, drawn_views, monkeypat
 def test_easy_hard_shows_what_teachers_say(batch, drawn_views):
     recipe = make_recipe(min_score=0.5)
     easy = make_views(recipe, PairBatch(batch, batch.without_labels()), 2).easy
-    oracle = Oracle(recipe.codec, easy.from_base().points(batch.keypoints), [0.9, 0.7, 0.3])
+    oracle = Oracle(CODEC, easy.from_base().points(batch.keypoints), [0.9, 0.7, 0.3])
     teachers = {"ema": Teacher(oracle, TeacherRecord(COUNT, 3))}
     persons = persons_of(batch, ~ALL)
-    drawn = browse.easy_hard_pictures(recipe, persons, batch, 2, THREE, teachers)
+    drawn = browse.easy_hard_pictures(recipe, CODEC, persons, batch, 2, THREE, teachers)
     for (picture, points, shown), flipped in zip(drawn_views[:COUNT], easy.flipped):
         assert shown.tolist() == [True, True, False] and follows(picture, points, flipped)
     assert all(shown.sum() == 2 for _, _, shown in drawn_views) and drawn[0].facts["points"] == "of the teachers: ema"
@@ -210,8 +209,8 @@ def test_the_same_seed_draws_the_same_pictures(batch, mode):
     def draw(step):
         recipe = make_recipe(hard_views=(("joint_cutout",), ("cutmix", "rand_augment")))
         if mode == "labeled":
-            return browse.labeled_pictures(recipe, batch, step, THREE)
-        return browse.easy_hard_pictures(recipe, persons_of(batch), batch, step, THREE, {})
+            return browse.labeled_pictures(recipe, CODEC, batch, step, THREE)
+        return browse.easy_hard_pictures(recipe, CODEC, persons_of(batch), batch, step, THREE, {})
 
     first, again, other = ([d.picture for d in draw(step)] for step in (5, 5, 6))
     assert np.array_equal(first, again) and not np.array_equal(first, other)

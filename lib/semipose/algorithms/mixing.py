@@ -1,4 +1,4 @@
-"""Mix-up consistency: a mixture of two images should give the same mixture of their pseudo-labels.
+"""Mix-up consistency: a mixture of two images is taught the pseudo-labels of both, each by its share.
 
 "mixup" (Zhang et al., ICLR 2018) at the input, "Manifold Mixup" (Verma et al., ICML 2019) at a stage of the network.
 """
@@ -58,9 +58,12 @@ def mix_images(images: Tensor, mix: Mix) -> Tensor:
     return mix_rows(images, mix.permutation, mix.lam) if mix.stage is None else images
 
 
-def mix_targets(target: Tensor, weights: Tensor, mix: Mix) -> tuple[Tensor, Tensor]:
-    """Heatmaps (B, K, h, w) and weights (B, K) of the mixtures: a joint unknown in one of the two is ignored."""
-    return mix_rows(target, mix.permutation, mix.lam), weights * weights[mix.permutation]
+def mix_losses(own: Tensor, partner: Tensor, mix: Mix) -> Tensor:
+    """(B, K) loss of the mixtures, from their losses against the target of the image itself and of its partner.
+
+    For a squared error this has the gradient of the loss against the mixed target, but it is right for any codec.
+    """
+    return mix.lam * own + (1 - mix.lam) * partner
 
 
 def _draw_beta(beta: float, generator: torch.Generator) -> float:

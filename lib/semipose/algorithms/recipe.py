@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.codecs import HeatmapCodec
 from semipose.pseudo_labels import PseudoLabeler
 from semipose.views.sampler import ViewSampler
 
@@ -51,7 +50,7 @@ class Ramp:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Codec, views, weights and schedules of a run.
+    """Views, weights and schedules of a run.
 
     Attributes:
         phases: names of the optimisation phases. An epoch is one pass over the data for each phase.
@@ -65,7 +64,6 @@ class Recipe:
         unlabeled_size: number of unlabelled persons.
     """
 
-    codec: HeatmapCodec
     views: ViewSampler
     labeler: PseudoLabeler
     weights: LossWeights = LossWeights()

@@ -6,14 +6,16 @@ losses. All random numbers come from one generator of the step, in this order.
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from semipose.algorithms.mixing import Mix, draw_mix, mix_images, mix_targets
+from semipose.algorithms.mixing import Mix, draw_mix, mix_images, mix_losses
 from semipose.algorithms.recipe import Recipe
 from semipose.algorithms.student import Student
 from semipose.algorithms.worst_case import LabeledFeatures, PseudoFeatures, worst_terms
+from semipose.codecs import Codec
 from semipose.losses import reduce_keypoints
 from semipose.pseudo_labels import Prediction, PseudoLabels, TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
@@ -76,21 +78,26 @@ class Task:
     Attributes:
         term: name of the loss term: "pose", "cons" or "mix".
         images: (B, 3, H, W).
-        target, weights: heatmaps (B, K, h, w) and weights (B, K).
+        target, weights: of the codec, (B, K, ...), and (B, K).
+        points: (B, K, 2) the same in pixels of the images.
         factor: multiplies the loss; 0 = only the worst-case head needs these images.
-        keypoints: (B, K, 2) predicted by the teacher, in pixels of the images; None for labels.
         contestable: (B, K) weights of the pseudo-labels in the worst-case term; None without it.
-        mix: set where the images are mixed inside the network.
+        mix: set where images are mixed; each is taught the target of its partner too.
     """
 
     term: str
     images: Tensor
     target: Tensor
     weights: Tensor
+    points: Tensor
     factor: float
-    keypoints: Tensor | None = None
     contestable: Tensor | None = None
     mix: Mix | None = None
+
+    @property
+    def mixed_inside(self) -> bool:
+        """Whether the images are mixed inside the network."""
+        return self.mix is not None and self.mix.stage is not None
 
 
 def training_step(
@@ -110,7 +117,7 @@ def training_step(
     trusts = {name: trust_in(recipe, name, teachers, answers, views) for name in answers}
     tasks = {}
     for name, student in students.items():
-        tasks[name] = labeled_tasks(recipe, views)
+        tasks[name] = labeled_tasks(recipe, views, student.codec)
         if answers:
             teacher = taught_by[name]
             tasks[name] += unlabeled_tasks(recipe, student, views, answers[teacher], trusts[teacher])
@@ -152,10 +159,10 @@ def ask_teachers(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> 
 def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
     network, view, training = teacher.network, views.easy, teacher.network.training
     network.eval()
-    heatmaps = network(view.images)
+    output = network(view.images)
     network.train(training)
     with timed("pseudo-labels"):
-        prediction = recipe.labeler.read(heatmaps, view)
+        prediction = recipe.labeler.read(output, view, network.codec)
         keypoints, peaks = view.points_in_base(prediction.keypoints), view.values_in_base(prediction.scores)
         teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step)
         return TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
@@ -173,18 +180,19 @@ def trust_in(
     answer, record = answers[name], teachers[name].record
     other = next((found.keypoints for key, found in answers.items() if key != name), None)
     evidence = TeacherEvidence(
-        record.difficulty, answer.peaks, answer.keypoints, other, recipe.codec.stride, recipe.agreement_sigma
+        record.difficulty, answer.peaks, answer.keypoints, other, answer.prediction.codec.stride, recipe.agreement_sigma
     )
     return views.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
 
 
-def labeled_tasks(recipe: Recipe, views: Views) -> list[Task]:
+def labeled_tasks(recipe: Recipe, views: Views, codec: Codec) -> list[Task]:
     """The labelled view with its labels; [] if no term takes labelled images."""
     if views.labeled is None:
         return []
     batch, to_view = views.batch.labeled, views.labeled.from_base()
-    target, weights = recipe.codec.encode(to_view.points(batch.keypoints), to_view.swap(batch.weights))
-    return [Task("pose", views.labeled.images, target, weights, recipe.weights.pose)]
+    points = to_view.points(batch.keypoints)
+    target, weights = codec.encode(points, to_view.swap(batch.weights))
+    return [Task("pose", views.labeled.images, target, weights, points, recipe.weights.pose)]
 
 
 def unlabeled_tasks(
@@ -192,24 +200,25 @@ def unlabeled_tasks(
 ) -> list[Task]:
     """A task for each hard view, then one for the mixed images."""
     operations = recipe.views.policies.hard_views
-    tasks = [hard_task(recipe, views, *pair, answer, trust) for pair in zip(views.hard, operations)]
+    tasks = [hard_task(recipe, student.codec, views, *pair, answer, trust) for pair in zip(views.hard, operations)]
     if recipe.weights.mix > 0:
         tasks.append(_mixed_task(recipe, student, views, answer, trust))
     return tasks
 
 
 def hard_task(
-    recipe: Recipe, views: Views, view: View, operations: tuple[str, ...], answer: TeacherAnswer, trust: Tensor | None
-) -> Task:
-    """A hard view after its operations; the target is the teacher's prediction, warped to it."""
+    recipe: Recipe, codec: Codec, views: Views, view: View, operations: tuple[str, ...], answer: TeacherAnswer,
+    trust: Tensor | None,
+) -> Task:  # fmt: skip
+    """A hard view after its operations; the target, for a student with `codec`, is the teacher's prediction on it."""
     with timed("pseudo-labels"):
-        pseudo = recipe.labeler(answer.prediction, views.easy.map_to(view), trust)
+        pseudo = recipe.labeler(answer.prediction, codec, views.easy.map_to(view), trust)
     with timed("views"):
         joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, answer.easy)
         images = views.draws.occlude(view.images, operations, joints)
     contestable = _contestable(recipe, views, answer, pseudo) if recipe.weights.worst > 0 else None
     factor = recipe.weights.cons * views.ramp
-    return Task("cons", images, pseudo.target, pseudo.weights, factor, pseudo.keypoints, contestable)
+    return Task("cons", images, pseudo.target, pseudo.weights, pseudo.keypoints, factor, contestable)
 
 
 def _contestable(recipe: Recipe, views: Views, answer: TeacherAnswer, pseudo: PseudoLabels) -> Tensor:
@@ -223,10 +232,11 @@ def _contestable(recipe: Recipe, views: Views, answer: TeacherAnswer, pseudo: Ps
 def _mixed_task(recipe: Recipe, student: Student, views: Views, answer: TeacherAnswer, trust: Tensor | None) -> Task:
     stages, device = len(student.network.early_stages), views.easy.images.device
     mix = draw_mix(recipe.mix, len(views.easy), stages, views.draws.generator, device)
-    pseudo = recipe.labeler(answer.prediction, None, trust)
-    images, target = mix_images(views.easy.images, mix), mix_targets(pseudo.target, pseudo.weights, mix)
-    inside = None if mix.stage is None else mix
-    return Task("mix", images, *target, recipe.weights.mix * views.ramp, mix=inside)
+    pseudo = recipe.labeler(answer.prediction, student.codec, None, trust)
+    # a joint that is unknown in one of the two images is ignored
+    weights = pseudo.weights * pseudo.weights[mix.permutation]
+    images, factor = mix_images(views.easy.images, mix), recipe.weights.mix * views.ramp
+    return Task("mix", images, pseudo.target, weights, pseudo.keypoints, factor, mix=mix)
 
 
 @timed("students")
@@ -243,14 +253,25 @@ def learn(
     for task, found in zip(tasks, features, strict=True):
         if task.factor == 0:
             continue
-        heatmaps = student.heatmaps(found, pseudo=task.term != "pose")
+        output = student.output(found, pseudo=task.term != "pose")
         if task.term == "pose":
-            outputs.append(LabeledOutput(heatmaps.detach(), task.target, task.weights))
-        loss = task.factor * reduce_keypoints(recipe.codec.loss(heatmaps, task.target), task.weights)
+            size = task.images.shape[-1], task.images.shape[-2]
+            decode = partial(student.codec.decode, output.detach())
+            outputs.append(LabeledOutput(decode, task.points, task.weights, size))
+        loss = task.factor * reduce_keypoints(task_loss(student, task, output), task.weights)
         terms[task.term] = terms[task.term] + loss if task.term in terms else loss
     if recipe.weights.worst > 0:
         terms["worst"] = recipe.weights.worst * _worst_loss(recipe, student, tasks, features, step)
     return terms, outputs
+
+
+def task_loss(student: Student, task: Task, output: Tensor) -> Tensor:
+    """(B, K) loss of a student's output for a task."""
+    pseudo = task.term != "pose"
+    loss = student.loss(output, task.target, pseudo)
+    if task.mix is None:
+        return loss
+    return mix_losses(loss, student.loss(output, task.target[task.mix.permutation], pseudo), task.mix)
 
 
 def student_features(student: Student, tasks: list[Task], together: bool) -> list[Tensor]:
@@ -258,12 +279,12 @@ def student_features(student: Student, tasks: list[Task], together: bool) -> lis
 
     Images that are mixed inside the network (those of the last task) have a pass of their own.
     """
-    plain = [task.images for task in tasks if task.mix is None]
+    plain = [task.images for task in tasks if not task.mixed_inside]
     if len(plain) > 1 and together:
         features = list(student.features(torch.cat(plain)).split([len(images) for images in plain]))
     else:
         features = [student.features(images) for images in plain]
-    return features + [student.mixed_features(task.images, task.mix) for task in tasks if task.mix is not None]
+    return features + [student.mixed_features(task.images, task.mix) for task in tasks if task.mixed_inside]
 
 
 def _worst_loss(recipe: Recipe, student: Student, tasks: list[Task], features: list[Tensor], step: int) -> Tensor:
@@ -276,8 +297,8 @@ def _worst_loss(recipe: Recipe, student: Student, tasks: list[Task], features: l
     pseudo = None
     if hard:
         pseudo = PseudoFeatures(
-            torch.cat([found for _, found in hard]), torch.cat([task.keypoints for task, _ in hard]),
+            torch.cat([found for _, found in hard]), torch.cat([task.points for task, _ in hard]),
             torch.cat([task.contestable for task, _ in hard]),
         )  # fmt: skip
-    terms = worst_terms(student.worst_head, labeled, pseudo, recipe.codec, recipe.worst, step)
-    return torch.stack(list(terms.values())).sum() / math.prod(recipe.codec.size)
+    terms = worst_terms(student.worst_head, labeled, pseudo, student.codec, recipe.worst, step)
+    return torch.stack(list(terms.values())).sum() / math.prod(student.codec.size)

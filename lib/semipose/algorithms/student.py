@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from semipose.algorithms.mixing import Mix
+from semipose.codecs import Codec
 from semipose.models.manifold_mix import mixed_inside
 from semipose.models.worst_head import WorstHead
 
@@ -31,7 +32,18 @@ class Student(nn.Module):
         with mixed_inside(self.network, mix.stage, mix.permutation, mix.lam):
             return self.features(images)
 
-    def heatmaps(self, features: Tensor, pseudo: bool = False) -> Tensor:
-        """Heatmaps (B, K, h, w) of the main head, or of the pseudo head if there is one."""
-        head = self.pseudo_head if pseudo and self.pseudo_head is not None else self.network.head
-        return head(features)
+    @property
+    def codec(self) -> Codec:
+        """The codec of the network."""
+        return self.network.codec
+
+    def output(self, features: Tensor, pseudo: bool = False) -> Tensor:
+        """Output (B, K, ...) of the main head, or of the pseudo head if there is one."""
+        return self._head(pseudo)(features)
+
+    def loss(self, output: Tensor, target: Tensor, pseudo: bool = False) -> Tensor:
+        """(B, K) loss of what `output` gave."""
+        return self.codec.loss(output, target, self._head(pseudo))
+
+    def _head(self, pseudo: bool) -> nn.Module:
+        return self.pseudo_head if pseudo and self.pseudo_head is not None else self.network.head

@@ -3,7 +3,6 @@
 from semipose.assemble.devices import build_backend, build_device, gpu_names
 from semipose.assemble.networks import (
     build_algorithm,
-    build_codec,
     build_network,
     build_policies,
     build_recipe,
@@ -13,7 +12,7 @@ from semipose.assemble.training import build_multiview, build_pair_loader, build
 from semipose.assemble.validator import build_validator
 
 __all__ = [
-    "RunData", "algorithm_entry", "build_algorithm", "build_backend", "build_codec", "build_data", "build_dataset",
+    "RunData", "algorithm_entry", "build_algorithm", "build_backend", "build_data", "build_dataset",
     "build_device", "build_multiview", "build_network", "build_pair_loader", "build_policies", "build_recipe",
     "build_stepper", "build_trainer", "build_validator", "gpu_names", "read_validation",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
-from semipose.assemble.networks import build_codec
+from semipose.assemble.networks import build_network
 from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
 from semipose.assemble.validator import build_metric_options, build_validator
 from semipose.data.sources import Source, places
@@ -57,11 +57,10 @@ def check_dataset(
 
 
 def _without_effects(config: CfgNode) -> CfgNode:
-    """A copy that makes no cache and no processes, and whose heatmaps fit."""
+    """A copy that makes no cache and no processes."""
     config = config.clone()
     config.defrost()
     config.DATASET.CACHE, config.WORKERS = "none", 0
-    config.MODEL.HEATMAP_SIZE = config.MODEL.IMAGE_SIZE
     config.freeze()
     return config
 
@@ -132,7 +131,7 @@ def _shared(checks: list[SourceCheck]) -> list[Finding]:
 def _settings(config: CfgNode) -> list[Finding]:
     """Sizes that do not fit each other."""
     try:
-        build_codec(config)
+        build_network(config, pretrained=False)
     except SemiposeError as error:
         return [Finding(str(error), True, source="configuration")]
     return []

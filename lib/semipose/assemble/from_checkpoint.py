@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 
 from semipose import __version__
 from semipose.algorithms.algorithm import load_networks
-from semipose.assemble.networks import build_algorithm
+from semipose.assemble.networks import build_algorithm, build_plan
 from semipose.config import config_of_text, default_config, flat_keys, load_config, to_plain
 from semipose.errors import ConfigError, ModelError
 from semipose.predict import Predictor
@@ -100,10 +100,10 @@ def build_predictor(
         raise ConfigError(f"{source}: no network {which!r}; it has: {', '.join(groups)}")
     if flip_test and saved_config(state, source).get("AUGMENT.LABELED.FLIP") == 0:
         log.warning("%s: the networks never saw mirrored pictures, so a flip test may do harm", source)
-    model, names = config.MODEL, groups[which]
+    chosen = [networks[name].to(device).eval() for name in groups[which]]
+    plans = tuple(build_plan(config, skeleton, second=name.endswith("second")) for name in groups[which])
     description = Description(
-        which, len(names), model.BACKBONE, model.CODEC, model.SIGMA, tuple(model.IMAGE_SIZE),
-        tuple(model.HEATMAP_SIZE), config.DATASET.CROP_MARGIN, config.DATASET.BOX_PADDING, skeleton,
-        version=__version__,
+        which, plans, tuple(network.codec.settings.stride for network in chosen), config.DATASET.CROP_MARGIN,
+        config.DATASET.BOX_PADDING, skeleton, version=__version__,
     )  # fmt: skip
-    return description.predictor([networks[name].to(device).eval() for name in names], flip_test), description
+    return description.predictor(chosen, flip_test), description

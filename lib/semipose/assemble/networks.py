@@ -10,10 +10,10 @@ from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 from semipose.assemble.devices import build_device
 from semipose.assemble.sources_and_sets import algorithm_entry
-from semipose.codecs import HeatmapCodec
+from semipose.codecs import CODECS
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze
-from semipose.models.pose_network import PoseNetwork, build_pose_network
+from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
 from semipose.pseudo_labels import Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.runtime.ranks import rank, ranks
@@ -27,27 +27,83 @@ from semipose.views.occlusion import OcclusionPolicies
 from semipose.views.photometric import ColorPolicy
 from semipose.views.sampler import ViewPolicies, ViewSampler
 
-
-def build_codec(config: CfgNode) -> HeatmapCodec:
-    return HeatmapCodec(
-        tuple(config.MODEL.IMAGE_SIZE), tuple(config.MODEL.HEATMAP_SIZE), config.MODEL.SIGMA, config.MODEL.CODEC
-    )
+NO_SIZE = (0, 0)  # a size that is not given
 
 
-def build_network(config: CfgNode, pretrained: bool = True, skeleton: Skeleton | None = None) -> PoseNetwork:
-    """One network; raises ConfigError if it does not give heatmaps of MODEL.HEATMAP_SIZE."""
-    joints = len(skeleton or get_skeleton(config.DATASET.SKELETON))
-    model = config.MODEL
-    weights = model.PRETRAINED if pretrained else ""
-    network = build_pose_network(model.BACKBONE, joints, weights, model.CHANNELS_LAST)
+def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool = False) -> NetworkPlan:
+    """What the network is built from; `second`: the second one of co-training, as MODEL.SECOND says."""
+    model, joints = config.MODEL, len(skeleton or get_skeleton(config.DATASET.SKELETON))
+    size, other = tuple(model.IMAGE_SIZE), model.SECOND
+    own = {"backbone": model.BACKBONE, "neck": model.NECK}
+    if second:
+        own = {"backbone": other.BACKBONE or model.BACKBONE, "neck": other.NECK or model.NECK}
+        own["input_size"] = () if tuple(other.INPUT_SIZE) in (NO_SIZE, size) else tuple(other.INPUT_SIZE)
+    return NetworkPlan(
+        joints=joints, size=size, codec=model.CODEC, sigma=model.SIGMA, bins=model.SIMCC.BINS,
+        bin_sigma=model.SIMCC.SIGMA, **own,
+    )  # fmt: skip
+
+
+def build_network(
+    config: CfgNode, pretrained: bool = True, skeleton: Skeleton | None = None, second: bool = False
+) -> PoseNetwork:
+    """One network; `second`: the second one of co-training. Raises ConfigError where keys do not fit each other."""
+    model, plan = config.MODEL, build_plan(config, skeleton, second)
+    weights = (second and model.SECOND.PRETRAINED) or model.PRETRAINED
+    weights = "" if weights == "none" else weights
+    network = build_pose_network(plan, weights if pretrained else "", model.CHANNELS_LAST)
     freeze(network, model.FREEZE)
-    size = network.heatmap_size(tuple(model.IMAGE_SIZE))
-    if size != tuple(model.HEATMAP_SIZE):
-        raise ConfigError(
-            f"MODEL.HEATMAP_SIZE is {list(model.HEATMAP_SIZE)}; {model.BACKBONE} makes {list(size)} "
-            f"of MODEL.IMAGE_SIZE {list(model.IMAGE_SIZE)}"
-        )
+    check_heatmap_size(config, network)
+    check_codec(config, network)
     return network
+
+
+def check_heatmap_size(config: CfgNode, network: PoseNetwork) -> None:
+    """Raises ConfigError if MODEL.HEATMAP_SIZE is given and the network has maps of another size."""
+    model, given = config.MODEL, tuple(config.MODEL.HEATMAP_SIZE)
+    made = NO_SIZE if network.codec.pools else network.codec.settings.map_size
+    if given != NO_SIZE and network.input_size is None and made != given:
+        raise ConfigError(
+            f"MODEL.HEATMAP_SIZE is {list(given)}; {model.BACKBONE} makes {list(made)} of MODEL.IMAGE_SIZE "
+            f"{list(model.IMAGE_SIZE)}; [0, 0] = what the network makes"
+        )
+
+
+def check_codec(config: CfgNode, network: PoseNetwork) -> None:
+    """Raises ConfigError, naming the key, for a part of the method that the codec cannot give what it needs."""
+    entry, codec, weights = algorithm_entry(config), network.codec, config.WEIGHT
+    learns = entry.takes_unlabeled
+    needs_maps = {
+        "WEIGHT.LOSS_WORST": learns and weights.LOSS_WORST > 0,
+        "PSEUDO.MULTIVIEW_PAIRS": learns and any(config.PSEUDO.MULTIVIEW_PAIRS),
+        "PSEUDO.TARGET heatmap": learns and config.PSEUDO.TARGET == "heatmap",
+    }
+    needs_scores = {
+        "PSEUDO.MIN_SCORE": learns and config.PSEUDO.MIN_SCORE > 0,
+        "REWEIGHT by gmm or soft": learns and config.REWEIGHT and config.PSEUDO.REWEIGHT_BY in ("gmm", "soft"),
+    }
+    for needs, has, what, others in (
+        (needs_maps, codec.has_maps, "maps", with_maps()), (needs_scores, codec.has_scores, "scores", with_scores()),
+    ):  # fmt: skip
+        lacking = [key for key, active in needs.items() if active and not has]
+        if lacking:
+            raise ConfigError(
+                f"{lacking[0]} needs a codec with {what}; MODEL.CODEC is {config.MODEL.CODEC!r}, which has none; "
+                f"allowed: {', '.join(others)}"
+            )
+    if learns and weights.LOSS_MIX > 0 and config.MIX.WHERE == "manifold" and not network.early_stages:
+        raise ConfigError(
+            f"MIX.WHERE is manifold; {config.MODEL.BACKBONE} has no early stages whose outputs can be mixed; "
+            "allowed: input"
+        )
+
+
+def with_maps() -> list[str]:
+    return [name for name, codec in CODECS.items() if codec.has_maps]
+
+
+def with_scores() -> list[str]:
+    return [name for name, codec in CODECS.items() if codec.has_scores]
 
 
 def build_algorithm(
@@ -65,7 +121,7 @@ def build_algorithm(
     """
     entry, device = algorithm_entry(config), build_device(config.GPUS)
     torch.manual_seed(config.SEED)
-    students = [build_network(config, pretrained, skeleton) for _ in range(entry.students)]
+    students = [build_network(config, pretrained, skeleton, second=number > 0) for number in range(entry.students)]
     recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview, skeleton)
     algorithm = entry.make(students, recipe).to(device)
     if config.TRAIN.SYNC_BN and ranks() > 1:
@@ -81,15 +137,15 @@ def build_recipe(
     config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0,
     multiview: Multiview | None = None, skeleton: Skeleton | None = None,
 ) -> Recipe:  # fmt: skip
-    """Codec, views, weights and schedules; raises ConfigError where nothing would be learned."""
-    entry, codec, ramp = algorithm_entry(config), build_codec(config), build_ramp(config, epoch_steps)
+    """Views, weights and schedules; raises ConfigError where nothing would be learned."""
+    entry, ramp = algorithm_entry(config), build_ramp(config, epoch_steps)
     views = ViewSampler(
         build_policies(config), skeleton or get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
         network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
-    labeler = PseudoLabeler(codec, config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
+    labeler = PseudoLabeler(config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
     return Recipe(
-        codec, views, labeler, build_weights(config), ramp, entry.phases, config.TRAIN.JOINT_FORWARD,
+        views, labeler, build_weights(config), ramp, entry.phases, config.TRAIN.JOINT_FORWARD,
         use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,

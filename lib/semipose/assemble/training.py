@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
 from semipose.assemble.devices import build_device, build_workers
-from semipose.assemble.networks import build_algorithm, build_codec
+from semipose.assemble.networks import build_algorithm
 from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_crops, build_dataset
 from semipose.assemble.validator import best_metric, build_metric_options, build_validator
 from semipose.config import to_yaml
@@ -103,16 +103,20 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
     return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))
 
 
-def build_health(config: CfgNode, data: RunData) -> PseudoLabelHealth:
-    """The report on the pseudo-labels. Hidden annotations of unlabelled persons are used here only."""
-    codec, hidden = build_codec(config), None
+def build_health(config: CfgNode, data: RunData, stride: float) -> PseudoLabelHealth:
+    """The report on the pseudo-labels. Hidden annotations of unlabelled persons are used here only.
+
+    Args:
+        stride: of the networks' codec.
+    """
+    hidden = None
     if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
         crops = build_crops(config, data.unlabeled)
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
     names = get_skeleton(config.DATASET.SKELETON).keypoints
     alarm = CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE)
-    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
+    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
 
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
@@ -144,5 +148,6 @@ def build_trainer(
         config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ, config.CHECKPOINT.INTERVAL_STEPS,
         config.TRAIN.ALTERNATE, best_metric(config, validator), config.TRAIN.PATIENCE, config.TRAIN.PROFILE,
     )  # fmt: skip
-    stepper, health = build_stepper(config, algorithm, len(loader)), build_health(config, data)
+    stride = next(iter(algorithm.predictors().values())).codec.stride
+    stepper, health = build_stepper(config, algorithm, len(loader)), build_health(config, data, stride)
     return Trainer(algorithm, loader, stepper, validator, health, record, interrupts, options)

@@ -8,7 +8,6 @@ import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.devices import build_workers
-from semipose.assemble.networks import build_codec
 from semipose.assemble.sources_and_sets import build_dataset, build_test_sources, source_entries
 from semipose.data.formats import locate_coco, read_crowd_index
 from semipose.data.loaders import evaluation_loader
@@ -51,7 +50,7 @@ def build_validator(
     entries = {entry["name"]: entry for entry in source_entries(config, "TEST_SET")}
     sets = {name: _build_set(config, sources[name], entries[name], persons[name], options) for name in persons}
     return Validator(
-        sets, get_skeleton(config.DATASET.SKELETON), build_codec(config), tuple(config.MODEL.IMAGE_SIZE),
+        sets, get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
         config.TEST.FLIP_TEST, options, on_faults, poll,
     )  # fmt: skip
 

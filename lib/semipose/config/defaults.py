@@ -43,9 +43,21 @@ KEYS = {
     # stand for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
     "MODEL.FREEZE": Key([]),
     "MODEL.IMAGE_SIZE": Key([192, 256], low=1),  # width, height
-    "MODEL.HEATMAP_SIZE": Key([48, 64], low=1),  # width, height
+    "MODEL.HEATMAP_SIZE": Key([0, 0], low=0),  # width, height; 0 = what the network makes; else it is checked
+    # between backbone and head: auto, deconv (SimpleBaseline), pyramid (all levels joined at 1/4), none
+    "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "none")),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
-    "MODEL.CODEC": Key("gaussian"),  # gaussian (float centre, DARK decoding) or msra (as in the papers)
+    # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
+    # udp. Something else: udp_offset (a disc and an offset), simcc (a bin for x and for y), integral (the mean of a
+    # heatmap), regression and rle (x and y themselves).
+    "MODEL.CODEC": Key("gaussian"),
+    "MODEL.SIMCC.BINS": Key(2.0, low=0.1),  # for each pixel of the input
+    "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
+    # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
+    "MODEL.SECOND.BACKBONE": Key(""),
+    "MODEL.SECOND.NECK": Key(""),
+    "MODEL.SECOND.PRETRAINED": Key(""),  # "none" = from scratch
+    "MODEL.SECOND.INPUT_SIZE": Key([0, 0], low=0),  # width, height that the views are resized to for it
     "MODEL.CHANNELS_LAST": Key(True),  # memory format of networks and images; faster on CPU and tensor cores
     # --- TRAIN: steps, epochs, optimiser
     "TRAIN.BATCH_SIZE": Key(32, low=1),  # labelled images in a step, on each GPU
@@ -103,8 +115,8 @@ KEYS = {
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     "EMA_DECAY": Key(0.999, low=0, high=1),
     "REWEIGHT": Key(False),  # pseudo-label weights times PSEUDO.REWEIGHT_BY (flag --reweight)
-    # heatmap = the teacher's own, warped; redrawn = a clean Gaussian at its joint
-    "PSEUDO.TARGET": Key("heatmap", choices=("heatmap", "redrawn")),
+    # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
+    "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
     # gmm = probability that the image is easy; soft = SoftMatch, per joint; agreement = of the two networks, per joint
     "PSEUDO.REWEIGHT_BY": Key("gmm"),

@@ -1,9 +1,8 @@
-"""Heatmaps and keypoints from a network."""
+"""Outputs and keypoints from networks."""
 
 import torch
 from torch import Tensor, nn
 
-from semipose.codecs import HeatmapCodec
 from semipose.geometry import affine
 from semipose.models.compiling import uncompiled
 from semipose.structures import PoseBatch
@@ -11,19 +10,34 @@ from semipose.views.view import View
 
 
 @torch.no_grad()
-def predict_heatmaps(network: nn.Module, view: View, codec: HeatmapCodec, flip_test: bool = False) -> Tensor:
-    """Heatmaps (B, K, h, w) of a view, in eval mode; with `flip_test` the mean with the mirrored image's."""
+def predict_output(network: nn.Module, view: View, flip_test: bool = False) -> Tensor:
+    """Output (B, K, ...) on a view, in eval mode; with `flip_test` averaged with that on the mirrored images."""
     training = network.training
     network.eval()
     with uncompiled(network):
-        heatmaps = network(view.images)
+        output = network(view.images)
         if flip_test:
-            heatmaps = (heatmaps + codec.unmirror(network(view.images.flip(-1)), view.flip_order)) / 2
+            mirrored = network.codec.unmirror(network(view.images.flip(-1)), view.flip_order)
+            output = network.codec.average([output, mirrored])
     network.train(training)
-    return heatmaps
+    return output
 
 
-def keypoints_in_image(heatmaps: Tensor, view: View, batch: PoseBatch, codec: HeatmapCodec) -> tuple[Tensor, Tensor]:
-    """Keypoints (B, K, 2) in image pixels and their scores (B, K)."""
-    points, scores = codec.decode(heatmaps)
-    return affine.apply(affine.compose(batch.to_image, view.to_base), points), scores
+def decode_mean(networks: list[nn.Module], outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Points (B, K, 2) in view pixels and scores (B, K) of an ensemble.
+
+    The outputs of equal codecs are averaged. Otherwise each is decoded, and the mean of the points is taken, weighted
+    by the scores.
+    """
+    codec = networks[0].codec
+    if all(network.codec == codec for network in networks):
+        return codec.decode(codec.average(outputs))
+    points, scores = zip(*(network.codec.decode(output) for network, output in zip(networks, outputs)))
+    points, scores = torch.stack(points), torch.stack(scores)
+    shares = scores.clamp_min(1e-6) / scores.clamp_min(1e-6).sum(0)
+    return (points * shares.unsqueeze(-1)).sum(0), scores.mean(0)
+
+
+def points_in_image(points: Tensor, view: View, batch: PoseBatch) -> Tensor:
+    """Points (B, K, 2) in view pixels, in image pixels."""
+    return affine.apply(affine.compose(batch.to_image, view.to_base), points)

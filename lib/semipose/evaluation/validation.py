@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from semipose.codecs import HeatmapCodec
 from semipose.data.person_dataset import PersonDataset
 from semipose.evaluation import (
     KeypointPredictions,
@@ -20,7 +19,7 @@ from semipose.evaluation import (
     score,
     select_detections,
 )
-from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.evaluation.network_outputs import decode_mean, points_in_image, predict_output
 from semipose.runtime.ranks import by_first, gather, rank, ranks
 from semipose.skeletons import KeypointConverter, Skeleton
 from semipose.views.sampler import centred_view
@@ -56,7 +55,7 @@ class Validator:
     Args:
         sets: by name; the first one gives the main metrics.
         skeleton: of the networks.
-        codec, size: of the networks; size = (width, height) of their input.
+        size: (width, height) of the views.
         flip_test: average with the mirrored image.
         options: of the metrics.
         on_faults: called with the fault lines of each batch.
@@ -67,21 +66,21 @@ class Validator:
     """
 
     def __init__(
-        self, sets: dict[str, ValidationSet], skeleton: Skeleton, codec: HeatmapCodec, size: tuple[int, int],
+        self, sets: dict[str, ValidationSet], skeleton: Skeleton, size: tuple[int, int],
         flip_test: bool = False, options: MetricOptions | None = None,
         on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
     ):  # fmt: skip
         options = options or MetricOptions()
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
-        self.sets, self.skeleton, self.codec, self.size = sets, skeleton, codec, size
+        self.sets, self.skeleton, self.size = sets, skeleton, size
         self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
         self.flip_order = torch.tensor(skeleton.flip_order)
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
         """Shares in 0..1, and EPE in image pixels.
 
-        `AP_<name>` (and PCK, EPE, ...) for each predictor, `AP_ensemble` for the mean heatmap of the `main` ones if
+        `AP_<name>` (and PCK, EPE, ...) for each predictor, `AP_ensemble` for the mean output of the `main` ones if
         they are several, and `AP`, `AP50`, ..., `AR`, `PCK` of the main result, all on the first set. Where there are
         several sets, also all metrics of the main result on each, as `<set>/AP` ....
         """
@@ -115,12 +114,11 @@ class Validator:
             number, rows = turn * ranks() + rank(), batch.index.clone()
             batch = batch.to(device)
             view = centred_view(batch, self.size, self.flip_order)
-            maps = {n: predict_heatmaps(net, view, self.codec, self.flip_test) for n, net in predictors.items()}
-            if len(main) > 1:
-                maps[result] = torch.stack([maps[name] for name in main]).mean(0)
+            outputs = {name: predict_output(network, view, self.flip_test) for name, network in predictors.items()}
             for name in order:
-                points, scores = keypoints_in_image(maps[name], view, batch, self.codec)
-                parts[name].append((number, rows, points, scores))
+                members = main if name not in predictors else (name,)
+                points, scores = decode_mean([predictors[n] for n in members], [outputs[n] for n in members])
+                parts[name].append((number, rows, points_in_image(points, view, batch), scores))
         # fetched only now: each fetch waits until the GPU has finished all its work
         found = {name: [(*key, points.cpu(), scores.cpu()) for *key, points, scores in parts[name]] for name in order}
         parts = {name: sorted(sum(gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}

@@ -1,7 +1,7 @@
 """Draw what the network will see: a PNG for each person, and index.html with all of them. Nothing is trained.
 
 original     the image, with box, skeleton, keypoint names, and what the network's input shows of it
-transformed  views as training makes them, with keypoints and target heatmaps (--phase val: as validation does)
+transformed  views as training makes them, with keypoints and targets (--phase val: as validation does)
 easy-hard    the easy view and each of AUGMENT.HARD_VIEWS, with pseudo-labels: those of the --checkpoint, or in their
              place the true labels, where the source has any
 pseudo       what the teachers of a --checkpoint say about the easy view, joint by joint
@@ -26,7 +26,7 @@ PHASES = {
 }  # the first is the default
 LEADS = {
     "original": "Yellow: the box. Grey: what the network's input shows.",
-    "transformed": "Left the view with its keypoints, right its target heatmaps, all in one.",
+    "transformed": "Left the view with its keypoints, right its targets, all in one.",
     "easy-hard": "The easy view, which teachers read, and the hard views, which students learn from.",
     "pseudo": "The easy view with what the teachers say about it; 'off' is the distance to the true joint in pixels.",
 }
@@ -203,25 +203,26 @@ def make_drawer(config, args: argparse.Namespace, phase: str, state: dict | None
     if args.mode == "original":
         return lambda s, batch, step: pictures.original_pictures(s.dataset.persons, batch, shape, s.skeleton)
     if phase == "val":
-        codec = assemble.build_codec(config)
+        codec = assemble.build_network(config, pretrained=False).codec
         return lambda s, batch, step: pictures.centred_pictures(codec, shape, batch, s.skeleton)
-    recipe, teachers = make_recipe(config, state, args.checkpoint, size)
+    recipe, codec, teachers = make_recipe(config, state, args.checkpoint, size)
     check_losses(config, recipe, args.mode)
     if args.mode == "transformed":
-        return lambda s, batch, step: pictures.labeled_pictures(recipe, batch, step, s.skeleton)
+        return lambda s, batch, step: pictures.labeled_pictures(recipe, codec, batch, step, s.skeleton)
     draw = pictures.pseudo_pictures if args.mode == "pseudo" else pictures.easy_hard_pictures
-    return lambda s, batch, step: draw(recipe, s.dataset.persons, batch, step, s.skeleton, teachers)
+    return lambda s, batch, step: draw(recipe, codec, s.dataset.persons, batch, step, s.skeleton, teachers)
 
 
 def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple:
-    """The recipe of the algorithm, and its teachers by name; none without a checkpoint."""
+    """The recipe of the algorithm, the codec, and the teachers by name; none without a checkpoint."""
     from semipose import assemble
     from semipose.algorithms.algorithm import load_networks
     from semipose.errors import ModelError
     from semipose.visualize.browse import Teacher
 
     if state is None:
-        return assemble.build_recipe(config, assemble.build_network(config, pretrained=False), 0), {}
+        network = assemble.build_network(config, pretrained=False)
+        return assemble.build_recipe(config, network, 0), network.codec, {}
     # the labels say how the two places of a keypoint that is seen twice are related
     seen_twice = any(config.PSEUDO.MULTIVIEW_PAIRS)
     multiview = assemble.build_multiview(config, assemble.build_data(config)) if seen_twice else None
@@ -233,7 +234,7 @@ def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple
     networks = algorithm.predictors()
     # the EMA of a network teaches in its place, where there is one
     teachers = {n: Teacher(networks.get(f"ema_{n}", networks.get(n)), r) for n, r in algorithm.records.items()}
-    return algorithm.recipe, teachers
+    return algorithm.recipe, next(iter(networks.values())).codec, teachers
 
 
 def load_splits(records: dict, state: dict, checkpoint: str) -> None:

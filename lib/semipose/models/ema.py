@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from semipose.codecs import Codec
+
 
 class EmaTeacher(nn.Module):
     """An averaged copy of `student` in eval mode, without gradients (Tarvainen and Valpola, NeurIPS 2017).
@@ -38,6 +40,11 @@ class EmaTeacher(nn.Module):
         if copied:
             torch._foreach_copy_([ours for ours, _ in copied], [theirs for _, theirs in copied])
         self.updates += 1
+
+    @property
+    def codec(self) -> Codec:
+        """The codec of the averaged network."""
+        return self.module.codec
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

@@ -1,57 +1,70 @@
-"""The pose network: normalisation, backbone, neck and head in one module."""
+"""The pose network: normalisation, backbone, neck and head in one module, and the codec of what it puts out."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.errors import ConfigError
-from semipose.models.backbones import RESNETS, build_backbone
-from semipose.models.heads import ConvHead, DeconvNeck, LinearHead
+from semipose.models.body import build_body
+from semipose.models.necks import DeconvNeck
 from semipose.models.pretrained import MatchReport, load_pretrained
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+HIDDEN = 48  # channels of the 3x3 convolution in heads of light networks
 
 
 class PoseNetwork(nn.Module):
-    """RGB images in [0, 1], (B, 3, H, W) -> heatmaps (B, K, H/stride, W/stride), contiguous.
+    """RGB images in [0, 1], (B, 3, H, W) -> the output (B, K, ...) of its codec.
 
     mean and std are saved with the weights, so that a checkpoint is complete without its configuration.
 
-    Inside `computing_in`, backbone and neck compute in that type. Features, heads and heatmaps stay float32: a heatmap
+    Inside `computing_in`, backbone and neck compute in that type. Features, heads and outputs stay float32: a heatmap
     in bfloat16 has several highest pixels, and decoding would lose up to a pixel.
 
+    Args:
+        backbone, neck: see `models/backbones.py` and `models/necks.py`.
+        codec: makes the head; its points are in pixels of the images that come in.
+        hidden: see `Codec.make_head`.
+        input_size: (width, height) that images are resized to, for a network that works at another size than the
+            views; None = they are taken as they are.
+
     Attributes:
-        stride: input pixels per heatmap pixel.
         feature_channels: C of `features`.
         report: what `build_pose_network` found in the pretrained file; None when trained from scratch.
         frozen: names of modules that stay in eval mode, see `freezing.freeze`.
         compiled: whether backbone, neck and head run compiled, see `compiling.compile_networks`.
     """
 
-    def __init__(self, backbone: nn.Module, neck: nn.Module, head: nn.Module, mean=IMAGENET_MEAN, std=IMAGENET_STD):
+    def __init__(
+        self, backbone: nn.Module, neck: nn.Module, codec: Codec, hidden: int = 0,
+        input_size: tuple[int, int] | None = None,
+    ):  # fmt: skip
         super().__init__()
-        self.backbone = backbone
-        self.neck = neck
-        self.head = head
-        self.stride = backbone.stride // getattr(neck, "upscale", 1)
-        self.feature_channels: int = head.in_channels
+        self.backbone, self.neck = backbone, neck
+        self.codec, self.hidden, self.input_size = codec, hidden, input_size
+        self.feature_channels: int = neck.out_channels
+        self.head = self.new_head()
         self.report: MatchReport | None = None
         self.frozen: tuple[str, ...] = ()
         self._autocast_dtype: torch.dtype | None = None
         self.compiled = False
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(backbone.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(backbone.std).view(1, 3, 1, 1))
 
     @property
     def early_stages(self) -> tuple[nn.Module, ...]:
-        """The first modules of the backbone, in order: where manifold mix-up may mix."""
+        """The first modules of the backbone, in order: where manifold mix-up may mix; () if there is no such place."""
         return self.backbone.early_stages
 
     def features(self, images: Tensor) -> Tensor:
-        """Features (B, C, H/stride, W/stride), at heatmap size, of RGB images in [0, 1]: what a head takes."""
+        """Features (B, C, h, w) of RGB images in [0, 1]: what a head takes."""
+        if self.input_size is not None:
+            width, height = self.input_size
+            images = F.interpolate(images, (height, width), mode="bilinear", antialias=True)
         with self._autocast(images.device.type):
             features = self.neck(self.backbone((images - self.mean) / self.std))
         return features.to(self.mean.dtype)
@@ -68,19 +81,7 @@ class PoseNetwork(nn.Module):
 
     def new_head(self) -> nn.Module:
         """Another head of the same kind, freshly initialised, for the same features. It is not part of the network."""
-        return type(self.head)(self.feature_channels, self.head.num_keypoints)
-
-    def heatmap_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
-        """(width, height) of the heatmaps for images of (width, height).
-
-        Raises:
-            ConfigError: the backbone cannot halve this size often enough.
-        """
-        width, height = image_size
-        multiple = self.backbone.size_multiple
-        if width % multiple or height % multiple:
-            raise ConfigError(f"image size {width}x{height}: both must be multiples of {multiple} for this backbone")
-        return width // self.stride, height // self.stride
+        return self.codec.make_head(self.feature_channels, self.hidden)
 
     def keep_in_eval(self, modules: tuple[str, ...]) -> None:
         """Keep these modules, by name, in eval mode from now on: see `freezing.freeze`."""
@@ -106,23 +107,70 @@ class PoseNetwork(nn.Module):
         return torch.autocast(device_type, self._autocast_dtype) if self._autocast_dtype else nullcontext()
 
 
-def build_pose_network(
-    backbone_name: str, num_keypoints: int, pretrained: str = "", channels_last: bool = False
-) -> PoseNetwork:
-    """A network with the neck and head that belong to the backbone; `pretrained` as in `load_pretrained`.
+@dataclass(frozen=True)
+class NetworkPlan:
+    """All that a network is built from, in plain values.
+
+    Attributes:
+        backbone, neck, codec: names as in MODEL.BACKBONE, MODEL.NECK and MODEL.CODEC.
+        joints: K, keypoints of the skeleton.
+        size: (width, height) of the images that come in.
+        input_size: (width, height) that the backbone gets; () = the same.
+        sigma, bins, bin_sigma: see `CodecSettings`.
+    """
+
+    backbone: str
+    joints: int
+    size: tuple[int, int]
+    neck: str = "auto"
+    codec: str = "gaussian"
+    input_size: tuple[int, int] | tuple[()] = ()
+    sigma: float = 2.0
+    bins: float = 2.0
+    bin_sigma: float = 0.0
+
+    @staticmethod
+    def from_plain(values: dict) -> "NetworkPlan":
+        """Of the entries of `dataclasses.asdict`, also after they were JSON; raises TypeError for others."""
+        return NetworkPlan(**values | {name: tuple(values[name]) for name in ("size", "input_size")})
+
+    @property
+    def inner_size(self) -> tuple[int, int]:
+        """(width, height) of what the backbone gets."""
+        return self.input_size or self.size
+
+
+def build_pose_network(plan: NetworkPlan, pretrained: str = "", channels_last: bool = False) -> PoseNetwork:
+    """A network with fresh weights, or with the backbone of `pretrained` as in `load_pretrained`.
 
     With `channels_last` the convolutions choose that memory layout by their weights, whatever the layout of the images.
 
     Raises:
-        ConfigError: unknown backbone. ModelError: the pretrained weights cannot be loaded or do not fit.
+        ConfigError: unknown names, or sizes that do not fit. ModelError: the weights cannot be loaded or do not fit.
     """
-    backbone = build_backbone(backbone_name)
-    report = load_pretrained(backbone, pretrained, backbone_name) if pretrained else None
-    if backbone_name in RESNETS:
-        neck = DeconvNeck(backbone.out_channels)
-        head = LinearHead(neck.out_channels, num_keypoints)
-    else:
-        neck, head = nn.Identity(), ConvHead(backbone.out_channels, num_keypoints)
-    network = PoseNetwork(backbone, neck, head)
+    wanted = "vector" if find_codec(plan.codec).pools else "map"
+    backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
+    report = load_pretrained(backbone, pretrained, plan.backbone) if pretrained else None
+    codec = build_codec(plan, neck.stride * _shrunk(plan))
+    # SimpleBaseline, ViTPose and HRNet have a 1x1 convolution as head
+    hidden = 0 if isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
+    network = PoseNetwork(backbone, neck, codec, hidden, plan.input_size or None)
     network.report = report
     return network.to(memory_format=torch.channels_last) if channels_last else network
+
+
+def build_codec(plan: NetworkPlan, stride: float) -> Codec:
+    """The codec of a network whose features have `stride` pixels of the images that come in."""
+    settings = CodecSettings(plan.size, plan.joints, stride, plan.sigma, plan.bins, plan.bin_sigma)
+    return find_codec(plan.codec)(settings)
+
+
+def _shrunk(plan: NetworkPlan) -> float:
+    """Pixels of the images that come in for each pixel that the backbone gets."""
+    (width, height), (inner_width, inner_height) = plan.size, plan.inner_size
+    if width * inner_height != height * inner_width:
+        raise ConfigError(
+            f"a network that works at {inner_width}x{inner_height} cannot take images of {width}x{height}: "
+            "width and height must shrink alike"
+        )
+    return width / inner_width

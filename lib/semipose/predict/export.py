@@ -14,29 +14,31 @@ import torch
 from torch import Tensor, nn
 
 from semipose.errors import ConfigError, ModelError, write_error
+from semipose.evaluation.network_outputs import decode_mean
 from semipose.predict.description import KEY, Description
 from semipose.predict.predictor import Predictor
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16}
-INPUT, HEATMAPS, KEYPOINTS, SCORES = "images", "heatmaps", "keypoints", "scores"
+INPUT, OUTPUT, KEYPOINTS, SCORES = "images", "output", "keypoints", "scores"
 OPSET = 18
 NEEDS = "pip install 'semipose[export]' (onnx, onnxruntime, onnxscript, safetensors)"
 
 
 class ExportedNetwork(nn.Module):
-    """The mean of several networks, normalisation included; with `decode` keypoints and scores instead of heatmaps."""
+    """The mean of several networks, normalisation included; with `decode` keypoints and scores instead of an output."""
 
     def __init__(self, predictor: Predictor, decode: bool, dtype: torch.dtype):
         super().__init__()
         self.networks = nn.ModuleList(predictor.networks)
-        self.codec, self.decode, self.dtype = predictor.codec, decode, dtype
+        self.decode, self.dtype = decode, dtype
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """(B, 3, H, W) float32 RGB in [0, 1] -> heatmaps (B, K, h, w), or keypoints (B, K, 2) in input pixels and
-        scores (B, K)."""
-        maps = [network(images.to(self.dtype)).float() for network in self.networks]
-        heatmaps = maps[0] if len(maps) == 1 else torch.stack(maps).mean(0)
-        return self.codec.decode(heatmaps) if self.decode else heatmaps
+        """(B, 3, H, W) float32 RGB in [0, 1] -> output (B, K, ...) of the codec, or keypoints (B, K, 2) in input
+        pixels and scores (B, K)."""
+        outputs = [network(images.to(self.dtype)).float() for network in self.networks]
+        if self.decode:
+            return decode_mean(list(self.networks), outputs)
+        return self.networks[0].codec.average(outputs)
 
 
 def export_onnx(
@@ -46,28 +48,33 @@ def export_onnx(
 
     Args:
         predictor: on the CPU. With precision "fp16" its networks are changed to float16.
-        decode: put out keypoints and scores instead of heatmaps.
+        decode: put out keypoints and scores instead of what the codec decodes.
         precision: of the weights, a key of `PRECISIONS`.
 
     Raises:
-        ConfigError: unknown precision. ModelError: packages are missing. SemiposeError: the file cannot be written.
+        ConfigError: unknown precision, or outputs that cannot be averaged. ModelError: packages are missing.
+        SemiposeError: the file cannot be written.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"--precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
+    if not decode and any(network.codec != predictor.networks[0].codec for network in predictor.networks):
+        raise ConfigError(
+            "networks with different codecs have no common output: export them with --decode, or one alone"
+        )
     with _needed_packages():
         import onnx
         import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
     dtype = PRECISIONS[precision]
     network = ExportedNetwork(predictor, decode, dtype).to(dtype).eval()
     width, height = predictor.size
-    names = [KEYPOINTS, SCORES] if decode else [HEATMAPS]
+    names = [KEYPOINTS, SCORES] if decode else [OUTPUT]
     with _silent():
         program = torch.onnx.export(
             network, (torch.zeros(2, 3, height, width),), dynamo=True, opset_version=OPSET, input_names=[INPUT],
             output_names=names, dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False,
         )  # fmt: skip
     model = program.model_proto
-    description = replace(description, outputs="keypoints" if decode else "heatmaps")
+    description = replace(description, outputs="keypoints" if decode else "output")
     onnx.helper.set_model_props(model, {KEY: description.to_json()})
     return _write(Path(path), model.SerializeToString())
 

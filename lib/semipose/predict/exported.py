@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from semipose.errors import ConfigError, ModelError
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import build_codec, build_pose_network
 from semipose.predict.description import KEY, Description
 from semipose.predict.export import INPUT, NEEDS
 from semipose.predict.predictor import Predictor
@@ -36,15 +36,22 @@ class OnnxNetwork(nn.Module):
             raise ModelError(f"{path}: not an ONNX file that onnxruntime loads: {_first_line(error)}") from error
         text = self._session.get_modelmeta().custom_metadata_map.get(KEY)
         self.description = Description.from_json(text, str(path))
+        decoded = self.description.outputs == "keypoints"
+        self.codec = Decoded() if decoded else build_codec(self.description.plans[0], self.description.strides[0])
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) RGB in [0, 1] -> heatmaps (B, K, h, w), or x, y, score (B, K, 3) where decoding is inside."""
+        """(B, 3, H, W) RGB in [0, 1] -> output (B, K, ...), or x, y, score (B, K, 3) where decoding is inside."""
         found = [torch.from_numpy(part) for part in self._session.run(None, {INPUT: images.float().numpy()})]
         return found[0] if len(found) == 1 else torch.cat([found[0], found[1].unsqueeze(-1)], dim=-1)
 
 
 class Decoded:
     """Stands in for a codec where the network decodes by itself."""
+
+    @staticmethod
+    def average(outputs: list[Tensor]) -> Tensor:
+        """Of the one network."""
+        return outputs[0]
 
     @staticmethod
     def decode(output: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,12 +67,9 @@ def load_onnx(path: Path, flip_test: bool = False, device: torch.device | None =
     """
     network = OnnxNetwork(path, device)
     description = network.description
-    predictor = description.predictor([network.eval()], flip_test)
-    if description.outputs == "keypoints":
-        if flip_test:
-            raise ConfigError(f"{path}: a network that was exported with --decode has no flip test")
-        predictor.codec = Decoded()
-    return predictor, description
+    if flip_test and description.outputs == "keypoints":
+        raise ConfigError(f"{path}: a network that was exported with --decode has no flip test")
+    return description.predictor([network.eval()], flip_test), description
 
 
 def load_weights(
@@ -82,12 +86,13 @@ def load_weights(
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a dict
     except (SafetensorError, OSError) as error:
         raise ModelError(f"{path}: not a safetensors file: {_first_line(error)}") from error
-    count = len(description.skeleton)
-    networks = nn.ModuleList(build_pose_network(description.backbone, count) for _ in range(description.networks))
+    networks = nn.ModuleList(build_pose_network(plan) for plan in description.plans)
     try:
         networks.load_state_dict(state)
     except RuntimeError as error:
-        raise ModelError(f"{path}: its weights do not fit {description.backbone}: {_first_line(error)}") from error
+        raise ModelError(
+            f"{path}: its weights do not fit {description.plans[0].backbone}: {_first_line(error)}"
+        ) from error
     return description.predictor(list(networks.to(device or "cpu").eval()), flip_test), description
 
 

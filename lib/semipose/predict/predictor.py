@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from semipose.codecs import HeatmapCodec
 from semipose.data.context_crops import ContextCrops
 from semipose.errors import DataError
-from semipose.evaluation.network_outputs import keypoints_in_image, predict_heatmaps
+from semipose.evaluation.network_outputs import decode_mean, points_in_image, predict_output
 from semipose.geometry.boxes import box_to_region
 from semipose.predict.instances import Instances
 from semipose.predict.pictures import as_rgb
@@ -47,8 +46,8 @@ class Predictor:
     """Keypoints in pictures, by one network or by the mean of several.
 
     Args:
-        networks: their outputs are averaged; all are on one device.
-        codec, size: of the networks; size = (width, height) of their input.
+        networks: their outputs are averaged; all are on one device, and each has a `codec`.
+        size: (width, height) of what they take.
         skeleton: names of the keypoints.
         margin, padding: of the crops in the validation of the training, so that both see the same pixels.
         flip_test: average with the mirrored picture.
@@ -56,10 +55,10 @@ class Predictor:
     """
 
     def __init__(
-        self, networks: list[nn.Module], codec: HeatmapCodec, skeleton: Skeleton, size: tuple[int, int],
-        margin: float = 1.0, padding: float = 1.25, flip_test: bool = False, batch_size: int = 32,
+        self, networks: list[nn.Module], skeleton: Skeleton, size: tuple[int, int], margin: float = 1.0,
+        padding: float = 1.25, flip_test: bool = False, batch_size: int = 32,
     ):  # fmt: skip
-        self.networks, self.codec, self.skeleton, self.size = networks, codec, skeleton, size
+        self.networks, self.skeleton, self.size = networks, skeleton, size
         self.margin, self.padding, self.flip_test, self.batch_size = margin, padding, flip_test, batch_size
         self.device = next(networks[0].parameters()).device
         self._flip_order = torch.tensor(skeleton.flip_order)
@@ -137,9 +136,9 @@ class Predictor:
             torch.from_numpy(to_image), torch.arange(count),
         ).to(self.device)  # fmt: skip
         view = centred_view(batch, self.size, self._flip_order)
-        maps = [predict_heatmaps(network, view, self.codec, self.flip_test) for network in self.networks]
-        output = maps[0] if len(maps) == 1 else torch.stack(maps).mean(0)
-        points, scores = keypoints_in_image(output, view, batch, self.codec)
+        outputs = [predict_output(network, view, self.flip_test) for network in self.networks]
+        points, scores = decode_mean(self.networks, outputs)
+        points = points_in_image(points, view, batch)
         return points.cpu().numpy().astype(np.float64), scores.cpu().numpy().astype(np.float64)
 
     def _finished(self, waiting: deque) -> Iterator[Instances]:

@@ -47,7 +47,7 @@ def explained_worker_faults() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        # the first message is often the vaguer one: torch sees that a worker is gone, and raises from what the signal said
+        # torch sees that a worker is gone, and raises from the message of its signal, which says more
         meaning = explain(str(error), str(error.__cause__ or ""))
         if not meaning:
             raise

@@ -20,7 +20,8 @@ from semipose.algorithms.step import (
     make_views,
     trust_in,
 )
-from semipose.codecs import HeatmapCodec
+from semipose.codecs import Codec
+from semipose.codecs.heatmap import draw_gaussians
 from semipose.data.images import read_image
 from semipose.geometry import affine
 from semipose.pseudo_labels import Prediction, image_scores
@@ -59,24 +60,24 @@ def original_pictures(persons: Persons, batch: PoseBatch, size: tuple[int, int],
     return [_original(persons, row, region, skeleton) for row, region in zip(batch.index.tolist(), regions)]
 
 
-def labeled_pictures(recipe: Recipe, batch: PoseBatch, step: int, skeleton: Skeleton) -> list[Drawn]:
-    """The labelled views of step `step`, with their keypoints and target heatmaps."""
+def labeled_pictures(recipe: Recipe, codec: Codec, batch: PoseBatch, step: int, skeleton: Skeleton) -> list[Drawn]:
+    """The labelled views of step `step`, with their keypoints and targets."""
     views = make_views(recipe, PairBatch(batch), step)
-    (task,) = labeled_tasks(recipe, views)
-    points = views.labeled.from_base().points(batch.keypoints)
-    return _with_targets(views.labeled, points, task.target, task.weights, skeleton)
+    (task,) = labeled_tasks(recipe, views, codec)
+    return _with_targets(views.labeled, codec, task.points, task.target, task.weights, skeleton)
 
 
-def centred_pictures(codec: HeatmapCodec, size: tuple[int, int], batch: PoseBatch, skeleton: Skeleton) -> list[Drawn]:
-    """The views of validation, with keypoints and heatmaps of the annotation's own skeleton."""
+def centred_pictures(codec: Codec, size: tuple[int, int], batch: PoseBatch, skeleton: Skeleton) -> list[Drawn]:
+    """The views of validation, with keypoints and targets of the annotation's own skeleton."""
     view = centred_view(batch, size, torch.tensor(skeleton.flip_order))
     points = view.from_base().points(batch.keypoints)
-    return _with_targets(view, points, *codec.encode(points, batch.weights), skeleton)
+    return _with_targets(view, codec, points, *codec.encode(points, batch.weights), skeleton)
 
 
 def easy_hard_pictures(
-    recipe: Recipe, persons: Persons, batch: PoseBatch, step: int, skeleton: Skeleton, teachers: dict[str, Teacher]
-) -> list[Drawn]:
+    recipe: Recipe, codec: Codec, persons: Persons, batch: PoseBatch, step: int, skeleton: Skeleton,
+    teachers: dict[str, Teacher],
+) -> list[Drawn]:  # fmt: skip
     """Easy view and hard views side by side, with pseudo-labels; a row for each teacher.
 
     Args:
@@ -87,8 +88,8 @@ def easy_hard_pictures(
     views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
     answers = _answers(recipe, views, teachers)
     if not teachers:
-        answers = {WHERE_KNOWN: labels_as_teacher(recipe, views.easy, batch, known)}
-    rows = [_easy_hard_row(recipe, views, name, *found, skeleton) for name, found in answers.items()]
+        answers = {WHERE_KNOWN: labels_as_teacher(codec, views.easy, batch, known)}
+    rows = [_easy_hard_row(recipe, codec, views, name, *found, skeleton) for name, found in answers.items()]
     columns = 1 + len(views.hard)
     drawn = []
     for i in range(len(batch)):
@@ -99,13 +100,16 @@ def easy_hard_pictures(
 
 
 def pseudo_pictures(
-    recipe: Recipe, persons: Persons, batch: PoseBatch, step: int, skeleton: Skeleton, teachers: dict[str, Teacher]
-) -> list[Drawn]:
+    recipe: Recipe, codec: Codec, persons: Persons, batch: PoseBatch, step: int, skeleton: Skeleton,
+    teachers: dict[str, Teacher],
+) -> list[Drawn]:  # fmt: skip
     """What teachers say about the easy view, joint by joint, and the true joints where they are known."""
     views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
-    truth, _ = labels_as_teacher(recipe, views.easy, batch, known_labels(persons, batch))
+    truth, _ = labels_as_teacher(codec, views.easy, batch, known_labels(persons, batch))
     said = _answers(recipe, views, teachers)
-    kept = {name: recipe.labeler(found.prediction, None, trust).weights > 0 for name, (found, trust) in said.items()}
+    kept = {
+        name: recipe.labeler(found.prediction, codec, None, trust).weights > 0 for name, (found, trust) in said.items()
+    }
     chance = {name: teachers[name].record.difficulty.p_easy(image_scores(said[name][0].peaks)) for name in said}
     drawn = []
     for i, picture in enumerate(view_pictures(views.easy)):
@@ -144,7 +148,7 @@ def known_labels(persons: Persons, batch: PoseBatch) -> Tensor:
     return torch.from_numpy(persons.keypoints[batch.index.cpu().numpy(), :, 2] > 0).to(batch.images.device)
 
 
-def labels_as_teacher(recipe: Recipe, view: View, batch: PoseBatch, known: Tensor) -> tuple[TeacherAnswer, Tensor]:
+def labels_as_teacher(codec: Codec, view: View, batch: PoseBatch, known: Tensor) -> tuple[TeacherAnswer, Tensor]:
     """Labels of `batch` as if a teacher had said them about `view`, and which of them count (B, K), in its order.
 
     Joints that are not `known` (B, K) lie outside all views.
@@ -152,8 +156,8 @@ def labels_as_teacher(recipe: Recipe, view: View, batch: PoseBatch, known: Tenso
     base, peaks = torch.where(known.unsqueeze(-1), batch.keypoints, FAR), known.to(batch.keypoints)
     to_view = view.from_base()
     points, trust = to_view.points(base), to_view.swap(peaks)
-    heatmaps, _ = recipe.codec.encode(points, trust)
-    return TeacherAnswer(Prediction(heatmaps, points, trust), base, peaks, None), trust
+    target, _ = codec.encode(points, trust)
+    return TeacherAnswer(Prediction(codec.perfect(target), points, trust, codec), base, peaks, None), trust
 
 
 def view_pictures(view: View) -> list[np.ndarray]:
@@ -172,15 +176,25 @@ def _original(persons: Persons, row: int, region: np.ndarray, skeleton: Skeleton
     return Drawn(draw_in_image(image, keypoints, skeleton, persons.boxes[row], region), facts)
 
 
-def _with_targets(view: View, points: Tensor, target: Tensor, weights: Tensor, skeleton: Skeleton) -> list[Drawn]:
+def _with_targets(
+    view: View, codec: Codec, points: Tensor, target: Tensor, weights: Tensor, skeleton: Skeleton
+) -> list[Drawn]:
+    target = target if codec.has_maps else _as_maps(view, codec, target, weights)
     points, target, weights = (values.cpu().numpy() for values in (points, target, weights))
     drawn = []
     for i, picture in enumerate(view_pictures(view)):
         panels = [draw_view(picture, points[i], weights[i] > 0, skeleton), draw_target(picture, target[i])]
         factors = ", ".join(f"{value:g}" for value in np.unique(weights[i][weights[i] > 0]))
         facts = {"taught": f"{(weights[i] > 0).sum()} keypoints" + (f" with weight {factors}" if factors else "")}
-        drawn.append(Drawn(join_panels(panels, [_titled("view", view, i), "target heatmaps"], 2), facts))
+        drawn.append(Drawn(join_panels(panels, [_titled("view", view, i), "target"], 2), facts))
     return drawn
+
+
+def _as_maps(view: View, codec: Codec, target: Tensor, weights: Tensor) -> Tensor:
+    """A Gaussian (B, K, h, w) at what a target decodes to, for codecs that have no maps."""
+    points, _ = codec.decode(codec.perfect(target))
+    size = tuple(round(side / codec.stride) for side in (view.images.shape[-1], view.images.shape[-2]))
+    return draw_gaussians(points / codec.stride, size, 1.0) * (weights > 0)[..., None, None]
 
 
 def _answers(
@@ -192,15 +206,21 @@ def _answers(
 
 
 def _easy_hard_row(
-    recipe: Recipe, views: Views, name: str, taught: TeacherAnswer, trust: Tensor | None, skeleton: Skeleton
+    recipe: Recipe,
+    codec: Codec,
+    views: Views,
+    name: str,
+    taught: TeacherAnswer,
+    trust: Tensor | None,
+    skeleton: Skeleton,
 ) -> list[list[tuple[np.ndarray, str]]]:
     """For each person its panels and their titles: the easy view, then each hard view as a student is given it."""
-    own = recipe.labeler(taught.prediction, None, trust)
+    own = recipe.labeler(taught.prediction, codec, None, trust)
     columns = [_column(views.easy, own.keypoints, own.weights, f"easy view, {name}", skeleton)]
     for number, (view, operations) in enumerate(zip(views.hard, recipe.views.policies.hard_views), 1):
-        given = hard_task(recipe, views, view, operations, taught, trust)
+        given = hard_task(recipe, codec, views, view, operations, taught, trust)
         title = f"hard view {number}, {' + '.join(operations) or 'nothing hidden'}"
-        columns.append(_column(view.with_images(given.images), given.keypoints, given.weights, title, skeleton))
+        columns.append(_column(view.with_images(given.images), given.points, given.weights, title, skeleton))
     return list(zip(*columns))
 
 
