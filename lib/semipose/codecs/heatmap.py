@@ -11,7 +11,7 @@ from semipose.views.view import ViewMap
 
 
 class HeatmapCodec(MapCodec):
-    """Outputs and targets are heatmaps (B, K, h, w) with a peak of 1. A codec of this kind adds how they are decoded."""
+    """Outputs and targets are heatmaps (B, K, h, w) with a peak of 1. Each codec adds how it decodes them."""
 
     has_maps = True
 

@@ -11,7 +11,7 @@ from semipose.codecs.regression import PooledHead, RegressionCodec
 
 # sigma as a share of the view: far below what a label is good for, and it limits the gradient of a sure network
 LEAST_SIGMA = 0.001
-# The flow sees errors of at most so many sigmas: beyond, it would be astronomically sure. The Laplace term has no limit.
+# The flow sees errors of at most so many sigmas: their squares would grow without limit. The Laplace term sees all.
 FARTHEST = 100.0
 
 

@@ -33,8 +33,9 @@ class SimccCodec(Codec):
         super().__init__(settings)
         self.bins = settings.bins
         self.counts = tuple(round(side * settings.bins) for side in settings.size)
-        if min(self.counts) < 3:
-            raise ConfigError(f"{settings.bins:g} bins for each pixel of {settings.size[0]}x{settings.size[1]}: too few")
+        width, height = settings.size
+        if self.counts != (width * settings.bins, height * settings.bins):
+            raise ConfigError(f"{settings.bins:g} bins per pixel are no whole number for a view {width}x{height}")
         self.sigmas = tuple(settings.bin_sigma or (settings.bins * side / 16) ** 0.5 for side in settings.size)
         self.heights = tuple(_height(sigma) for sigma in self.sigmas)
         self.offset = 0.0 if settings.bins_at_edges else 0.5 / settings.bins - 0.5
