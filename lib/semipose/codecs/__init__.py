@@ -3,12 +3,24 @@
 from semipose.codecs.codec import Codec, CodecSettings
 from semipose.codecs.gaussian import GaussianCodec
 from semipose.codecs.heatmap import HeatmapCodec
+from semipose.codecs.integral import IntegralCodec
 from semipose.codecs.msra import MsraCodec
+from semipose.codecs.regression import RegressionCodec
+from semipose.codecs.rle import RleCodec
+from semipose.codecs.simcc import SimccCodec
+from semipose.codecs.udp import UdpCodec
+from semipose.codecs.udp_offset import UdpOffsetCodec
 from semipose.errors import ConfigError
 
 CODECS: dict[str, type[Codec]] = {
     "gaussian": GaussianCodec,
     "msra": MsraCodec,
+    "udp": UdpCodec,
+    "udp_offset": UdpOffsetCodec,
+    "simcc": SimccCodec,
+    "regression": RegressionCodec,
+    "rle": RleCodec,
+    "integral": IntegralCodec,
 }
 
 

@@ -23,6 +23,7 @@ class CodecSettings:
         sigma: standard deviation of a Gaussian on a heatmap, in heatmap pixels.
         bins: of simcc, for each pixel of the view.
         bin_sigma: standard deviation of a Gaussian over bins; 0 = sqrt(bins * side / 16), as MMPose sets it.
+        bins_at_edges: simcc's bin b lies at pixel b / bins, as in MMPose; otherwise bins share each pixel evenly.
     """
 
     size: tuple[int, int]
@@ -31,6 +32,7 @@ class CodecSettings:
     sigma: float = 2.0
     bins: float = 2.0
     bin_sigma: float = 0.0
+    bins_at_edges: bool = False
 
     @property
     def map_size(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from semipose.codecs.codec import CodecSettings
 from semipose.codecs.heatmap import HeatmapCodec, between, highest_pixels, window
+from semipose.codecs.map_codec import aligned_offsets
 
 
 class GaussianCodec(HeatmapCodec):
@@ -17,7 +18,7 @@ class GaussianCodec(HeatmapCodec):
 
     def __init__(self, settings: CodecSettings):
         super().__init__(settings)
-        self.offsets = ((self.stride - 1) / 2, (self.stride - 1) / 2)
+        self.offsets = aligned_offsets(settings.stride)
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Points (B, K, 2) and scores (B, K), the maxima of the heatmaps."""

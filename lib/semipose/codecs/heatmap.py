@@ -3,42 +3,20 @@
 import torch
 from torch import Tensor, nn
 
-from semipose.codecs.codec import Codec, CodecSettings
+from semipose.codecs.map_codec import MapCodec
 from semipose.codecs.map_head import MapHead
 from semipose.geometry import affine
 from semipose.losses import heatmap_mse
 from semipose.views.view import ViewMap
 
 
-class HeatmapCodec(Codec):
-    """Outputs and targets are heatmaps (B, K, h, w) with a peak of 1. A codec of this kind adds how they are decoded.
-
-    Attributes:
-        size: (width, height) of a heatmap.
-        sigma: standard deviation of the Gaussian in heatmap pixels.
-        steps, offsets: for x and y, `view pixel = heatmap pixel * step + offset`.
-    """
+class HeatmapCodec(MapCodec):
+    """Outputs and targets are heatmaps (B, K, h, w) with a peak of 1. Each codec adds how it decodes them."""
 
     has_maps = True
 
-    def __init__(self, settings: CodecSettings):
-        super().__init__(settings)
-        self.size, self.sigma = settings.map_size, settings.sigma
-        self.steps = (settings.stride, settings.stride)
-        self.offsets = (0.0, 0.0)
-
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         return MapHead(in_channels, self.settings.joints, hidden)
-
-    def to_heatmap(self, points: Tensor) -> Tensor:
-        """Heatmap pixels of points (..., 2) in view pixels."""
-        axes = zip(points.unbind(-1), self.steps, self.offsets)
-        return torch.stack([(values - offset) / step for values, step, offset in axes], -1)
-
-    def to_view(self, points: Tensor) -> Tensor:
-        """View pixels of points (..., 2) in heatmap pixels."""
-        axes = zip(points.unbind(-1), self.steps, self.offsets)
-        return torch.stack([values * step + offset for values, step, offset in axes], -1)
 
     def centre(self, points: Tensor) -> Tensor:
         """Where the Gaussians of points (..., 2) are drawn, in heatmap pixels."""

@@ -1,4 +1,4 @@
-"""A head that puts out maps."""
+"""A head that puts out maps, and the hidden layer that all heads may have."""
 
 from torch import Tensor, nn
 
@@ -16,9 +16,7 @@ class MapHead(nn.Module):
     def __init__(self, in_channels: int, joints: int, hidden: int = 0, parts: int = 1):
         super().__init__()
         self.parts = parts
-        self.hidden = nn.Identity()
-        if hidden:
-            self.hidden = nn.Sequential(nn.Conv2d(in_channels, hidden, 3, padding=1), nn.ReLU(inplace=True))
+        self.hidden = hidden_layer(in_channels, hidden)
         self.final = nn.Conv2d(hidden or in_channels, joints * parts, kernel_size=1)
         nn.init.normal_(self.final.weight, std=INIT_STD)
         nn.init.zeros_(self.final.bias)
@@ -26,3 +24,10 @@ class MapHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         maps = self.final(self.hidden(features)).contiguous()
         return maps if self.parts == 1 else maps.unflatten(1, (-1, self.parts))
+
+
+def hidden_layer(in_channels: int, hidden: int) -> nn.Module:
+    """A 3x3 convolution to `hidden` channels with ReLU; nothing if `hidden` is 0."""
+    if not hidden:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(in_channels, hidden, 3, padding=1), nn.ReLU(inplace=True))
