@@ -61,8 +61,8 @@ def build_network(
 def check_heatmap_size(config: CfgNode, network: PoseNetwork) -> None:
     """Raises ConfigError if MODEL.HEATMAP_SIZE is given and the network has maps of another size."""
     model, given = config.MODEL, tuple(config.MODEL.HEATMAP_SIZE)
-    made = NO_SIZE if network.codec.pools else network.codec.settings.map_size
-    if given != NO_SIZE and network.input_size is None and made != given:
+    made = network.codec.settings.map_size
+    if given != NO_SIZE and not network.codec.pools and network.input_size is None and made != given:
         raise ConfigError(
             f"MODEL.HEATMAP_SIZE is {list(given)}; {model.BACKBONE} makes {list(made)} of MODEL.IMAGE_SIZE "
             f"{list(model.IMAGE_SIZE)}; [0, 0] = what the network makes"
