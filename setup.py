@@ -11,7 +11,7 @@ README = HERE / "README.md"
 
 DETECTOR = ["transformers>=4.50"]  # semipose predict --detector
 # torch writes ONNX with onnxscript; what is written is checked with onnxruntime
-EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3", "safetensors>=0.4"]
+EXPORT = ["onnx>=1.17", "onnxruntime>=1.20", "onnxscript>=0.3"]
 TEST = ["pytest>=8", "pytest-xdist>=3.5", "hypothesis>=6.100", *DETECTOR, *EXPORT]
 
 setup(
@@ -27,6 +27,7 @@ setup(
     install_requires=[
         "torch>=2.6",  # weights_only loading had a hole before 2.6
         "torchvision>=0.21",  # the partner of torch 2.6
+        "timm>=1.0.20",  # backbones: from here on its networks return their feature maps and drop what comes after
         "numpy>=1.26",
         "opencv-python>=4.8",
         "pillow>=10",
@@ -35,6 +36,7 @@ setup(
         "scikit-learn>=1.4",
         "scipy>=1.11",
         "tensorboard>=2.15",
+        "safetensors>=0.4",  # pretrained weights of timm
         "tqdm>=4.66",
         "wandb>=0.19",  # settings are pydantic models from here on
         "yacs>=0.1.8",

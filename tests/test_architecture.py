@@ -146,7 +146,7 @@ def test_nothing_forbidden():
     assert [place for name, source in MODULES.items() for place in forbidden(source, name)] == []
 
 
-HEAVY = {"wandb", "tensorboard", "sklearn", "scipy", "torchvision", "matplotlib"}
+HEAVY = {"wandb", "tensorboard", "sklearn", "scipy", "torchvision", "timm", "matplotlib"}
 
 
 def test_heavy_packages_are_imported_where_they_are_used():

@@ -31,7 +31,7 @@ def same(a: nn.Module, b: nn.Module) -> bool:
 
 
 @pytest.mark.parametrize("prefix", ["", "module.", "backbone.", "module.backbone.", "backbone.module."])
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model", "teacher"])
 def test_wrapped_and_prefixed_files_match_fully(tmp_path, prefix, wrapper):
     source, target = small_net(), small_net()
     state = {prefix + key: value for key, value in source.state_dict().items()}
@@ -113,7 +113,7 @@ def test_imagenet_weights_load_by_name(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    backbone = build_backbone("resnet18")
+    backbone = build_backbone("resnet18", "deepest", (64, 96))
     report = load_pretrained(backbone, "imagenet", "resnet18")
     assert len(report.matched) == 100 and report.unexpected == ("fc.weight", "fc.bias") and not report.missing
     assert torch.equal(backbone.layer4[1].conv2.weight, state["layer4.1.conv2.weight"])
@@ -127,7 +127,7 @@ def test_imagenet_weights_without_network(monkeypatch, tmp_path):
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", download)
     with pytest.raises(ModelError) as caught:
-        load_pretrained(build_backbone("resnet18"), "imagenet", "resnet18")
+        load_pretrained(build_backbone("resnet18", "deepest", (64, 96)), "imagenet", "resnet18")
     message = str(caught.value)
     assert "\n" not in message
     for part in ("resnet18", "Name or service", "resnet18-f37072fd.pth", str(tmp_path), "MODEL.PRETRAINED"):

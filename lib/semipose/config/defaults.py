@@ -37,8 +37,12 @@ KEYS = {
     "DATASET.BOX_PADDING": Key(1.25, low=0.1),  # growth of the person box
     "DATASET.MAX_BAD": Key(10, low=0),  # unreadable images that are skipped before the run stops
     # --- MODEL: the network and its heatmaps
-    "MODEL.BACKBONE": Key("resnet18"),  # resnet18/34/50/101/152, light_unet, light_unet_deep
-    "MODEL.PRETRAINED": Key(""),  # "" = from scratch, "imagenet" = torchvision's weights, or a local file
+    # resnet18/34/50/101/152, light_unet, light_unet_deep, hrnet_w32, hrnet_w48, or timm/NAME: a network of timm, such
+    # as timm/tf_efficientnet_lite0, timm/convnext_tiny, timm/vit_small_patch14_dinov2
+    "MODEL.BACKBONE": Key("resnet18"),
+    # "" = from scratch; "imagenet" = the default weights of torchvision (its ResNets) or timm; the tag of other weights
+    # that timm has for the network, such as fb_in22k for timm/convnext_tiny; or a local file (.pth, .safetensors)
+    "MODEL.PRETRAINED": Key(""),
     # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which
     # stand for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
     "MODEL.FREEZE": Key([]),

@@ -3,9 +3,13 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semipose.models.feature_levels import DEEPEST, FINEST, Level, Normalisation
+
 STEM = (16, 32)
 LEVELS = (32, 64, 96)  # channels at 1/4, 1/8, 1/16
 DEEP_LEVELS = (32, 64, 96, 128)  # one level more, at 1/32
+LIGHT_UNETS = {"light_unet": LEVELS, "light_unet_deep": DEEP_LEVELS}
+FIRST_STRIDE = 4
 BLOCKS = (1, 2, 2, 2)  # residual blocks per level on the way down
 
 
@@ -32,25 +36,30 @@ class ResidualBlock(nn.Module):
 
 
 class LightUNet(nn.Module):
-    """(B, 3, H, W) -> (B, 32, H/4, W/4); `levels` are the channels at 1/4, 1/8, 1/16 (and 1/32)."""
+    """(B, 3, H, W) -> one map: (B, 32, H/4, W/4), or with `levels` "deepest" the coarsest on the way down.
 
-    stride = 4
+    `widths` are the channels at 1/4, 1/8, 1/16 (and 1/32). Without the way up its layers are not even built.
+    """
 
-    def __init__(self, levels: tuple[int, ...] = LEVELS):
+    mean, std = Normalisation.mean, Normalisation.std
+
+    def __init__(self, widths: tuple[int, ...] = LEVELS, levels: str = FINEST):
         super().__init__()
-        self.out_channels = levels[0]
-        self.size_multiple = self.stride * 2 ** (len(levels) - 1)
-        widths = (3, *STEM)
+        self.depth = len(widths)
+        self.size_multiple = FIRST_STRIDE * 2 ** (self.depth - 1)
+        finest, deepest = Level(widths[0], FIRST_STRIDE), Level(widths[-1], self.size_multiple)
+        self.levels = (deepest if levels == DEEPEST else finest,)
+        steps = (3, *STEM)
         self.stem = nn.Sequential()
-        for inputs, outputs in zip(widths, widths[1:]):
+        for inputs, outputs in zip(steps, steps[1:]):
             self.stem.extend([_conv(inputs, outputs, 3, 2), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)])
         self.down = nn.ModuleList()
         inputs = STEM[-1]
-        for depth, (width, blocks) in enumerate(zip(levels, BLOCKS)):
-            first = ResidualBlock(inputs, width, stride=1 if depth == 0 else 2)
+        for number, (width, blocks) in enumerate(zip(widths, BLOCKS)):
+            first = ResidualBlock(inputs, width, stride=1 if number == 0 else 2)
             self.down.append(nn.Sequential(first, *[ResidualBlock(width, width) for _ in range(blocks - 1)]))
             inputs = width
-        upwards = levels[::-1]
+        upwards = () if levels == DEEPEST else widths[::-1]
         self.laterals = nn.ModuleList(_conv(deep, shallow, 1) for deep, shallow in zip(upwards, upwards[1:]))
         self.up = nn.ModuleList(ResidualBlock(width, width) for width in upwards[1:])
 
@@ -59,7 +68,12 @@ class LightUNet(nn.Module):
         """Modules whose outputs mix-up may mix: before the second level, so that no skip shows an unmixed image."""
         return self.stem, self.down[0]
 
-    def forward(self, images: Tensor) -> Tensor:
+    def layer_of(self, parameter_name: str) -> int:
+        """0 for the stem, then the number of the level; the way up counts as the last level."""
+        part, number = parameter_name.split(".")[:2]
+        return {"stem": 0, "down": int(number) + 1}.get(part, self.depth)
+
+    def forward(self, images: Tensor) -> tuple[Tensor]:
         x = self.stem(images)
         skips = []
         for level in self.down:
@@ -70,4 +84,4 @@ class LightUNet(nn.Module):
             skip = skips.pop()
             # Nearest, as the backward pass of bilinear resizing is not repeatable on CUDA.
             x = block(skip + F.interpolate(lateral(x), size=skip.shape[-2:], mode="nearest"))
-        return x
+        return (x,)
