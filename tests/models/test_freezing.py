@@ -6,13 +6,13 @@ import torch
 from semipose.errors import ConfigError
 from semipose.models.ema import EmaTeacher
 from semipose.models.freezing import freeze
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 
 STEM = ("backbone.stem", "backbone.down.0")
 
 
 def network():
-    return build_pose_network("light_unet", 3).train()
+    return build_pose_network(NetworkPlan("light_unet", 3, (64, 64))).train()
 
 
 def is_frozen(name: str) -> bool:
