@@ -52,7 +52,7 @@ def build_network(
     weights = (second and model.SECOND.PRETRAINED) or model.PRETRAINED
     weights = "" if weights == "none" else weights
     network = build_pose_network(plan, weights if pretrained else "", model.CHANNELS_LAST)
-    freeze(network, model.FREEZE)
+    freeze(network, model.FREEZE, model.FREEZE_BN)
     check_heatmap_size(config, network)
     check_codec(config, network)
     return network
