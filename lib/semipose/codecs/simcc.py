@@ -11,7 +11,7 @@ from semipose.errors import ConfigError
 
 BETA = 10.0  # outputs are multiplied by it before the softmax, as in MMPose's RTMPose
 LEAST = 1e-30  # share of a bin, so that logarithms are finite
-INIT_STD = 0.01  # of first outputs, about: nearly even shares, training starts from "anywhere"
+INIT_STD = 0.01  # of what is added to the first weights, see `_projection`
 
 
 class SimccCodec(Codec):
@@ -90,9 +90,12 @@ class SimccHead(nn.Module):
         self.hidden = hidden_layer(in_channels, hidden)
         self.final = nn.Conv2d(hidden or in_channels, settings.joints, kernel_size=1)
         self.columns, self.rows = (nn.Linear(width * height, count) for count in counts)
-        for layer in (self.columns, self.rows):
-            nn.init.normal_(layer.weight, std=INIT_STD / (width * height) ** 0.5)
+        across = _projection(width, counts[0]).unsqueeze(1).expand(-1, height, -1) / height
+        down = _projection(height, counts[1]).unsqueeze(2).expand(-1, -1, width) / width
+        for layer, start in ((self.columns, across), (self.rows, down)):
+            nn.init.normal_(layer.weight, std=INIT_STD)
             nn.init.zeros_(layer.bias)
+            layer.weight.data += start.flatten(1)
 
     def forward(self, features: Tensor) -> Tensor:
         maps = self.final(self.hidden(features)).flatten(2)
