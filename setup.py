@@ -27,7 +27,7 @@ setup(
     install_requires=[
         "torch>=2.6",  # weights_only loading had a hole before 2.6
         "torchvision>=0.21",  # the partner of torch 2.6
-        "timm>=1.0.20",  # backbones: from here on its networks return their feature maps and drop what comes after
+        "timm>=1.0.21",  # backbones; before, a network could not be built without memory to look at its maps
         "numpy>=1.26",
         "opencv-python>=4.8",
         "pillow>=10",

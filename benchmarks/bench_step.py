@@ -11,7 +11,7 @@ from bench_turns import in_turns, markdown, spread
 from torch import nn
 
 from semipose.algorithms import Algorithm
-from semipose.algorithms.step import Task, student_features
+from semipose.algorithms.learning import Task, student_features
 from semipose.data.loaders import PairLoader, Side
 from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper

@@ -84,12 +84,12 @@ def test_files_that_are_named_in_texts_exist():
 
 
 @pytest.mark.parametrize("name", PIECES["network"])
-def test_the_network_gives_heatmaps_of_the_configured_size(name):
+def test_the_network_gives_heatmaps_at_a_quarter_of_the_size(name):
     config = load(name)
     with torch.device("meta"):
         width, height = config.MODEL.IMAGE_SIZE
         heatmaps = assemble.build_network(config)(torch.zeros(2, 3, height, width))
-    assert heatmaps.shape == (2, len(get_skeleton("coco")), *reversed(config.MODEL.HEATMAP_SIZE))
+    assert heatmaps.shape == (2, len(get_skeleton("coco")), height // 4, width // 4)
 
 
 def test_a_heatmap_size_that_does_not_fit_is_refused():
@@ -100,7 +100,6 @@ def test_a_heatmap_size_that_does_not_fit_is_refused():
 def test_recipe_views_and_optimisers_are_built(config):
     network = SimpleNamespace(mean=torch.full((1, 3, 1, 1), 0.5))
     recipe = assemble.build_recipe(config, network, epoch_steps=100, unlabeled_size=50)
-    assert recipe.codec.size == tuple(config.MODEL.HEATMAP_SIZE)
     assert 100 * config.TRAIN.WARM_EPOCH <= recipe.ramp.start <= recipe.ramp.end < 100 * config.TRAIN.END_EPOCH
     assert assemble.build_policies(config) == recipe.views.policies
     kind = assemble.algorithm_entry(config)

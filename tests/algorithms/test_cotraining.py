@@ -6,17 +6,9 @@ from small_codecs import make_codec
 from tiny import POOL, SIZE, make_algorithm, make_batch, make_networks, make_recipe
 from torch import nn
 
+from semipose.algorithms.learning import Task, learn, student_features
 from semipose.algorithms.recipe import LossWeights
-from semipose.algorithms.step import (
-    Task,
-    Teacher,
-    TeacherAnswer,
-    ask_teachers,
-    learn,
-    make_views,
-    student_features,
-    unlabeled_tasks,
-)
+from semipose.algorithms.step import Teacher, TeacherAnswer, ask_teachers, make_views, unlabeled_tasks
 from semipose.pseudo_labels import TeacherRecord
 
 

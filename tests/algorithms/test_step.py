@@ -111,8 +111,8 @@ def test_a_term_that_is_off_changes_nothing_and_costs_nothing(name, monkeypatch)
     def forbidden(*_):
         raise AssertionError("computed although it is off")
 
-    for part in ("draw_mix", "worst_terms", "TeacherEvidence"):
-        monkeypatch.setattr(f"semipose.algorithms.step.{part}", forbidden)
+    for part in ("step.draw_mix", "learning.worst_terms", "step.TeacherEvidence"):
+        monkeypatch.setattr(f"semipose.algorithms.{part}", forbidden)
     outcomes = []
     others = {
         "mix": MixPolicy("manifold", 0.1, 2.0), "agreement_sigma": 9.0,

@@ -6,6 +6,7 @@ from semipose.engine.optimizers import OptimizerSettings
 from semipose.engine.parameter_groups import GroupRule, make_groups, parse_rule
 from semipose.engine.stepper import Stepper
 from semipose.errors import ConfigError
+from semipose.models.backbones import build_backbone
 
 
 class Learner(nn.Module):
@@ -95,3 +96,38 @@ def test_frozen_parameters_are_in_no_group():
     learner.network["backbone"].requires_grad_(False)
     found = set.union(*names_of(make_groups([learner]), learner).values())
     assert found == {name for name, _ in learner.named_parameters() if "backbone" not in name}
+
+
+def learner_with(name):
+    """A student's shape around a real backbone."""
+    learner = Learner()
+    with torch.device("meta"):
+        learner.network["backbone"] = build_backbone(name, "deepest", (64, 96))
+    return learner
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last", "depth"),
+    [("resnet18", "conv1.weight", "layer4.0.bn1.weight", 4), ("timm/test_vit", "net.cls_token", "net.norm.bias", 6)],
+)
+def test_rates_fall_from_layer_to_layer(name, first, last, depth):
+    learner = learner_with(name)
+    rates = {each: lr for (lr, _), names in names_of(make_groups([learner], layer_decay=0.5), learner).items()
+             for each in names}  # fmt: skip
+    assert rates[f"network.backbone.{last}"] == 0.5 and rates[f"network.backbone.{first}"] == 0.5 ** (depth + 1)
+    assert rates["network.head.weight"] == rates["worst_head.bias"] == 1
+    assert set(rates.values()) == {0.5**n for n in range(depth + 2)}
+
+
+def test_rules_and_layer_decay_multiply():
+    learner = learner_with("timm/test_vit")
+    rules = [GroupRule("backbone.net.blocks.[45]", 0.1, 0.0)]
+    found = names_of(make_groups([learner], rules, layer_decay=0.5), learner)
+    assert all(".blocks.5." in name for name in found[0.1 * 0.5, 0.0])
+    assert all(".blocks.4." in name for name in found[0.1 * 0.25, 0.0])
+
+
+def test_layer_decay_needs_layers():
+    for learner in (Learner(), learner_with("timm/caformer_s18")):
+        with pytest.raises(ConfigError, match="TRAIN.LAYER_DECAY.*MODEL.BACKBONE"):
+            make_groups([learner], layer_decay=0.8)

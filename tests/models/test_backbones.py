@@ -143,5 +143,5 @@ def test_levels_that_a_backbone_does_not_have():
 @pytest.mark.parametrize("name", ["timm/efficientformer_l1", "timm/inception_v3"])
 def test_a_network_that_does_not_take_the_size_is_refused_by_name(name):
     """Attention of a fixed size; convolutions without padding."""
-    with pytest.raises(ConfigError, match=f"MODEL.IMAGE_SIZE 192x256.*{name}"):
+    with pytest.raises(ConfigError, match=name):
         on_meta(name, "pyramid", (192, 256))

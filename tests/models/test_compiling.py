@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch._dynamo
+from small_codecs import make_codec
 from torch import nn
 
 from semipose.errors import ConfigError
-from semipose.evaluation.network_outputs import predict_heatmaps
+from semipose.evaluation.network_outputs import predict_output
 from semipose.models import compiling
 from semipose.models.compiling import check_compiler, compile_networks
 from semipose.models.ema import EmaTeacher
 from semipose.models.freezing import freeze
-from semipose.models.heads import LinearHead
 from semipose.models.manifold_mix import mixed_inside
 from semipose.models.pose_network import PoseNetwork
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class TinyBackbone(nn.Module):
     """Quick to trace; with BatchNorm and an early stage."""
 
-    stride, size_multiple, out_channels = 2, 2, 4
+    mean, std = (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)
 
     def __init__(self):
         super().__init__()
@@ -43,6 +43,8 @@ class TinyBackbone(nn.Module):
 
 class TinyNeck(nn.Module):
     """Not an nn.Sequential: torch does not compile modules whose `forward` is its own."""
+
+    out_channels, stride = 4, 2
 
     def __init__(self):
         super().__init__()
@@ -72,7 +74,7 @@ class Holder(nn.Module):
     def __init__(self, seed: int = 0):
         super().__init__()
         torch.manual_seed(seed)
-        self.student = PoseNetwork(TinyBackbone(), TinyNeck(), LinearHead(4, 5))
+        self.student = PoseNetwork(TinyBackbone(), TinyNeck(), make_codec((6, 8), (3, 4), joints=5))
         self.teacher = EmaTeacher(self.student, 0.9)
 
 
@@ -157,7 +159,7 @@ def test_evaluation_runs_the_networks_as_written(pair, graphs):
         learn(holder.student, images())
     count = len(graphs)
     for name in ("student", "teacher"):
-        found = [predict_heatmaps(getattr(holder, name), View, None) for holder in pair]
+        found = [predict_output(getattr(holder, name), View) for holder in pair]
         assert torch.equal(*found)
     assert len(graphs) == count
     assert graphs.new(lambda: compiled.student(images())) == 0 and compiled.student.training

@@ -5,14 +5,14 @@ import torch
 
 from semipose.errors import ConfigError
 from semipose.models.ema import EmaTeacher
-from semipose.models.freezing import freeze
-from semipose.models.pose_network import build_pose_network
+from semipose.models.freezing import freeze, frozen_report
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 
 STEM = ("backbone.stem", "backbone.down.0")
 
 
 def network():
-    return build_pose_network("light_unet", 3).train()
+    return build_pose_network(NetworkPlan("light_unet", 3, (64, 64))).train()
 
 
 def is_frozen(name: str) -> bool:
@@ -63,3 +63,28 @@ def test_a_norm_layer_whose_parameters_are_all_frozen_is_in_eval_mode():
 def test_a_pattern_that_matches_nothing_is_refused_with_close_names():
     with pytest.raises(ConfigError, match="MODEL.FREEZE: 'backbone.stm' .* backbone.stem"):
         freeze(network(), ["backbone.stm"])
+
+
+def test_batch_norm_of_the_backbone_keeps_its_statistics_and_learns_its_weights():
+    net = network()
+    freeze(net, [], batch_norm=True)
+    before = copy.deepcopy(net.state_dict())
+    train(net, EmaTeacher(net, 0.9))
+    statistics = {name for name in before if "running" in name and name.startswith("backbone.")}
+    moved = {name for name, tensor in net.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert statistics and not moved & statistics and "backbone.stem.1.weight" in moved
+    assert frozen_report(net) == f"no parameters, {len(statistics) // 2} BatchNorm layers in eval mode"
+
+
+def test_batch_norm_and_patterns_together():
+    net = network()
+    freeze(net, STEM, batch_norm=True)
+    assert all(not module.training for name, module in net.named_modules() if isinstance(module, torch.nn.BatchNorm2d))
+    assert frozen_report(net).startswith("backbone.stem, backbone.down.0: 12 tensors")
+
+
+def test_a_backbone_without_batch_norm_cannot_freeze_it():
+    net = network()
+    net.backbone = torch.nn.Conv2d(3, 32, 1)
+    with pytest.raises(ConfigError, match="MODEL.FREEZE_BN"):
+        freeze(net, [], batch_norm=True)

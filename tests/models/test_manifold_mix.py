@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from semipose.models.manifold_mix import mix_rows, mixed_inside
-from semipose.models.pose_network import build_pose_network
+from semipose.models.pose_network import NetworkPlan, build_pose_network
 
 PERMUTATION = torch.tensor([1, 2, 0])
 
@@ -10,7 +10,7 @@ PERMUTATION = torch.tensor([1, 2, 0])
 @pytest.fixture(scope="module", params=["light_unet", "resnet18"])
 def network(request):
     torch.manual_seed(0)
-    return build_pose_network(request.param, num_keypoints=4).eval()
+    return build_pose_network(NetworkPlan(request.param, 4, (64, 64))).eval()
 
 
 def stage_output(network, stage, images, run):

@@ -53,7 +53,7 @@ def build_network(
     weights = (second and model.SECOND.PRETRAINED) or model.PRETRAINED
     start = build_start(config, "" if weights == "none" or not pretrained else weights, skeleton, int(second))
     network = build_pose_network(plan, start, model.CHANNELS_LAST)
-    freeze(network, model.FREEZE)
+    freeze(network, model.FREEZE, model.FREEZE_BN)
     check_heatmap_size(config, network)
     check_codec(config, network)
     return network

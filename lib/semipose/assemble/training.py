@@ -60,7 +60,7 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
         train.OPTIMIZER, train.LR, train.WD, train.MOMENTUM, train.CLIP_NORM, train.SCHEDULE,
         tuple(epoch * pass_steps // train.ACCUMULATE for epoch in train.LR_STEP), train.LR_FACTOR, train.LR_END,
         train.WARMUP_STEPS, groups=tuple(parse_rule(text) for text in train.GROUPS), no_decay_norm=train.NO_DECAY_NORM,
-        accumulate=train.ACCUMULATE, max_nonfinite=train.MAX_NONFINITE,
+        layer_decay=train.LAYER_DECAY, accumulate=train.ACCUMULATE, max_nonfinite=train.MAX_NONFINITE,
     )  # fmt: skip
     learners = {phase: algorithm.learners(phase) for phase in algorithm.phases}
     return Stepper(learners, settings, total, Precision(train.AMP, device, algorithm))

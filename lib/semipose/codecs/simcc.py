@@ -11,7 +11,7 @@ from semipose.errors import ConfigError
 
 BETA = 10.0  # outputs are multiplied by it before the softmax, as in MMPose's RTMPose
 LEAST = 1e-30  # share of a bin, so that logarithms are finite
-INIT_STD = 0.01  # nearly even first shares: training starts from "anywhere"
+INIT_STD = 0.01  # of first outputs, about: nearly even shares, training starts from "anywhere"
 
 
 class SimccCodec(Codec):
@@ -87,7 +87,7 @@ class SimccHead(nn.Module):
         self.final = nn.Conv2d(hidden or in_channels, settings.joints, kernel_size=1)
         self.columns, self.rows = (nn.Linear(width * height, count) for count in counts)
         for layer in (self.columns, self.rows):
-            nn.init.normal_(layer.weight, std=INIT_STD)
+            nn.init.normal_(layer.weight, std=INIT_STD / (width * height) ** 0.5)
             nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:

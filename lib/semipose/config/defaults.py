@@ -49,6 +49,7 @@ KEYS = {
     # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which
     # stand for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
     "MODEL.FREEZE": Key([]),
+    "MODEL.FREEZE_BN": Key(False),  # BatchNorm of the backbone keeps its pretrained statistics; its weights learn
     "MODEL.IMAGE_SIZE": Key([192, 256], low=1),  # width, height
     "MODEL.HEATMAP_SIZE": Key([0, 0], low=0),  # width, height; 0 = what the network makes; else it is checked
     # between backbone and head: auto, deconv (SimpleBaseline), pyramid (all levels joined at 1/4), none
@@ -88,6 +89,9 @@ KEYS = {
     # MODEL.FREEZE (also worst_head, pseudo_head); the first matching one counts; all else has factors of 1.
     "TRAIN.GROUPS": Key([]),
     "TRAIN.NO_DECAY_NORM": Key(False),  # no weight decay for normalisation layers and biases
+    # Factor of LR from each layer of the backbone to the one before it (stages of a ResNet, blocks of a ViT); times
+    # those of GROUPS. 1 = off; 0.65 to 0.9 when a pretrained ViT is trained.
+    "TRAIN.LAYER_DECAY": Key(1.0, low=0.01, high=1),
     "TRAIN.AMP": Key("off"),  # bf16 (GPU or CPU), fp16 (GPU): networks in 16 bits while training; evaluation in float32
     # steps in a row that may be skipped because loss or gradient is NaN or inf; one more ends the run
     "TRAIN.MAX_NONFINITE": Key(3, low=0),

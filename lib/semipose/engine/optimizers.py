@@ -34,6 +34,7 @@ class OptimizerSettings:
     warmup: int = 0
     groups: tuple[GroupRule, ...] = ()
     no_decay_norm: bool = False
+    layer_decay: float = 1.0
     accumulate: int = 1
     max_nonfinite: int = 3
     fused: bool = True

@@ -43,7 +43,10 @@ def parse_rule(text: str) -> GroupRule:
 
 
 def make_groups(
-    learners: Sequence[nn.Module], rules: Sequence[GroupRule] = (), no_decay_norm: bool = False
+    learners: Sequence[nn.Module],
+    rules: Sequence[GroupRule] = (),
+    no_decay_norm: bool = False,
+    layer_decay: float = 1.0,
 ) -> list[ParameterGroup]:
     """The parameters that learn, grouped by their factors, in the order of the first parameter of each group.
 
@@ -52,22 +55,37 @@ def make_groups(
             the heads beside it (`worst_head`, `pseudo_head`).
         rules: the first that matches counts; parameters that none matches have factors 1.
         no_decay_norm: no weight decay for normalisation layers and biases.
+        layer_decay: factor of the rate from each layer of a backbone to the one before it. The last layer has it once,
+            what follows the backbone not at all (Clark et al., "ELECTRA", ICLR 2020; Bao et al., "BEiT", ICLR 2022).
 
     Raises:
-        ConfigError: a rule matches nothing, or nothing is left to learn.
+        ConfigError: a rule matches nothing, `layer_decay` for a backbone whose layers are not known, or nothing is left
+            to learn.
     """
     named = [(name.removeprefix("network."), p) for net in learners for name, p in net.named_parameters()]
     check_patterns([rule.pattern for rule in rules], [name for name, _ in named], "TRAIN.GROUPS")
+    by_layer = _layer_factors(learners, layer_decay) if layer_decay != 1 else {}
     undecayed = _norms_and_biases(learners) if no_decay_norm else set()
     groups: dict[tuple[float, float], ParameterGroup] = {}
     for name, parameter in named:
         if parameter.requires_grad:
             rule = next((rule for rule in rules if matches(name, rule.pattern)), GroupRule(name))
-            factors = rule.lr, 0.0 if id(parameter) in undecayed else rule.decay
+            factors = rule.lr * by_layer.get(id(parameter), 1.0), 0.0 if id(parameter) in undecayed else rule.decay
             groups.setdefault(factors, ParameterGroup(*factors)).parameters.append(parameter)
     if not groups:
         raise ConfigError("MODEL.FREEZE leaves no parameter to learn")
     return list(groups.values())
+
+
+def _layer_factors(learners: Sequence[nn.Module], layer_decay: float) -> dict[int, float]:
+    """Factor of the rate of each parameter of a backbone, by its id."""
+    backbones = [module for net in learners for module in net.modules() if hasattr(module, "layer_of")]
+    if not backbones or any(backbone.depth == 0 for backbone in backbones):
+        raise ConfigError(f"TRAIN.LAYER_DECAY is {layer_decay:g}, but the layers of this MODEL.BACKBONE are not known")
+    return {
+        id(parameter): layer_decay ** (backbone.depth + 1 - backbone.layer_of(name))
+        for backbone in backbones for name, parameter in backbone.named_parameters()
+    }  # fmt: skip
 
 
 def _norms_and_biases(learners: Sequence[nn.Module]) -> set[int]:

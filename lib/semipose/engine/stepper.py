@@ -141,7 +141,7 @@ class _Phase:
     """What one phase learns with."""
 
     def __init__(self, modules: Sequence[nn.Module], settings: OptimizerSettings):
-        groups = make_groups(modules, settings.groups, settings.no_decay_norm)
+        groups = make_groups(modules, settings.groups, settings.no_decay_norm, settings.layer_decay)
         self.optimizer = make_optimizer(settings, groups)
         self.factors = [group.lr for group in groups]
         self.parameters = [p for net in modules for p in net.parameters() if p.requires_grad]

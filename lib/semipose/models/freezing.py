@@ -4,30 +4,37 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from semipose.errors import ConfigError
 from semipose.models.parameter_names import check_patterns, matches
 from semipose.models.pose_network import PoseNetwork
 
 
-def freeze(network: PoseNetwork, patterns: Sequence[str]) -> None:
+def freeze(network: PoseNetwork, patterns: Sequence[str], batch_norm: bool = False) -> None:
     """Take parameters out of the training, and keep the modules they belong to in eval mode.
 
     In train mode BatchNorm would move its statistics, so a frozen layer would still change. A module is frozen if
     a pattern names it or if all of its parameters are frozen.
 
     Args:
-        patterns: as in `parameter_names`, such as "backbone.conv1" or "backbone.*.bn[12]".
+        patterns: as in `parameter_names`, such as "backbone.conv1" or "backbone.net.blocks.[0-5]".
+        batch_norm: keep every BatchNorm of the backbone in eval mode, with the statistics that it has. Its weights
+            learn, where no pattern matches them.
 
     Raises:
-        ConfigError: a pattern that matches nothing.
+        ConfigError: a pattern that matches nothing, or `batch_norm` for a backbone without BatchNorm.
     """
     check_patterns(patterns, (name for name, _ in network.named_parameters()), "MODEL.FREEZE")
     for name, parameter in network.named_parameters():
         if any(matches(name, pattern) for pattern in patterns):
             parameter.requires_grad_(False)
+    norms = [f"backbone.{name}" for name, module in network.backbone.named_modules() if batch_norm and _is_norm(module)]
+    if batch_norm and not norms:
+        raise ConfigError("MODEL.FREEZE_BN is True, but the backbone has no BatchNorm")
     found: list[str] = []
     for name, module in network.named_modules():
         inside = any(name.startswith(outer + ".") for outer in found)
-        if name and not inside and (_is_frozen(module) or any(matches(name, pattern) for pattern in patterns)):
+        named = name in norms or any(matches(name, pattern) for pattern in patterns)
+        if name and not inside and (named or _is_frozen(module)):
             found.append(name)
     network.keep_in_eval(tuple(found))
 
@@ -35,12 +42,18 @@ def freeze(network: PoseNetwork, patterns: Sequence[str]) -> None:
 def frozen_report(network: PoseNetwork) -> str:
     """What is frozen, in one line; "" for nothing. For a student: nothing in an EMA learns by gradient."""
     still = [p.numel() for p in network.parameters() if not p.requires_grad]
-    if not still:
+    frozen = {name: network.get_submodule(name) for name in network.frozen}
+    if not still and not frozen:
         return ""
-    modules = [module for name in network.frozen for module in network.get_submodule(name).modules()]
-    norms = sum(isinstance(module, nn.modules.batchnorm._NormBase) for module in modules)
-    names = ", ".join(network.frozen) or "single parameters"
-    return f"{names}: {len(still)} tensors, {sum(still) / 1e6:.3f} M parameters, {norms} BatchNorm layers in eval mode"
+    modules = {id(module): module for outer in frozen.values() for module in outer.modules()}
+    norms = sum(map(_is_norm, modules.values()))
+    names = ", ".join(name for name, module in frozen.items() if _is_frozen(module)) or "single parameters"
+    learned = f"{len(still)} tensors, {sum(still) / 1e6:.3f} M parameters"
+    return f"{f'{names}: {learned}' if still else 'no parameters'}, {norms} BatchNorm layers in eval mode"
+
+
+def _is_norm(module: nn.Module) -> bool:
+    return isinstance(module, nn.modules.batchnorm._BatchNorm)
 
 
 def _is_frozen(module: nn.Module) -> bool:
