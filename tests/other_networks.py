@@ -26,7 +26,7 @@ def shuffled(network: nn.Module, seed: int = 1) -> nn.Module:
 
 
 def seen(images: torch.Tensor, colors: str) -> torch.Tensor:
-    """What the authors' code gives to a network for RGB images (B, 3, H, W): mean and std count from its first channel."""
+    """What the authors' code gives to a network for RGB images (B, 3, H, W); mean and std go by place."""
     images = images.flip(1) if colors == "bgr" else images
     return (images - MEAN.view(3, 1, 1)) / STD.view(3, 1, 1)
 

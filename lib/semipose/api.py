@@ -106,7 +106,11 @@ class _Lazy:
 
 
 def load_model(
-    path: str | PathLike, which: str = "", device: str = "", flip_test: bool = False, cfg: Sequence[str | PathLike] | str = ()
+    path: str | PathLike,
+    which: str = "",
+    device: str = "",
+    flip_test: bool = False,
+    cfg: Sequence[str | PathLike] | str = (),
 ) -> Model:
     """The trained network of a run; all that it needs is in its checkpoint.
 
@@ -118,8 +122,8 @@ def load_model(
         device: such as "cpu", "cuda", "cuda:1"; "" is a GPU where there is one.
         flip_test: average with the mirrored picture: twice the work. A little better for most networks, much worse for
             one that was trained without mirrored pictures.
-        cfg: for a pose checkpoint of others, which says nothing of itself: YAML files, joined left to right, then keys and
-            values, such as ["theirs.yaml", "MODEL.CODEC", "msra"].
+        cfg: for a pose checkpoint of others, which says nothing of itself: YAML files, joined left to right, then keys
+            and values, such as ["theirs.yaml", "MODEL.CODEC", "msra"].
 
     Raises:
         ModelError: no checkpoint is there, or it cannot be loaded, or does not fit `cfg`.

@@ -69,7 +69,9 @@ def train_2p() -> None:
 def valid() -> None:
     """Entry of pose_estimation/valid.py: score a checkpoint."""
     parser = _common_parser("Score a checkpoint on the validation set.", SCORING, needs_files=False)
-    parser.add_argument("--checkpoint", required=True, help="run folder, or its best.pth or last.pth; or a pose checkpoint of others")
+    parser.add_argument(
+        "--checkpoint", required=True, help="run folder, or its best.pth or last.pth; or a pose checkpoint of others"
+    )
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
     parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
     parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder, and index.html")

@@ -2,13 +2,24 @@
 
 import copy
 import random
+import sys
+import types
 from functools import cache
 
 import numpy as np
 import pytest
 import torch
 from other_networks import (
-    HRNET, HeatmapHead, MMPose, PoseDual, PoseHRNet, PoseResNet, RLEHead, SimCCHead, seen, shuffled,
+    HRNET,
+    HeatmapHead,
+    MMPose,
+    PoseDual,
+    PoseHRNet,
+    PoseResNet,
+    RLEHead,
+    SimCCHead,
+    seen,
+    shuffled,
 )  # fmt: skip
 from refusals import refused
 
@@ -70,7 +81,7 @@ WRAPS = {
     "bare": lambda state: state,
     "in training": lambda state: {
         "epoch": 3, "model": "pose", "state_dict": {f"module.{name}": t for name, t in state.items()},
-        "perf": np.float64(0.7), "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{"lr": 0.1}]},
+        "perf": np.float64(0.7), "optimizer": {"state": {0: {"step": torch.tensor(1.0)}}, "param_groups": [{}]},
     },
     "old": lambda state: {name: t for name, t in state.items() if "num_batches" not in name},
 }  # fmt: skip
@@ -102,7 +113,9 @@ def test_hrnet_for_classes_is_a_backbone(tmp_path):
 
 MMENGINE = {
     "new": lambda state: {"meta": {"dataset_meta": {"sigmas": np.ones(3), "kinds": {1}}}, "state_dict": state},
-    "before 1.0": lambda state: {"state_dict": {f"{'keypoint_' * n.startswith('head')}{n}": t for n, t in state.items()}},
+    "before 1.0": lambda state: {
+        "state_dict": {f"{'keypoint_' * n.startswith('head')}{n}": t for n, t in state.items()}
+    },
 }
 
 
@@ -245,7 +258,8 @@ def test_our_own_files_as_a_start(tmp_path, kind):
     }[kind]  # fmt: skip
     state = {f"{place}{name}": t for place, net in zip(places, (first, second)) for name, t in net.state_dict().items()}
     if kind == "cotrain":  # the EMAs are the result
-        state |= {f"students.{n}.network.{k}": t * 0 for n in ("first", "second") for k, t in first.state_dict().items()}
+        zeros = {name: tensor * 0 for name, tensor in first.state_dict().items()}
+        state |= {f"students.{which}.network.{n}": t for which in ("first", "second") for n, t in zeros.items()}
     whole = state if kind in ("bare", "exported") else {"config": "", "algorithm": state, "step": 3}
     torch.save(whole, tmp_path / "best.pth")
     for number, network in enumerate((first, second)[: len(places)]):
@@ -258,3 +272,25 @@ def test_code_beside_the_weights_is_still_refused(tmp_path):
     content = {"state_dict": pose_resnet().state_dict(), "random": random.Random(0)}
     torch.save(content, tmp_path / "x.pth")
     refused(lambda: build_pose_network(PLANS["resnet"], Start(str(tmp_path / "x.pth"))), "x.pth", "code")
+
+
+def test_the_log_of_mmengine_is_not_read(tmp_path, monkeypatch):
+    """Its checkpoints of a training hold objects of classes that are not here; they stay unread."""
+
+    class HistoryBuffer:
+        def __init__(self):
+            self.history, self.methods = np.ones(3), {"mean": self.mean}
+
+        def mean(self):
+            return self.history.mean()
+
+    names = ("mmengine", "mmengine.logging", "mmengine.logging.history_buffer")
+    HistoryBuffer.__module__, HistoryBuffer.__qualname__ = names[-1], "HistoryBuffer"
+    theirs = MMPose(HeatmapHead(K))
+    with monkeypatch.context() as there:
+        for name in names:
+            there.setitem(sys.modules, name, types.ModuleType(name))
+        sys.modules[names[-1]].HistoryBuffer = HistoryBuffer
+        hub = {"log_scalars": {"train/loss": HistoryBuffer()}}
+        file = saved(theirs, tmp_path / "x.pth", lambda state: {"state_dict": state, "message_hub": hub})
+    assert not build_pose_network(PLANS["resnet"], Start(file)).report.missing

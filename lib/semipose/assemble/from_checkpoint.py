@@ -93,8 +93,8 @@ def build_predictor(
         cfg: for checkpoints of others, as in `api.load_model`.
 
     Raises:
-        ModelError: the checkpoint is of another version, or does not fit. ConfigError: no network of that name; `cfg` is
-            missing, or given for a checkpoint that has its own.
+        ModelError: the checkpoint is of another version, or does not fit. ConfigError: no network of that name;
+            `cfg` is missing, or given for a checkpoint that has its own.
     """
     config = _config_for(state, source, cfg)
     skeleton = saved_skeleton(state, config)

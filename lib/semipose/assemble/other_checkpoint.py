@@ -20,14 +20,14 @@ NAMES = {1: ("student",), 2: ("first", "second")}  # of the networks, as in a ru
 
 def is_own(state: dict) -> bool:
     """Whether a checkpoint is one of ours, with its configuration."""
-    return isinstance(state.get("config"), str) and "algorithm" in state
+    return "config" in state and "algorithm" in state
 
 
 def needs_cfg(source: str, how: str) -> ConfigError:
     """What to raise where a checkpoint holds no configuration and none is given; `how` one gives it."""
     return ConfigError(
-        f"{source}: holds no configuration, as it is not a checkpoint of a run of semipose; {how}, with MODEL.BACKBONE, "
-        "MODEL.CODEC, MODEL.IMAGE_SIZE and DATASET.SKELETON as it was trained"
+        f"{source}: holds no configuration, as it is not a checkpoint of a run of semipose; {how}, with "
+        "MODEL.BACKBONE, MODEL.CODEC, MODEL.IMAGE_SIZE and DATASET.SKELETON as it was trained"
     )
 
 

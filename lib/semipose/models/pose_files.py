@@ -73,10 +73,14 @@ def load_start(network: nn.Module, file: PoseFile, start: Start) -> MatchReport:
     others = () if head_layers(state) == head_layers(network.state_dict()) else _of_head(state)
     kept = {name: tensor for name, tensor in state.items() if name not in others}
     report = compare(network, kept, origin)
-    fits, whole = (sum(name.startswith("backbone.") for name in names) for names in (report.matched, own_names(network)))
+    fits, whole = (
+        sum(name.startswith("backbone.") for name in names) for names in (report.matched, own_names(network))
+    )
     if fits < LEAST * whole:  # some fit by chance
-        raise ModelError(f"pretrained weights {start.source!r}: {origin}; only {fits} of {whole} tensors of the backbone "
-                         f"fit, so it is of another one; the file has {shorten(tuple(state))}")  # fmt: skip
+        raise ModelError(
+            f"pretrained weights {start.source!r}: {origin}; only {fits} of {whole} tensors of the backbone fit, so it is "
+            f"of another one (MODEL.BACKBONE); the file has {shorten(tuple(state))}"
+        )
     load_matching(network, kept)
     return _without_normalisation(replace(report, unexpected=report.unexpected + others))
 
@@ -151,7 +155,9 @@ def _from_mmpose(codec, state: dict[str, Tensor]) -> dict[str, Tensor]:
     softmax(BETA * output).
     """
     if isinstance(codec, SimccCodec):
-        return {name: tensor / BETA for name, tensor in state.items() if name.startswith(("head.columns.", "head.rows."))}
+        return {
+            name: tensor / BETA for name, tensor in state.items() if name.startswith(("head.columns.", "head.rows."))
+        }
     bias = state.get("head.final.bias")
     if isinstance(codec, RegressionCodec) and bias is not None and len(bias) % codec.settings.joints == 0:
         parts = bias.view(codec.settings.joints, -1).clone()

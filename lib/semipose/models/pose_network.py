@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.errors import ConfigError
 from semipose.models.body import build_body
-from semipose.models.necks import DeconvNeck
 from semipose.models.matching import MatchReport
+from semipose.models.necks import DeconvNeck
 from semipose.models.pose_files import Start, find_pose_file, load_start
 from semipose.models.pretrained import load_pretrained
 
@@ -149,8 +149,8 @@ class NetworkPlan:
 def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: bool = False) -> PoseNetwork:
     """A network with fresh weights, or with those that `start` names, as far as they fit.
 
-    Of a pose checkpoint backbone, neck and head are taken, see `pose_names`; all other weights are for the backbone, see
-    `load_pretrained`.
+    Of a pose checkpoint backbone, neck and head are taken, see `pose_names`; all other weights are for the backbone:
+    see `load_pretrained`.
 
     With `channels_last` the convolutions choose that memory layout by their weights, whatever the layout of the images.
 
