@@ -76,3 +76,20 @@ def test_the_average_is_that_of_sigmas_and_not_of_their_logits():
     sure, unsure = torch.tensor([[[0.5, 0.5, -8.0, -8.0]]]), torch.tensor([[[0.5, 0.5, 0.0, 0.0]]])
     scores = [codec.decode(output)[1].item() for output in (sure, unsure, codec.average([sure, unsure]))]
     assert math.isclose(scores[2], (scores[0] + scores[1]) / 2, abs_tol=1e-5)
+
+
+def test_what_was_learned_by_heart_is_not_lost_at_a_constant_rate():
+    codec = CODECS["rle"](CodecSettings((48, 64), 6))
+    torch.manual_seed(0)
+    features, points = torch.randn(4, 64, 2, 2), 5 + 35 * torch.rand(4, 6, 2)
+    layer, head = nn.Linear(64 * 4, 64 * 4), codec.make_head(64)
+    target, _ = codec.encode(points, torch.ones(4, 6))
+    optimizer = torch.optim.AdamW([*layer.parameters(), *head.parameters()], lr=2e-3)
+    errors = []
+    for _ in range(400):
+        output = head(layer(features.flatten(1)).view(features.shape))
+        errors.append((codec.decode(output.detach())[0] - points).norm(dim=-1).mean().item())
+        optimizer.zero_grad()
+        codec.loss(output, target, head).mean().backward()
+        optimizer.step()
+    assert errors[0] > 10 and max(errors[150:]) < 3

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from semipose.codecs.flow import RealNVP
 from semipose.codecs.regression import PooledHead, RegressionCodec
 
-# sigma as a share of the view: far below what a label is good for, and it limits the gradient of a sure network
-LEAST_SIGMA = 0.001
+# A share of the view, about what a label is good for. It limits the gradient of a network that is too sure.
+LEAST_SIGMA = 0.01
 # The flow sees errors of at most so many sigmas: their squares would grow without limit. The Laplace term sees all.
 FARTHEST = 100.0
 

@@ -11,7 +11,7 @@ from semipose.errors import ConfigError
 
 BETA = 10.0  # outputs are multiplied by it before the softmax, as in MMPose's RTMPose
 LEAST = 1e-30  # share of a bin, so that logarithms are finite
-INIT_STD = 0.01  # of first outputs, about: nearly even shares, training starts from "anywhere"
+INIT_STD = 0.01  # of what is added to the first weights, see `_projection`
 
 
 class SimccCodec(Codec):
@@ -78,7 +78,11 @@ class SimccCodec(Codec):
 
 
 class SimccHead(nn.Module):
-    """A map for each keypoint, flattened, and a linear layer for each axis: (B, C, h, w) -> (B, K, nx + ny)."""
+    """A map for each keypoint, flattened, and a linear layer for each axis: (B, C, h, w) -> (B, K, nx + ny).
+
+    The linear layers start as projections of the map on its axes. From random weights they learn so slowly what is where
+    that few labels do not suffice: on drawn people, 40 labels, it is 7 AP instead of 21.
+    """
 
     def __init__(self, in_channels: int, settings: CodecSettings, counts: tuple[int, int], hidden: int):
         super().__init__()
@@ -86,13 +90,23 @@ class SimccHead(nn.Module):
         self.hidden = hidden_layer(in_channels, hidden)
         self.final = nn.Conv2d(hidden or in_channels, settings.joints, kernel_size=1)
         self.columns, self.rows = (nn.Linear(width * height, count) for count in counts)
-        for layer in (self.columns, self.rows):
-            nn.init.normal_(layer.weight, std=INIT_STD / (width * height) ** 0.5)
+        across = _projection(width, counts[0]).unsqueeze(1).expand(-1, height, -1) / height
+        down = _projection(height, counts[1]).unsqueeze(2).expand(-1, -1, width) / width
+        for layer, start in ((self.columns, across), (self.rows, down)):
+            nn.init.normal_(layer.weight, std=INIT_STD)
             nn.init.zeros_(layer.bias)
+            layer.weight.data += start.flatten(1)
 
     def forward(self, features: Tensor) -> Tensor:
         maps = self.final(self.hidden(features)).flatten(2)
         return torch.cat([self.columns(maps), self.rows(maps)], -1)
+
+
+def _projection(pixels: int, bins: int) -> Tensor:
+    """(bins, pixels): each bin takes the pixels around it, by linear interpolation; rows have the sum 1."""
+    places = (torch.arange(bins) + 0.5) * pixels / bins - 0.5
+    shares = (1 - (places.unsqueeze(1) - torch.arange(pixels)).abs()).clamp_min(0)
+    return shares / shares.sum(1, keepdim=True)
 
 
 def _gaussian(centre: Tensor, count: int, sigma: float) -> Tensor:
