@@ -61,10 +61,10 @@ def own_names(network: nn.Module) -> list[str]:
     return _without_counters(network.state_dict())
 
 
-def shorten(names: tuple[str, ...], most: int = 5) -> str:
+def shorten(names: tuple[str, ...], most: int = 5, between: str = ", ") -> str:
     """The first names, and how many more there are."""
     rest = len(names) - most
-    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+    return between.join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _without_counters(names) -> list[str]:

@@ -78,8 +78,8 @@ def load_start(network: nn.Module, file: PoseFile, start: Start) -> MatchReport:
     )
     if fits < LEAST * whole:  # some fit by chance
         raise ModelError(
-            f"pretrained weights {start.source!r}: {origin}; only {fits} of {whole} tensors of the backbone fit, so it is "
-            f"of another one (MODEL.BACKBONE); the file has {shorten(tuple(state))}"
+            f"pretrained weights {start.source!r}: {origin}; only {fits} of {whole} tensors of the backbone fit, so it "
+            f"is of another one (MODEL.BACKBONE); the file has {shorten(tuple(state))}"
         )
     load_matching(network, kept)
     return _without_normalisation(replace(report, unexpected=report.unexpected + others))
@@ -103,7 +103,7 @@ def load_completely(network: nn.Module, file: PoseFile, start: Start) -> MatchRe
         keys += ["MODEL.HIDDEN"] if any(name.startswith("head.hidden.") for name in names) else []
         raise ModelError(
             f"{start.source} ({origin}) does not fit the network of the configuration: "
-            f"{shorten(tuple(differences), SHOWN)}; see {', '.join(keys) or 'their names'}"
+            f"{shorten(tuple(differences), SHOWN, '; ')}; see {', '.join(keys) or 'their names'}"
         )
     load_matching(network, state)
     return report
