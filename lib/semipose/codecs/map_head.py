@@ -17,13 +17,19 @@ class MapHead(nn.Module):
         super().__init__()
         self.parts = parts
         self.hidden = hidden_layer(in_channels, hidden)
-        self.final = nn.Conv2d(hidden or in_channels, joints * parts, kernel_size=1)
-        nn.init.normal_(self.final.weight, std=INIT_STD)
-        nn.init.zeros_(self.final.bias)
+        self.final = map_layer(hidden or in_channels, joints * parts)
 
     def forward(self, features: Tensor) -> Tensor:
         maps = self.final(self.hidden(features)).contiguous()
         return maps if self.parts == 1 else maps.unflatten(1, (-1, self.parts))
+
+
+def map_layer(in_channels: int, maps: int) -> nn.Conv2d:
+    """A 1x1 convolution whose first maps are nearly 0."""
+    layer = nn.Conv2d(in_channels, maps, kernel_size=1)
+    nn.init.normal_(layer.weight, std=INIT_STD)
+    nn.init.zeros_(layer.bias)
+    return layer
 
 
 def hidden_layer(in_channels: int, hidden: int) -> nn.Module:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from semipose.codecs.codec import Codec, CodecSettings
-from semipose.codecs.map_head import hidden_layer
+from semipose.codecs.map_head import hidden_layer, map_layer
 from semipose.errors import ConfigError
 
 BETA = 10.0  # outputs are multiplied by it before the softmax, as in MMPose's RTMPose
@@ -88,7 +88,7 @@ class SimccHead(nn.Module):
         super().__init__()
         width, height = settings.map_size
         self.hidden = hidden_layer(in_channels, hidden)
-        self.final = nn.Conv2d(hidden or in_channels, settings.joints, kernel_size=1)
+        self.final = map_layer(hidden or in_channels, settings.joints)
         self.columns, self.rows = (nn.Linear(width * height, count) for count in counts)
         across = _projection(width, counts[0]).unsqueeze(1).expand(-1, height, -1) / height
         down = _projection(height, counts[1]).unsqueeze(2).expand(-1, -1, width) / width
