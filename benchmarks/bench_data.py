@@ -105,7 +105,7 @@ def make_algorithm(name: str, backbone: str, size: tuple[int, int], channels_las
     entry = ALGORITHMS[name]
     torch.manual_seed(0)
     plan = NetworkPlan(backbone, len(COCO), size)
-    students = [build_pose_network(plan, "", channels_last) for _ in range(entry.students)]
+    students = [build_pose_network(plan, channels_last=channels_last) for _ in range(entry.students)]
     views = ViewSampler(ViewPolicies(), COCO, size, students[0].mean.flatten(), 0)
     use_ema = True if entry.use_ema is None else entry.use_ema
     common = Recipe(views, PseudoLabeler(), phases=entry.phases, use_ema=use_ema, unlabeled_size=Scale.images)

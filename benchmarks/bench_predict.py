@@ -30,7 +30,7 @@ def tables(scale: Scale) -> Iterator[str]:
     torch.manual_seed(0)
     size = scale.size
     plan = NetworkPlan(scale.backbone, len(COCO), size)
-    network = build_pose_network(plan, "", True).eval()
+    network = build_pose_network(plan, channels_last=True).eval()
     description = Description("student", (plan,), (network.codec.stride,), 1.0, 1.25, COCO)
     with tempfile.TemporaryDirectory() as folder:
         count = QUICK_FRAMES if quick else FRAMES

@@ -7,7 +7,7 @@ people = model("picture.jpg")  # people.keypoints (N, K, 2), people.scores (N, K
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
@@ -105,7 +105,13 @@ class _Lazy:
         return map(_read, self.items)
 
 
-def load_model(path: str | PathLike, which: str = "", device: str = "", flip_test: bool = False) -> Model:
+def load_model(
+    path: str | PathLike,
+    which: str = "",
+    device: str = "",
+    flip_test: bool = False,
+    cfg: Sequence[str | PathLike] | str = (),
+) -> Model:
     """The trained network of a run; all that it needs is in its checkpoint.
 
     Args:
@@ -116,18 +122,23 @@ def load_model(path: str | PathLike, which: str = "", device: str = "", flip_tes
         device: such as "cpu", "cuda", "cuda:1"; "" is a GPU where there is one.
         flip_test: average with the mirrored picture: twice the work. A little better for most networks, much worse for
             one that was trained without mirrored pictures.
+        cfg: for a pose checkpoint of others, which says nothing of itself: YAML files, joined left to right, then keys
+            and values, such as ["theirs.yaml", "MODEL.CODEC", "msra"].
 
     Raises:
-        ModelError: no checkpoint is there, or it cannot be loaded.
-        ConfigError: no network `which`, or no such device.
+        ModelError: no checkpoint is there, or it cannot be loaded, or does not fit `cfg`.
+        ConfigError: no network `which`, or no such device; `cfg` is missing, or not needed.
     """
     source, place = find_checkpoint(fspath(path)), _device(device)
+    cfg = [cfg] if isinstance(cfg, str | PathLike) else [fspath(word) for word in cfg]
     if source.suffix in EXPORTED:
+        if cfg:
+            raise ConfigError(f"{source}: cfg is for checkpoints of others; an exported file needs none")
         predictor, description = EXPORTED[source.suffix](source, flip_test, place)
         if which not in ("", description.which):
             raise ConfigError(f"{source}: no network {which!r}; it has: {description.which}")
     else:
-        predictor, description = build_predictor(load_checkpoint(source), str(source), which, place, flip_test)
+        predictor, description = build_predictor(load_checkpoint(source), str(source), which, place, flip_test, cfg)
     log.info("%s: %s on %s", source, description.which, predictor.device)
     return Model(predictor, source, description)
 

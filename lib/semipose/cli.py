@@ -35,6 +35,8 @@ Examples:
 SCORING = """
 Example:
   %(prog)s --checkpoint output/mine --out scores.json --show-dir pictures --flip-test
+  %(prog)s --checkpoint theirs.pth --cfg experiments/coco/res18_256x192_1k_supervised.yaml MODEL.CODEC msra
+A pose checkpoint of others (docs/checkpoints.md) holds no configuration, so --cfg has to say what its network is.
 """
 
 
@@ -67,7 +69,9 @@ def train_2p() -> None:
 def valid() -> None:
     """Entry of pose_estimation/valid.py: score a checkpoint."""
     parser = _common_parser("Score a checkpoint on the validation set.", SCORING, needs_files=False)
-    parser.add_argument("--checkpoint", required=True, help="run folder, or its best.pth or last.pth")
+    parser.add_argument(
+        "--checkpoint", required=True, help="run folder, or its best.pth or last.pth; or a pose checkpoint of others"
+    )
     parser.add_argument("--out", help="write the metrics to this JSON file, and the predictions beside it")
     parser.add_argument("--flip-test", action="store_const", const=True, help="average with the mirrored image")
     parser.add_argument("--show-dir", help="write pictures of labels and predictions to this folder, and index.html")
@@ -91,11 +95,10 @@ def add_configuration(parser: argparse.ArgumentParser, needs_files: bool = True)
 
 def files_and_pairs(arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """The files of `--cfg`, and all pairs: those right after the files were parsed as more of them."""
-    words = arguments.cfg
-    if not words:
-        return [], arguments.pairs
-    end = next((k for k, word in enumerate(words) if k and not word.endswith((".yaml", ".yml"))), len(words))
-    return words[:end], words[end:] + arguments.pairs
+    from semipose.config import split_words
+
+    files, pairs = split_words(arguments.cfg)
+    return files, pairs + arguments.pairs
 
 
 def _train(arguments: argparse.Namespace, algorithm: str | None) -> int:
@@ -109,14 +112,18 @@ def _train(arguments: argparse.Namespace, algorithm: str | None) -> int:
 def _validate(arguments: argparse.Namespace) -> int:
     from semipose import runs
     from semipose.assemble.from_checkpoint import find_checkpoint, network_keys, whole_config
+    from semipose.assemble.other_checkpoint import is_own, needs_cfg
     from semipose.engine.checkpoint import load_checkpoint
     from semipose.visualize.predictions import ShowOptions
 
     source = str(find_checkpoint(arguments.checkpoint))
     state = load_checkpoint(source)
-    fixed = network_keys(state, source)
-    if arguments.cfg:
-        config = _load(arguments, fixed)
+    if not is_own(state):
+        if not arguments.cfg:
+            raise needs_cfg(source, "give its configuration by --cfg FILE...")
+        config = _load(arguments, {})
+    elif arguments.cfg:
+        config = _load(arguments, network_keys(state, source))
     else:
         config = whole_config(state, source, _given_flags(arguments), arguments.pairs)
     show = ShowOptions(arguments.show_min_score, arguments.show_boxes)

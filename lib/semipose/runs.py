@@ -11,8 +11,7 @@ from yacs.config import CfgNode
 
 from semipose import __version__, assemble
 from semipose.algorithms import Algorithm
-from semipose.algorithms.algorithm import load_networks
-from semipose.assemble.from_checkpoint import saved_config
+from semipose.assemble.from_checkpoint import saved_config, scored_networks
 from semipose.config import flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
@@ -119,14 +118,13 @@ def validate(
     if config.TEST.FLIP_TEST and not config.AUGMENT.LABELED.FLIP:
         log.warning("the networks never saw mirrored pictures, so a flip test may do harm")
     refuse_different({"the checkpoint": content(state, source)})
-    algorithm = assemble.build_algorithm(config, pretrained=False)
-    load_networks(algorithm, state, source)
+    networks, main = scored_networks(config, state, source)
     validator = assemble.build_validator(
         config, assemble.read_validation(config), shared(FaultLog(config.DATASET.MAX_BAD))
     )
     scores = {}
     for name, entry in validator.sets.items():
-        found = validator.predict(entry, algorithm.predictors(), algorithm.main_predictors())
+        found = validator.predict(entry, networks, main)
         if not is_first():
             continue
         scores[name] = validator.score_each(entry, found)
@@ -219,9 +217,10 @@ def _report_networks(algorithm: Algorithm) -> None:
     frozen = frozen_report(next(iter(algorithm.predictors().values())))
     if frozen:
         log.info("frozen in each network: %s", frozen)
-    report = next(iter(algorithm.predictors().values())).report
-    if report is not None:
-        log.info("pretrained backbone: %s", report)
+    for name, network in algorithm.predictors().items():
+        if getattr(network, "report", None) is not None:  # EMAs are copies
+            log.info("%s starts from %s: %s", name, "a pose checkpoint" if network.report.origin else "a backbone",
+                     network.report)  # fmt: skip
 
 
 def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[dict | None, str]:

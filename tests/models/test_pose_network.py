@@ -10,6 +10,7 @@ from semipose.codecs.map_head import MapHead
 from semipose.errors import ConfigError, ModelError
 from semipose.models.feature_levels import Level
 from semipose.models.necks import DeconvNeck
+from semipose.models.pose_files import Start
 from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
 
 
@@ -135,16 +136,16 @@ def test_sizes_that_do_not_fit_are_refused():
 
 def test_light_backbone_has_no_imagenet_weights():
     with pytest.raises(ModelError, match="'light_unet'.*MODEL.PRETRAINED"):
-        build_pose_network(plan("light_unet", 17), "imagenet")
+        build_pose_network(plan("light_unet", 17), Start("imagenet"))
 
 
 def test_pretrained_file_is_loaded_and_reported(tmp_path):
     source = build_pose_network(plan("light_unet", 3))
     torch.save(source.state_dict(), tmp_path / "weights.pth")
-    network = build_pose_network(plan("light_unet", 7), str(tmp_path / "weights.pth"))
+    network = build_pose_network(plan("light_unet", 7), Start(str(tmp_path / "weights.pth")))
     assert all(torch.equal(a, b) for a, b in zip(source.backbone.parameters(), network.backbone.parameters()))
     assert network.report.missing == ()
-    assert "head.final.weight" in network.report.unexpected
+    assert network.report.shape_mismatch == ("head.final.weight", "head.final.bias")
     assert build_pose_network(plan("light_unet", 3)).report is None
 
 

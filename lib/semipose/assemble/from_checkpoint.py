@@ -1,16 +1,20 @@
 """What a checkpoint says of itself: its configuration, and from it a predictor."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import yaml
+from torch import nn
 from yacs.config import CfgNode
 
 from semipose import __version__
 from semipose.algorithms.algorithm import load_networks
+from semipose.assemble.devices import build_device
 from semipose.assemble.networks import build_algorithm, build_plan
-from semipose.config import config_of_text, default_config, flat_keys, load_config, to_plain
+from semipose.assemble.other_checkpoint import build_others, is_own, needs_cfg
+from semipose.config import config_of_text, default_config, flat_keys, load_config, split_words, to_plain
 from semipose.errors import ConfigError, ModelError
 from semipose.predict import Predictor
 from semipose.predict.description import Description
@@ -79,26 +83,27 @@ def saved_skeleton(state: dict, config: CfgNode) -> Skeleton:
 
 
 def build_predictor(
-    state: dict, source: str, which: str = "", device: torch.device | str = "cpu", flip_test: bool = False
-) -> tuple[Predictor, Description]:
+    state: dict, source: str, which: str = "", device: torch.device | str = "cpu", flip_test: bool = False,
+    cfg: Sequence[str] = (),
+) -> tuple[Predictor, Description]:  # fmt: skip
     """The predictor of a checkpoint, and its description.
 
     Args:
         which: a name of `Algorithm.predictors`, "ensemble" for the mean of the main ones, "" for the main result.
+        cfg: for checkpoints of others, as in `api.load_model`.
 
     Raises:
-        ModelError: the checkpoint is of another version. ConfigError: no network of that name.
+        ModelError: the checkpoint is of another version, or does not fit. ConfigError: no network of that name;
+            `cfg` is missing, or given for a checkpoint that has its own.
     """
-    config = load_config([], network_keys(state, source) | {"GPUS": "cpu"})
+    config = _config_for(state, source, cfg)
     skeleton = saved_skeleton(state, config)
-    algorithm = build_algorithm(config, pretrained=False, skeleton=skeleton)
-    load_networks(algorithm, state, source)
-    networks, main = algorithm.predictors(), algorithm.main_predictors()
+    networks, main = scored_networks(config, state, source, skeleton)
     which = which or (ENSEMBLE if len(main) > 1 else main[0])
     groups = {name: (name,) for name in networks} | ({ENSEMBLE: main} if len(main) > 1 else {})
     if which not in groups:
         raise ConfigError(f"{source}: no network {which!r}; it has: {', '.join(groups)}")
-    if flip_test and saved_config(state, source).get("AUGMENT.LABELED.FLIP") == 0:
+    if flip_test and is_own(state) and saved_config(state, source).get("AUGMENT.LABELED.FLIP") == 0:
         log.warning("%s: the networks never saw mirrored pictures, so a flip test may do harm", source)
     chosen = [networks[name].to(device).eval() for name in groups[which]]
     plans = tuple(build_plan(config, skeleton, second=name.endswith("second")) for name in groups[which])
@@ -107,3 +112,31 @@ def build_predictor(
         config.DATASET.BOX_PADDING, skeleton, version=__version__,
     )  # fmt: skip
     return description.predictor(chosen, flip_test), description
+
+
+def scored_networks(
+    config: CfgNode, state: dict, source: str, skeleton: Skeleton | None = None
+) -> tuple[dict[str, nn.Module], tuple[str, ...]]:
+    """The networks of a checkpoint by name, on the configured device, and the names of the main ones.
+
+    Raises:
+        ModelError: they do not fit the configuration.
+    """
+    if is_own(state):
+        algorithm = build_algorithm(config, pretrained=False, skeleton=skeleton)
+        load_networks(algorithm, state, source)
+        return algorithm.predictors(), algorithm.main_predictors()
+    device = build_device(config.GPUS)
+    networks = {name: network.to(device) for name, network in build_others(config, state, source).items()}
+    return networks, tuple(networks)
+
+
+def _config_for(state: dict, source: str, cfg: Sequence[str]) -> CfgNode:
+    if not is_own(state):
+        if not cfg:
+            raise needs_cfg(source, "give its configuration: --cfg FILE..., or cfg=[FILE, ...] of load_model")
+        files, pairs = split_words(cfg)
+        return load_config(files, {"GPUS": "cpu"}, pairs)
+    if cfg:
+        raise ConfigError(f"{source}: has its own configuration; cfg is for checkpoints of others")
+    return load_config([], network_keys(state, source) | {"GPUS": "cpu"})

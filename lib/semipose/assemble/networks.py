@@ -13,6 +13,7 @@ from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import CODECS
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze
+from semipose.models.pose_files import Start
 from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
 from semipose.pseudo_labels import Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
@@ -40,7 +41,7 @@ def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool =
         own["input_size"] = () if tuple(other.INPUT_SIZE) in (NO_SIZE, size) else tuple(other.INPUT_SIZE)
     return NetworkPlan(
         joints=joints, size=size, codec=model.CODEC, sigma=model.SIGMA, bins=model.SIMCC.BINS,
-        bin_sigma=model.SIMCC.SIGMA, **own,
+        bin_sigma=model.SIMCC.SIGMA, bins_at_edges=model.SIMCC.AT_EDGES, hidden=model.HIDDEN, **own,
     )  # fmt: skip
 
 
@@ -50,12 +51,18 @@ def build_network(
     """One network; `second`: the second one of co-training. Raises ConfigError where keys do not fit each other."""
     model, plan = config.MODEL, build_plan(config, skeleton, second)
     weights = (second and model.SECOND.PRETRAINED) or model.PRETRAINED
-    weights = "" if weights == "none" else weights
-    network = build_pose_network(plan, weights if pretrained else "", model.CHANNELS_LAST)
+    start = build_start(config, "" if weights == "none" or not pretrained else weights, skeleton, int(second))
+    network = build_pose_network(plan, start, model.CHANNELS_LAST)
     freeze(network, model.FREEZE, model.FREEZE_BN)
     check_heatmap_size(config, network)
     check_codec(config, network)
     return network
+
+
+def build_start(config: CfgNode, source: str, skeleton: Skeleton | None = None, number: int = 0) -> Start:
+    """Where a network starts; `number`: which one of a file with two networks."""
+    keypoints = (skeleton or get_skeleton(config.DATASET.SKELETON)).keypoints
+    return Start(source, number, config.MODEL.PRETRAINED_COLORS, tuple(keypoints))
 
 
 def check_heatmap_size(config: CfgNode, network: PoseNetwork) -> None:

@@ -41,8 +41,11 @@ KEYS = {
     # as timm/tf_efficientnet_lite0, timm/convnext_tiny, timm/vit_small_patch14_dinov2
     "MODEL.BACKBONE": Key("resnet18"),
     # "" = from scratch; "imagenet" = the default weights of torchvision (its ResNets) or timm; the tag of other weights
-    # that timm has for the network, such as fb_in22k for timm/convnext_tiny; or a local file (.pth, .safetensors)
+    # that timm has for the network, such as fb_in22k for timm/convnext_tiny; or a local file (.pth, .safetensors):
+    # weights of the backbone, or a pose checkpoint, of which neck and head are taken too (docs/checkpoints.md)
     "MODEL.PRETRAINED": Key(""),
+    # the order of colours that a pose checkpoint of others was trained on; auto = as its authors' code has it
+    "MODEL.PRETRAINED_COLORS": Key("auto", choices=("auto", "rgb", "bgr")),
     # Parts of every network that do not learn, BatchNorm statistics included: names of modules or parameters, which
     # stand for all that is in them, such as ["backbone.conv1", "backbone.bn1", "backbone.layer[12]"]
     "MODEL.FREEZE": Key([]),
@@ -51,12 +54,16 @@ KEYS = {
     "MODEL.HEATMAP_SIZE": Key([0, 0], low=0),  # width, height; 0 = what the network makes; else it is checked
     # between backbone and head: auto, deconv (SimpleBaseline), pyramid (all levels joined at 1/4), none
     "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "none")),
+    # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the networks of others; -1 = none
+    # after deconvolutions and in HRNets, else 48
+    "MODEL.HIDDEN": Key(-1, low=-1),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
     # udp. Something else: udp_offset (a disc and an offset), simcc (a bin for x and for y), integral (the mean of a
     # heatmap), regression and rle (x and y themselves).
     "MODEL.CODEC": Key("gaussian"),
     "MODEL.SIMCC.BINS": Key(2.0, low=0.1),  # for each pixel of the input
+    "MODEL.SIMCC.AT_EDGES": Key(False),  # bin b is pixel b / BINS, as in MMPose; else bins share each pixel evenly
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),

@@ -5,6 +5,7 @@ Everything a user can get wrong ends in a ConfigError of one line: where, which 
 
 import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -68,6 +69,12 @@ def _finished(config: CfgNode, flags: dict[str, object], pairs: list[str]) -> Cf
     config.DATASET.SKELETON = skeleton_file(config.DATASET.ROOT, config.DATASET.SKELETON)
     config.freeze()
     return config
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The files that `words` begin with, by their endings (the first is one in any case), and the pairs after them."""
+    end = next((k for k, word in enumerate(words) if k and not word.endswith((".yaml", ".yml"))), len(words))
+    return list(words[:end]), list(words[end:])
 
 
 def skeleton_file(root: str, name: str) -> str:

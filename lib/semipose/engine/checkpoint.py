@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from semipose.errors import ModelError, write_error
+from semipose.models.weight_file import without_objects
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def load_checkpoint(path, device="cpu") -> dict:
     """
     try:
         _check_sums(path)
-        state = torch.load(path, map_location=device, weights_only=True)
+        with without_objects():  # beside the weights of others
+            state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise ModelError(f"{path}: no such checkpoint") from None
     # A damaged or hostile file can raise nearly anything inside torch's reader.

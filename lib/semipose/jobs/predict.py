@@ -8,6 +8,7 @@ Examples:
   semipose predict output/mouse video.mp4 --out found --overlay
   semipose predict output/people photos --boxes detections.json --out found --format coco labelme
   semipose predict output/people walk.mp4 --detector person --out found   (needs: pip install 'semipose[detector]')
+  semipose predict theirs.pth photos --out found --cfg theirs.yaml MODEL.CODEC msra
 
 Exit code 0: done; frames that could not be read are counted and named. 2: a mistake in the command, or nothing could be
 read. 4: the disk is full. 130: stopped by Ctrl-C; what was done until then is in the files.
@@ -26,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--format", nargs="+", choices=("csv", "coco", "labelme"), default=["csv", "coco"], help="default: csv coco"
     )
+    made.add_argument(
+        "--cfg", nargs="+", action="extend", default=[], metavar="WORD",
+        help="for a pose checkpoint of others: its configuration, YAML files and then KEY VALUE pairs",
+    )  # fmt: skip
     made.add_argument("--overlay", action="store_true", help="also pictures or an mp4 with skeletons")
     made.add_argument("--which", default="", help="a network of the run, or ensemble; default: its main result")
     made.add_argument("--device", default="", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one")
@@ -114,7 +119,7 @@ def predict(args: argparse.Namespace) -> int:
 
     from semipose.api import load_model
 
-    model = load_model(args.run, args.which, args.device, args.flip_test)
+    model = load_model(args.run, args.which, args.device, args.flip_test, args.cfg)
     model.predictor.batch_size = args.batch_size
     print(f"{model.source}: {model.which} on {model.predictor.device}", file=sys.stderr)
     return predict_all(model, sources, make_options(args, model, boxes, out))
@@ -157,7 +162,8 @@ def make_options(args: argparse.Namespace, model, boxes, out):
         detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
     overlay = Overlay(model.skeleton, args.min_score, bool(args.boxes or args.detector)) if args.overlay else None
     source = model.source.resolve()
-    name = source.stem if source.suffix in EXPORTED else source.parent.name  # that of the run folder
+    alone = source.suffix in EXPORTED or args.cfg  # in no run folder
+    name = source.stem if alone else source.parent.name
     scorer = f"semipose_{name}_{model.which}"
     return Options(
         out, tuple(args.format), scorer, boxes, detector, args.nms,

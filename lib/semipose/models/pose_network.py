@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.errors import ConfigError
 from semipose.models.body import build_body
+from semipose.models.matching import MatchReport
 from semipose.models.necks import DeconvNeck
-from semipose.models.pretrained import MatchReport, load_pretrained
+from semipose.models.pose_files import Start, find_pose_file, load_start
+from semipose.models.pretrained import load_pretrained
 
+FRESH = Start()
 HIDDEN = 48  # channels of the 3x3 convolution in heads of light networks
 
 
@@ -116,7 +119,8 @@ class NetworkPlan:
         joints: K, keypoints of the skeleton.
         size: (width, height) of the images that come in.
         input_size: (width, height) that the backbone gets; () = the same.
-        sigma, bins, bin_sigma: see `CodecSettings`.
+        sigma, bins, bin_sigma, bins_at_edges: see `CodecSettings`.
+        hidden: see `Codec.make_head`; -1 = none after deconvolutions and in HRNets, else `HIDDEN`.
     """
 
     backbone: str
@@ -128,6 +132,8 @@ class NetworkPlan:
     sigma: float = 2.0
     bins: float = 2.0
     bin_sigma: float = 0.0
+    bins_at_edges: bool = False
+    hidden: int = -1
 
     @staticmethod
     def from_plain(values: dict) -> "NetworkPlan":
@@ -140,8 +146,11 @@ class NetworkPlan:
         return self.input_size or self.size
 
 
-def build_pose_network(plan: NetworkPlan, pretrained: str = "", channels_last: bool = False) -> PoseNetwork:
-    """A network with fresh weights, or with the backbone of `pretrained` as in `load_pretrained`.
+def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: bool = False) -> PoseNetwork:
+    """A network with fresh weights, or with those that `start` names, as far as they fit.
+
+    Of a pose checkpoint backbone, neck and head are taken, see `pose_names`; all other weights are for the backbone:
+    see `load_pretrained`.
 
     With `channels_last` the convolutions choose that memory layout by their weights, whatever the layout of the images.
 
@@ -150,18 +159,20 @@ def build_pose_network(plan: NetworkPlan, pretrained: str = "", channels_last: b
     """
     wanted = "vector" if find_codec(plan.codec).pools else "map"
     backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
-    report = load_pretrained(backbone, pretrained, plan.backbone) if pretrained else None
+    file = find_pose_file(start)
+    report = None if file else load_pretrained(backbone, start.source, plan.backbone)
     codec = build_codec(plan, neck.stride * _shrunk(plan))
     # SimpleBaseline, ViTPose and HRNet have a 1x1 convolution as head
-    hidden = 0 if isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
+    usual = 0 if isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
+    hidden = usual if plan.hidden < 0 else plan.hidden
     network = PoseNetwork(backbone, neck, codec, hidden, plan.input_size or None)
-    network.report = report
+    network.report = load_start(network, file, start) if file else report
     return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
 def build_codec(plan: NetworkPlan, stride: float) -> Codec:
     """The codec of a network whose features have `stride` pixels of the images that come in."""
-    settings = CodecSettings(plan.size, plan.joints, stride, plan.sigma, plan.bins, plan.bin_sigma)
+    settings = CodecSettings(plan.size, plan.joints, stride, plan.sigma, plan.bins, plan.bin_sigma, plan.bins_at_edges)
     return find_codec(plan.codec)(settings)
 
 
