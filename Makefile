@@ -17,7 +17,7 @@ help:
 	@echo "make test      run all tests that need no GPU"
 	@echo "make chaos     try out what is promised about kills, signals and bad files (10 minutes)"
 	@echo "make lint      check style and formatting"
-	@echo "make bench     time the loader, the training step, an epoch, the options; read the memory (20 minutes)"
+	@echo "make bench     time the loader, steps, an epoch, options, backbones; read the memory (half an hour)"
 	@echo "make setup     only create .venv and install"
 	@echo "make clean     remove .venv and caches"
 

@@ -1,6 +1,6 @@
 """Where the time and the memory go. Prints markdown tables, most of them ratios; asserts nothing.
 
-python benchmarks/bench.py                        # what `make bench` runs; about twenty minutes on two cores
+python benchmarks/bench.py                        # what `make bench` runs; about half an hour on two cores
 python benchmarks/bench.py --only loader,step     # some of it
 python benchmarks/bench.py --quick                # small images and few repeats: only to see that it works
 """
@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import bench_backbones
 import bench_compile
 import bench_epoch
 import bench_loader
@@ -30,6 +31,7 @@ SECTIONS = {
     "turns": bench_step.turns_tables,
     "epoch": bench_epoch.tables,
     "options": bench_options.tables,
+    "backbones": bench_backbones.tables,
     "predict": bench_predict.tables,
     "memory": bench_memory.tables,
     "start": bench_start.tables,

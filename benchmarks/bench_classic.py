@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from semipose.geometry.boxes import box_to_region
-from semipose.models.pose_network import IMAGENET_MEAN, IMAGENET_STD
+from semipose.models.feature_levels import Normalisation
 from semipose.skeletons import COCO
 from semipose.structures import Persons
 
@@ -28,8 +28,8 @@ class ClassicDataset(Dataset):
     def __init__(self, persons: Persons, size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float):
         self.persons, self.size, self.heatmap_size, self.sigma = persons, size, heatmap_size, sigma
         self.centres, self.sizes = box_to_region(persons.boxes, size[0] / size[1], 1.25)
-        self.mean = torch.tensor(IMAGENET_MEAN).view(3, 1, 1)
-        self.std = torch.tensor(IMAGENET_STD).view(3, 1, 1)
+        self.mean = torch.tensor(Normalisation.mean).view(3, 1, 1)
+        self.std = torch.tensor(Normalisation.std).view(3, 1, 1)
         self.flip_order = list(COCO.flip_order)
         self.rng = np.random.default_rng(0)
 

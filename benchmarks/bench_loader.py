@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 
 from semipose.data.loaders import PairLoader, Side, Workers
 from semipose.data.person_dataset import PersonDataset
-from semipose.models.pose_network import IMAGENET_MEAN, IMAGENET_STD
+from semipose.models.feature_levels import Normalisation
 from semipose.skeletons import COCO
 from semipose.structures import PoseBatch
 from semipose.views.sampler import ViewPolicies, ViewSampler
@@ -89,7 +89,7 @@ def our_pass(
 
 def finisher(scale: Scale) -> Callable[[PoseBatch], None]:
     """What the classic loader has done already: the view at random, normalised, and its targets."""
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (Normalisation.mean, Normalisation.std))
     codec = gaussian_codec(scale)
     views = ViewSampler(ViewPolicies(), COCO, scale.size, mean.flatten(), 0)
     steps = itertools.count()

@@ -224,7 +224,7 @@ def test_overlap_of_training_and_validation(call):
         (["ALGORITHM", "magic"], ["magic", "pose_dual"]),
         (["MODEL.BACKBONE", "vgg"], ["vgg", "resnet18"]),
         (["MODEL.HEATMAP_SIZE", "[16,16]"], ["MODEL.HEATMAP_SIZE", "[8, 8]"]),
-        (["MODEL.CODEC", "udp"], ["udp", "gaussian, msra"]),
+        (["MODEL.CODEC", "upd"], ["upd", "gaussian, msra"]),
         (["DATASET.CACHE", "tape"], ["tape", "none, ram, disk"]),
         (["TRAIN.OPTIMIZER", "lion"], ["lion", "adam, adamw, sgd"]),
         (["TRAIN.SCHEDULE", "poly"], ["poly", "step, cosine, constant"]),

@@ -30,7 +30,7 @@ def test_every_setting_is_reached_and_has_its_values():
     families, methods = table["families"].items(), table["methods"].items()
     commands = {f"{family} {name}": f"{pieces} {piece}" for family, pieces in families for name, piece in methods}
     commands |= table["reached_by"]
-    assert len(commands) == 94
+    assert len(commands) == 100
     for setting, command in commands.items():
         config, values = load(command), wanted(table, setting)
         different = {key: (config[key], value) for key, value in values.items() if config[key] != value}

@@ -82,5 +82,6 @@ def test_bench_prints_its_tables():
         "cotrain1",
         "channels-last",
         "joint / sequential",
+        "timm/test_vit",
     ):
         assert text in done.stdout

@@ -57,6 +57,11 @@ def test_light_unet_takes_sizes_that_are_no_multiple():
     assert features.shape == (1, 32, 13, 9)
 
 
+def test_a_size_whose_coarsest_map_is_one_pixel_is_taken():
+    backbone = build_backbone("timm/mobilenetv3_small_050", "deepest", (32, 32))
+    assert backbone.train()(torch.rand(2, 3, 32, 32))[0].shape[-2:] == (1, 1)
+
+
 @pytest.mark.parametrize(("name", "width", "count"), [("hrnet_w32", 32, 28_536_113), ("hrnet_w48", 48, 63_595_745)])
 def test_hrnet_has_the_parameters_of_the_paper(name, width, count):
     """28.5 M and 63.6 M with a 1x1 convolution to COCO's 17 keypoints (Sun et al., CVPR 2019)."""

@@ -397,7 +397,7 @@ class Some(t.Endless):
         for number, frame in zip(range(2500), super().frames()):
             yield t.Frame(frame.image.repeat(20, 0).repeat(20, 1), frame.name, number)
 p = t.load_model({str(model.source)!r}).predictor
-quick = t.Quick(p.networks, p.codec, p.skeleton, p.size)
+quick = t.Quick(p.networks, p.skeleton, p.size)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 t.predict_source(quick, Some(-1, None), t.Options(Path({str(tmp_path)!r}), formats=("csv", "coco")))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

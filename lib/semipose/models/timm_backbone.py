@@ -101,7 +101,7 @@ def _try_size(name: str, arguments: dict, image_size: tuple[int, int]) -> None:
     """Raises ConfigError if the network stops at images of this size, as some with attention do, or if its maps have
     other sizes than it says, as after convolutions without padding. Computes nothing."""
     width, height = image_size
-    net = create_plan(name, arguments)
+    net = create_plan(name, arguments).eval()  # in train mode BatchNorm refuses one image with a map of 1x1
     strides = [entry["reduction"] for entry in feature_maps(net, name)]
     try:
         maps = net.forward_intermediates(
