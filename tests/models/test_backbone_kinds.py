@@ -23,6 +23,8 @@ KINDS = {
     "timm/test_vit": ("deepest", SIZE),
     "timm/eva02_tiny_patch14_224": ("pyramid", (56, 84)),
 }
+# for what takes long: one chain of convolutions and one transformer
+TRACED = ("timm/tf_efficientnet_lite0", "timm/test_vit")
 WITHOUT_MIXING = {"timm/test_byobnet"}  # not among those that are known to be one chain
 PERMUTATION = torch.tensor([1, 2, 0])
 
@@ -117,3 +119,14 @@ def test_no_map_shows_an_image_past_a_stage_that_mixes(kind, backbone, images, m
 def test_every_parameter_has_a_layer(backbone):
     layers = {backbone.layer_of(name) for name, _ in backbone.named_parameters()}
     assert layers == set(range(backbone.depth + 1))
+
+
+def test_it_compiles_as_one_graph_and_is_exported_with_any_batch(kind, backbone, images, maps):
+    if kind not in TRACED:
+        return
+    torch._dynamo.reset()
+    compiled = torch.compile(backbone, backend="eager", fullgraph=True, dynamic=False)
+    program = torch.export.export(backbone, (images[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    with torch.no_grad():
+        assert close(compiled(images), maps) and close(program.module()(images), maps)
+    torch._dynamo.reset()

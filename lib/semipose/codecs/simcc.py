@@ -80,8 +80,8 @@ class SimccCodec(Codec):
 class SimccHead(nn.Module):
     """A map for each keypoint, flattened, and a linear layer for each axis: (B, C, h, w) -> (B, K, nx + ny).
 
-    The linear layers start as projections of the map on its axes. From random weights they learn what is where so slowly
-    that few labels do not suffice: on drawn people, with 40 labels, it is 7 AP instead of 21.
+    The linear layers start as projections of the map on its axes. From random weights they learn what is where so
+    slowly that few labels do not suffice: on drawn people, with 40 labels, it is 7 AP instead of 21.
     """
 
     def __init__(self, in_channels: int, settings: CodecSettings, counts: tuple[int, int], hidden: int):
