@@ -1,5 +1,7 @@
 """What every codec of the table keeps to."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -264,6 +266,16 @@ def test_codecs_of_one_kind_and_setting_are_equal(kind):
     assert codec == make_codec(kind) and hash(codec) == hash(make_codec(kind))
     others = [make_codec(other) for other in CODECS if other != kind] + [make_codec(kind, SETTINGS[1])]
     assert all(codec != other for other in others)
+
+
+@ALL
+def test_a_stride_counts_where_outputs_are_maps(kind):
+    """Bins and coordinates are those of the view: students with unlike features put out the same."""
+    other = make_codec(kind, replace(SETTINGS[0], stride=8.0))
+    assert (make_codec(kind) == other) == (kind in ("simcc", "regression", "rle"))
+    points = random_points(other)
+    shapes = [target_of(codec, points).shape for codec in (make_codec(kind), other)]
+    assert (make_codec(kind) != other) or shapes[0] == shapes[1]
 
 
 class Decoded(nn.Module):

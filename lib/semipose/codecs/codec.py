@@ -69,10 +69,15 @@ class Codec:
         self.stride = settings.stride
 
     def __eq__(self, other) -> bool:
-        return type(self) is type(other) and self.settings == other.settings
+        return type(self) is type(other) and self.meaning == other.meaning
 
     def __hash__(self) -> int:
-        return hash((type(self), self.settings))
+        return hash((type(self), self.meaning))
+
+    @property
+    def meaning(self) -> CodecSettings:
+        """The settings that outputs depend on."""
+        return self.settings
 
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         """A new head: features (B, in_channels, h, w) -> output (B, K, ...), contiguous.

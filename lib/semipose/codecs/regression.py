@@ -1,5 +1,7 @@
 """regression: coordinates straight from pooled features, as in DeepPose (Toshev and Szegedy, CVPR 2014)."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +29,10 @@ class RegressionCodec(Codec):
     def __init__(self, settings: CodecSettings):
         super().__init__(settings)
         self.stride = 4.0  # there are no heatmap pixels: what other codecs have by default, in messages and thresholds
+
+    @property
+    def meaning(self) -> CodecSettings:
+        return replace(self.settings, stride=0.0)  # the features are pooled
 
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         return PooledHead(in_channels, self.settings.joints, hidden)

@@ -1,6 +1,7 @@
 """simcc: one classification over the columns and one over the rows (Li et al., "SimCC", ECCV 2022)."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +40,10 @@ class SimccCodec(Codec):
         self.sigmas = tuple(settings.bin_sigma or (settings.bins * side / 16) ** 0.5 for side in settings.size)
         self.heights = tuple(_height(sigma) for sigma in self.sigmas)
         self.offset = 0.0 if settings.bins_at_edges else 0.5 / settings.bins - 0.5
+
+    @property
+    def meaning(self) -> CodecSettings:
+        return replace(self.settings, stride=0.0)  # bins are counted in pixels of the view
 
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         return SimccHead(in_channels, self.settings, self.counts, hidden)
