@@ -21,6 +21,7 @@ from semipose.errors import ConfigError, ModelError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
 from semipose.evaluation.validation import ValidationSet, of_set
 from semipose.models.freezing import frozen_report
+from semipose.models.pose_network import PoseNetwork
 from semipose.runtime.determinism import make_deterministic
 from semipose.runtime.freed_memory import keep_freed_memory
 from semipose.runtime.launch import launch
@@ -214,9 +215,13 @@ def _report_networks(algorithm: Algorithm) -> None:
         learned = sum(p.numel() for p in parameters if p.requires_grad)
         count = sum(p.numel() for p in parameters)
         log.info("%-10s %8.3f M parameters, %8.3f M learned by gradient", name, count / 1e6, learned / 1e6)
-    frozen = frozen_report(next(iter(algorithm.predictors().values())))
-    if frozen:
-        log.info("frozen in each network: %s", frozen)
+    students = {name: net for name, net in algorithm.predictors().items() if isinstance(net, PoseNetwork)}
+    frozen = {name: frozen_report(network) for name, network in students.items()}
+    if len(set(frozen.values())) == 1:
+        frozen = {"each network": next(iter(frozen.values()))}
+    for name, report in frozen.items():
+        if report:
+            log.info("frozen in %s: %s", name, report)
     for name, network in algorithm.predictors().items():
         if getattr(network, "report", None) is not None:  # EMAs are copies
             log.info("%s starts from %s: %s", name, "a pose checkpoint" if network.report.origin else "a backbone",

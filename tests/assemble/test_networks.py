@@ -81,3 +81,36 @@ def test_the_second_network_may_start_from_other_weights(tmp_path):
     first, second = (s.network.backbone for s in assemble.build_algorithm(config(*pairs)).students.values())
     starts = [torch.equal(next(source.backbone.parameters()), next(net.parameters())) for net in (first, second)]
     assert starts == [True, False]
+
+
+UNLIKE = ["MODEL.SECOND.BACKBONE", "light_unet_deep", "MODEL.SECOND.INPUT_SIZE"]
+
+
+def test_a_size_that_does_not_fit_is_named_by_the_key_that_gave_it():
+    with pytest.raises(ConfigError, match=r"^MODEL.SECOND.INPUT_SIZE 40x80: .*multiples of 32.*nearest: 32x64"):
+        assemble.build_algorithm(config(*UNLIKE, "[40,80]"))
+    with pytest.raises(ConfigError, match=r"^MODEL.SECOND.INPUT_SIZE 64x64: .*MODEL.IMAGE_SIZE 32x64"):
+        assemble.build_algorithm(config(*UNLIKE, "[64,64]"))
+    with pytest.raises(ConfigError, match=r"^MODEL.IMAGE_SIZE 40x64: "):
+        assemble.build_algorithm(config(*UNLIKE, "[64,128]", "MODEL.IMAGE_SIZE", "[40,64]"))
+
+
+def test_what_the_second_network_cannot_do_is_said_of_its_backbone():
+    pairs = ["MODEL.SECOND.BACKBONE", "timm/resnetv2_50", "WEIGHT.LOSS_MIX", "0.5", "MIX.WHERE", "manifold"]
+    with torch.device("meta"), pytest.raises(ConfigError, match="MIX.WHERE.*timm/resnetv2_50"):
+        assemble.build_network(config(*pairs), second=True)
+
+
+def test_heatmaps_of_two_sizes_cannot_be_warped_into_each_other():
+    pairs = [*UNLIKE, "[64,128]", "PSEUDO.TARGET", "heatmap"]
+    with pytest.raises(ConfigError, match="PSEUDO.TARGET.*MODEL.SECOND.*8x16 and 16x32.*redrawn"):
+        assemble.build_algorithm(config(*pairs))
+
+
+def test_a_frozen_part_may_be_in_one_of_two_unlike_networks():
+    pairs = ["MODEL.SECOND.BACKBONE", "timm/test_vit", "MODEL.FREEZE", "['backbone.stem', 'backbone.net.patch_embed']"]
+    algorithm = assemble.build_algorithm(config(*pairs, "MODEL.FREEZE_BN", "true"))
+    first, second = (student.network for student in algorithm.students.values())
+    assert "backbone.stem" in first.frozen and second.frozen == ("backbone.net.patch_embed",)
+    with pytest.raises(ConfigError, match="MODEL.FREEZE: 'backbone.stam'.*backbone.stem"):
+        assemble.build_algorithm(config(*pairs[:2], "MODEL.FREEZE", "['backbone.stam']"))

@@ -131,3 +131,12 @@ def test_layer_decay_needs_layers():
     for learner in (Learner(), learner_with("timm/caformer_s18")):
         with pytest.raises(ConfigError, match="TRAIN.LAYER_DECAY.*MODEL.BACKBONE"):
             make_groups([learner], layer_decay=0.8)
+
+
+def test_a_rule_may_be_for_a_network_that_learns_in_another_phase():
+    learners = {"first": [nn.Sequential(nn.Linear(2, 1))], "second": [Learner()]}
+    settings = OptimizerSettings("sgd", lr=1.0, groups=(GroupRule("backbone", 0.1),))
+    stepper = Stepper(learners, settings, total=4)
+    assert [phase.factors for phase in stepper._phases.values()] == [[1.0], [0.1, 1.0]]
+    with pytest.raises(ConfigError, match="TRAIN.GROUPS"):
+        Stepper({"first": learners["first"]}, settings, total=4)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
-from semipose.assemble.networks import build_network
+from semipose.assemble.networks import build_students
 from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
 from semipose.assemble.validator import build_metric_options, build_validator
 from semipose.data.sources import Source, places
@@ -131,7 +131,7 @@ def _shared(checks: list[SourceCheck]) -> list[Finding]:
 def _settings(config: CfgNode) -> list[Finding]:
     """Sizes that do not fit each other."""
     try:
-        build_network(config, pretrained=False)
+        build_students(config, pretrained=False)
     except SemiposeError as error:
         return [Finding(str(error), True, source="configuration")]
     return []

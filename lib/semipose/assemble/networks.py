@@ -12,7 +12,7 @@ from semipose.assemble.devices import build_device
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import CODECS
 from semipose.errors import ConfigError
-from semipose.models.freezing import freeze
+from semipose.models.freezing import freeze_all
 from semipose.models.pose_files import Start
 from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
 from semipose.pseudo_labels import Multiview, PseudoLabeler
@@ -48,15 +48,32 @@ def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool =
 def build_network(
     config: CfgNode, pretrained: bool = True, skeleton: Skeleton | None = None, second: bool = False
 ) -> PoseNetwork:
-    """One network; `second`: the second one of co-training. Raises ConfigError where keys do not fit each other."""
+    """One network, nothing frozen; `second`: the second one of co-training.
+
+    Raises:
+        ConfigError: keys do not fit each other.
+    """
     model, plan = config.MODEL, build_plan(config, skeleton, second)
     weights = (second and model.SECOND.PRETRAINED) or model.PRETRAINED
     start = build_start(config, "" if weights == "none" or not pretrained else weights, skeleton, int(second))
     network = build_pose_network(plan, start, model.CHANNELS_LAST)
-    freeze(network, model.FREEZE, model.FREEZE_BN)
-    check_heatmap_size(config, network)
-    check_codec(config, network)
+    check_heatmap_size(config, network, plan.backbone)
+    check_codec(config, network, plan.backbone)
     return network
+
+
+def build_students(config: CfgNode, pretrained: bool = True, skeleton: Skeleton | None = None) -> list[PoseNetwork]:
+    """The networks that learn, with what MODEL.FREEZE says. Raises ConfigError where keys do not fit each other."""
+    count = algorithm_entry(config).students
+    students = [build_network(config, pretrained, skeleton, second=number > 0) for number in range(count)]
+    freeze_all(students, config.MODEL.FREEZE, config.MODEL.FREEZE_BN)
+    if config.PSEUDO.TARGET == "heatmap" and any(network.codec != students[0].codec for network in students):
+        sizes = " and ".join("{}x{}".format(*network.codec.size) for network in students)
+        raise ConfigError(
+            f"PSEUDO.TARGET is 'heatmap'; with MODEL.SECOND the heatmaps of both networks differ ({sizes}); "
+            "allowed: auto, redrawn"
+        )
+    return students
 
 
 def build_start(config: CfgNode, source: str, skeleton: Skeleton | None = None, number: int = 0) -> Start:
@@ -65,18 +82,18 @@ def build_start(config: CfgNode, source: str, skeleton: Skeleton | None = None, 
     return Start(source, number, config.MODEL.PRETRAINED_COLORS, tuple(keypoints))
 
 
-def check_heatmap_size(config: CfgNode, network: PoseNetwork) -> None:
+def check_heatmap_size(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     """Raises ConfigError if MODEL.HEATMAP_SIZE is given and the network has maps of another size."""
     model, given = config.MODEL, tuple(config.MODEL.HEATMAP_SIZE)
     made = network.codec.settings.map_size
     if given != NO_SIZE and not network.codec.pools and network.input_size is None and made != given:
         raise ConfigError(
-            f"MODEL.HEATMAP_SIZE is {list(given)}; {model.BACKBONE} makes {list(made)} of MODEL.IMAGE_SIZE "
+            f"MODEL.HEATMAP_SIZE is {list(given)}; {backbone} makes {list(made)} of MODEL.IMAGE_SIZE "
             f"{list(model.IMAGE_SIZE)}; [0, 0] = what the network makes"
         )
 
 
-def check_codec(config: CfgNode, network: PoseNetwork) -> None:
+def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     """Raises ConfigError, naming the key, for a part of the method that the codec cannot give what it needs."""
     entry, codec, weights = algorithm_entry(config), network.codec, config.WEIGHT
     learns = entry.takes_unlabeled
@@ -100,7 +117,7 @@ def check_codec(config: CfgNode, network: PoseNetwork) -> None:
             )
     if learns and weights.LOSS_MIX > 0 and config.MIX.WHERE == "manifold" and not network.early_stages:
         raise ConfigError(
-            f"MIX.WHERE is manifold; {config.MODEL.BACKBONE} has no early stages whose outputs can be mixed; "
+            f"MIX.WHERE is manifold; {backbone} has no early stages whose outputs can be mixed; "
             "allowed: input"
         )
 
@@ -128,7 +145,7 @@ def build_algorithm(
     """
     entry, device = algorithm_entry(config), build_device(config.GPUS)
     torch.manual_seed(config.SEED)
-    students = [build_network(config, pretrained, skeleton, second=number > 0) for number in range(entry.students)]
+    students = build_students(config, pretrained, skeleton)
     recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview, skeleton)
     algorithm = entry.make(students, recipe).to(device)
     if config.TRAIN.SYNC_BN and ranks() > 1:

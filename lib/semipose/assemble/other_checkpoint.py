@@ -49,8 +49,9 @@ def build_others(config: CfgNode, state: dict, source: str) -> dict[str, PoseNet
         raise ModelError(f"{source}: holds {len(file.networks)} networks; one or two expected")
     skeleton, networks = get_skeleton(config.DATASET.SKELETON), {}
     for number, name in enumerate(NAMES[len(file.networks)]):
-        network = build_pose_network(build_plan(config, skeleton, number > 0), channels_last=config.MODEL.CHANNELS_LAST)
-        check_heatmap_size(config, network)
+        plan = build_plan(config, skeleton, number > 0)
+        network = build_pose_network(plan, channels_last=config.MODEL.CHANNELS_LAST)
+        check_heatmap_size(config, network, plan.backbone)
         start = build_start(config, source, skeleton, number)
         check_colors(start, file)
         report = load_completely(network, file, start)

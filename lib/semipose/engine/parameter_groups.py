@@ -47,6 +47,7 @@ def make_groups(
     rules: Sequence[GroupRule] = (),
     no_decay_norm: bool = False,
     layer_decay: float = 1.0,
+    others: Sequence[nn.Module] = (),
 ) -> list[ParameterGroup]:
     """The parameters that learn, grouped by their factors, in the order of the first parameter of each group.
 
@@ -57,13 +58,15 @@ def make_groups(
         no_decay_norm: no weight decay for normalisation layers and biases.
         layer_decay: factor of the rate from each layer of a backbone to the one before it. The last layer has it once,
             what follows the backbone not at all (Clark et al., "ELECTRA", ICLR 2020; Bao et al., "BEiT", ICLR 2022).
+        others: learn in other phases, and may be unlike: a rule must match something in one of all.
 
     Raises:
         ConfigError: a rule matches nothing, `layer_decay` for a backbone whose layers are not known, or nothing is left
             to learn.
     """
-    named = [(name.removeprefix("network."), p) for net in learners for name, p in net.named_parameters()]
-    check_patterns([rule.pattern for rule in rules], [name for name, _ in named], "TRAIN.GROUPS")
+    named = _named_parameters(learners)
+    known = [name for name, _ in named + _named_parameters(others)]
+    check_patterns([rule.pattern for rule in rules], known, "TRAIN.GROUPS")
     by_layer = _layer_factors(learners, layer_decay) if layer_decay != 1 else {}
     undecayed = _norms_and_biases(learners) if no_decay_norm else set()
     groups: dict[tuple[float, float], ParameterGroup] = {}
@@ -75,6 +78,10 @@ def make_groups(
     if not groups:
         raise ConfigError("MODEL.FREEZE leaves no parameter to learn")
     return list(groups.values())
+
+
+def _named_parameters(learners: Sequence[nn.Module]) -> list[tuple[str, nn.Parameter]]:
+    return [(name.removeprefix("network."), p) for net in learners for name, p in net.named_parameters()]
 
 
 def _layer_factors(learners: Sequence[nn.Module], layer_decay: float) -> dict[int, float]:

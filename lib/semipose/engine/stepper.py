@@ -44,7 +44,8 @@ class Stepper:
         precision: Precision | None = None,
     ):  # fmt: skip
         self.settings, self.precision = settings, precision or Precision()
-        self._phases = {phase: _Phase(modules, settings) for phase, modules in learners.items()}
+        every = [module for modules in learners.values() for module in modules]
+        self._phases = {phase: _Phase(modules, settings, every) for phase, modules in learners.items()}
         self._total = total
         self.skipped, self._in_a_row = 0, 0
 
@@ -140,8 +141,8 @@ class Stepper:
 class _Phase:
     """What one phase learns with."""
 
-    def __init__(self, modules: Sequence[nn.Module], settings: OptimizerSettings):
-        groups = make_groups(modules, settings.groups, settings.no_decay_norm, settings.layer_decay)
+    def __init__(self, modules: Sequence[nn.Module], settings: OptimizerSettings, every: Sequence[nn.Module]):
+        groups = make_groups(modules, settings.groups, settings.no_decay_norm, settings.layer_decay, every)
         self.optimizer = make_optimizer(settings, groups)
         self.factors = [group.lr for group in groups]
         self.parameters = [p for net in modules for p in net.parameters() if p.requires_grad]

@@ -25,12 +25,17 @@ class Normalisation:
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
 
 
+class SizeError(ConfigError):
+    """A backbone does not take images of (width, height) `size`; `key` of the configuration gave it."""
+
+    def __init__(self, size: tuple[int, int], reason: str, key: str = "MODEL.IMAGE_SIZE"):
+        super().__init__(f"{key} {size[0]}x{size[1]}: {reason}")
+        self.size, self.reason = size, reason
+
+
 def check_image_size(image_size: tuple[int, int], multiple: int, backbone_name: str) -> None:
-    """Raises ConfigError, with the nearest size that fits, if (width, height) are no multiples of `multiple`."""
+    """Raises SizeError, with the nearest size that fits, if (width, height) are no multiples of `multiple`."""
     if any(side % multiple for side in image_size):
-        width, height = image_size
         near = "x".join(str(max(1, round(side / multiple)) * multiple) for side in image_size)
-        raise ConfigError(
-            f"MODEL.IMAGE_SIZE {width}x{height}: both must be multiples of {multiple} for backbone {backbone_name!r}; "
-            f"nearest: {near}"
-        )
+        reason = f"both must be multiples of {multiple} for backbone {backbone_name!r}; nearest: {near}"
+        raise SizeError(image_size, reason)

@@ -9,6 +9,15 @@ from semipose.models.parameter_names import check_patterns, matches
 from semipose.models.pose_network import PoseNetwork
 
 
+def freeze_all(networks: Sequence[PoseNetwork], patterns: Sequence[str], batch_norm: bool = False) -> None:
+    """`freeze` the networks of a run. They may be unlike: each pattern must match something in one of them."""
+    check_patterns(patterns, [name for network in networks for name, _ in network.named_parameters()], "MODEL.FREEZE")
+    if batch_norm and not any(map(_norms, networks)):
+        raise ConfigError("MODEL.FREEZE_BN is True, but the backbone has no BatchNorm")
+    for network in networks:
+        _freeze(network, patterns, batch_norm)
+
+
 def freeze(network: PoseNetwork, patterns: Sequence[str], batch_norm: bool = False) -> None:
     """Take parameters out of the training, and keep the modules they belong to in eval mode.
 
@@ -23,13 +32,14 @@ def freeze(network: PoseNetwork, patterns: Sequence[str], batch_norm: bool = Fal
     Raises:
         ConfigError: a pattern that matches nothing, or `batch_norm` for a backbone without BatchNorm.
     """
-    check_patterns(patterns, (name for name, _ in network.named_parameters()), "MODEL.FREEZE")
+    freeze_all([network], patterns, batch_norm)
+
+
+def _freeze(network: PoseNetwork, patterns: Sequence[str], batch_norm: bool) -> None:
     for name, parameter in network.named_parameters():
         if any(matches(name, pattern) for pattern in patterns):
             parameter.requires_grad_(False)
-    norms = [f"backbone.{name}" for name, module in network.backbone.named_modules() if batch_norm and _is_norm(module)]
-    if batch_norm and not norms:
-        raise ConfigError("MODEL.FREEZE_BN is True, but the backbone has no BatchNorm")
+    norms = _norms(network) if batch_norm else []
     found: list[str] = []
     for name, module in network.named_modules():
         inside = any(name.startswith(outer + ".") for outer in found)
@@ -50,6 +60,11 @@ def frozen_report(network: PoseNetwork) -> str:
     names = ", ".join(name for name, module in frozen.items() if _is_frozen(module)) or "single parameters"
     learned = f"{len(still)} tensors, {sum(still) / 1e6:.3f} M parameters"
     return f"{f'{names}: {learned}' if still else 'no parameters'}, {norms} BatchNorm layers in eval mode"
+
+
+def _norms(network: PoseNetwork) -> list[str]:
+    """Names of the BatchNorm layers of the backbone."""
+    return [f"backbone.{name}" for name, module in network.backbone.named_modules() if _is_norm(module)]
 
 
 def _is_norm(module: nn.Module) -> bool:

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.errors import ConfigError
 from semipose.models.body import build_body
+from semipose.models.feature_levels import SizeError
 from semipose.models.matching import MatchReport
 from semipose.models.necks import DeconvNeck
 from semipose.models.pose_files import Start, find_pose_file, load_start
 from semipose.models.pretrained import load_pretrained
 
 FRESH = Start()
+INPUT_SIZE = "MODEL.SECOND.INPUT_SIZE"  # the key behind `NetworkPlan.input_size`
 HIDDEN = 48  # channels of the 3x3 convolution in heads of light networks
 
 
@@ -158,10 +160,14 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
         ConfigError: unknown names, or sizes that do not fit. ModelError: the weights cannot be loaded or do not fit.
     """
     wanted = "vector" if find_codec(plan.codec).pools else "map"
-    backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
+    shrunk = _shrunk(plan)
+    try:
+        backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
+    except SizeError as error:
+        raise SizeError(error.size, error.reason, INPUT_SIZE) if plan.input_size else error from None
     file = find_pose_file(start)
     report = None if file else load_pretrained(backbone, start.source, plan.backbone)
-    codec = build_codec(plan, neck.stride * _shrunk(plan))
+    codec = build_codec(plan, neck.stride * shrunk)
     # SimpleBaseline, ViTPose and HRNet have a 1x1 convolution as head
     usual = 0 if isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
     hidden = usual if plan.hidden < 0 else plan.hidden
@@ -181,7 +187,7 @@ def _shrunk(plan: NetworkPlan) -> float:
     (width, height), (inner_width, inner_height) = plan.size, plan.inner_size
     if width * inner_height != height * inner_width:
         raise ConfigError(
-            f"a network that works at {inner_width}x{inner_height} cannot take images of {width}x{height}: "
+            f"{INPUT_SIZE} {inner_width}x{inner_height}: it needs the shape of MODEL.IMAGE_SIZE {width}x{height}, as "
             "width and height must shrink alike"
         )
     return width / inner_width

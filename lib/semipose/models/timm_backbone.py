@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from semipose.errors import ConfigError
-from semipose.models.feature_levels import DEEPEST, Level, check_image_size
+from semipose.models.feature_levels import DEEPEST, Level, SizeError, check_image_size
 from semipose.models.timm_import import import_timm
 
 FINEST_STRIDE = 4
@@ -98,7 +98,7 @@ def size_arguments(net: nn.Module, image_size: tuple[int, int]) -> dict:
 
 
 def _try_size(name: str, arguments: dict, image_size: tuple[int, int]) -> None:
-    """Raises ConfigError if the network stops at images of this size, as some with attention do, or if its maps have
+    """Raises SizeError if the network stops at images of this size, as some with attention do, or if its maps have
     other sizes than it says, as after convolutions without padding. Computes nothing."""
     width, height = image_size
     net = create_plan(name, arguments).eval()  # in train mode BatchNorm refuses one image with a map of 1x1
@@ -112,7 +112,7 @@ def _try_size(name: str, arguments: dict, image_size: tuple[int, int]) -> None:
     except (AssertionError, RuntimeError, ValueError) as fault:
         reason = (str(fault).strip() or type(fault).__name__).splitlines()[0][:200]
     if reason:
-        raise ConfigError(f"MODEL.IMAGE_SIZE {width}x{height}: backbone 'timm/{name}' does not take it ({reason})")
+        raise SizeError(image_size, f"backbone 'timm/{name}' does not take it ({reason})")
 
 
 def _by_stride(maps: list[dict]) -> dict[float, int]:
