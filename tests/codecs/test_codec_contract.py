@@ -105,6 +105,15 @@ def test_a_new_head_knows_nothing(kind):
 
 @ALL
 @ALL_SIZES
+def test_the_score_of_who_knows_nothing_is_that_of_a_new_head(kind, settings):
+    codec = make_codec(kind, settings)
+    width, height = settings.map_size
+    scores = codec.decode(make_head(codec)(torch.randn(2, 4, height, width)))[1]
+    assert scores.max().item() == pytest.approx(codec.unsure_score(), abs=0.05)
+
+
+@ALL
+@ALL_SIZES
 def test_what_was_encoded_is_decoded(kind, settings):
     codec = make_codec(kind, settings)
     points = random_points(codec, 40)

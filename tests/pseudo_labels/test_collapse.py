@@ -39,6 +39,31 @@ def test_heatmaps_that_become_flat(caplog):
     assert "0.01" in caplog.text
 
 
+def test_what_is_flat_depends_on_the_score_of_a_network_that_knows_nothing(caplog):
+    unsure, sure = epoch({"health_peak": 0.5, "health_kept": 1.0}), epoch({"health_peak": 0.6, "health_kept": 1.0})
+    assert warnings_of(caplog, [sure, unsure], CollapseAlarm(False, unsure=0.495)) == ["", "flat"]
+    assert "0.5, below 0.52" in caplog.text
+    assert warnings_of(caplog, [sure, unsure]) == ["", ""]
+    assert warnings_of(caplog, [sure, unsure], CollapseAlarm(False, unsure=1.0)) == ["", ""]  # there are no scores
+
+
+def test_a_log_likelihood_may_pass_zero(caplog):
+    alarm = CollapseAlarm(False, log_losses={"loss_cons": 2.0})
+    healthy = [epoch(cons=cons) for cons in (1.5, 0.01, 0.6, -3.0, -2.0, -4.0)]
+    assert warnings_of(caplog, healthy, alarm) == [""] * 6
+    state = alarm.state_dict()
+    assert warnings_of(caplog, [epoch(cons=3.0)], alarm) == ["diverging"]  # up by 7 at a weight of 2, 90 % kept
+    again = CollapseAlarm(False, log_losses={"loss_cons": 2.0})
+    again.load_state_dict(state)
+    assert warnings_of(caplog, [epoch(cons=3.0)], again) == ["diverging"]
+
+
+def test_a_log_likelihood_of_fewer_joints_is_no_rise(caplog):
+    alarm = CollapseAlarm(False, log_losses={"loss_cons": 1.0})
+    few = {"health_peak": 0.6, "health_kept": 0.1}
+    assert warnings_of(caplog, [epoch(cons=-4.5), epoch(few, cons=-0.5)], alarm) == ["", ""]
+
+
 def test_few_kept_joints(caplog):
     assert warnings_of(caplog, [epoch(), epoch(BARE)]) == ["", "kept"]
     assert "0.1 %" in caplog.text

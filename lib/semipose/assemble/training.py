@@ -11,6 +11,7 @@ from semipose.assemble.devices import build_device, build_workers
 from semipose.assemble.networks import build_algorithm
 from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_crops, build_dataset
 from semipose.assemble.validator import best_metric, build_metric_options, build_validator
+from semipose.codecs import Codec
 from semipose.config import to_yaml
 from semipose.data.faults import FaultLog
 from semipose.data.loaders import PairLoader, Side
@@ -103,11 +104,11 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
     return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))
 
 
-def build_health(config: CfgNode, data: RunData, stride: float) -> PseudoLabelHealth:
+def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHealth:
     """The report on the pseudo-labels. Hidden annotations of unlabelled persons are used here only.
 
     Args:
-        stride: of the networks' codec.
+        codec: of the networks; of two unlike ones that of the first.
     """
     hidden = None
     if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
@@ -115,8 +116,9 @@ def build_health(config: CfgNode, data: RunData, stride: float) -> PseudoLabelHe
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
     names = get_skeleton(config.DATASET.SKELETON).keypoints
-    alarm = CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE)
-    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
+    weights = {"loss_cons": config.WEIGHT.LOSS_CONS, "loss_mix": config.WEIGHT.LOSS_MIX}
+    alarm = CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE, codec.unsure_score(), weights if codec.log_loss else {})
+    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
 
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
@@ -148,6 +150,6 @@ def build_trainer(
         config.TRAIN.END_EPOCH, config.TRAIN.EVAL_INTERVAL, config.TRAIN.PRINT_FREQ, config.CHECKPOINT.INTERVAL_STEPS,
         config.TRAIN.ALTERNATE, best_metric(config, validator), config.TRAIN.PATIENCE, config.TRAIN.PROFILE,
     )  # fmt: skip
-    stride = next(iter(algorithm.predictors().values())).codec.stride
-    stepper, health = build_stepper(config, algorithm, len(loader)), build_health(config, data, stride)
+    codec = next(iter(algorithm.predictors().values())).codec
+    stepper, health = build_stepper(config, algorithm, len(loader)), build_health(config, data, codec)
     return Trainer(algorithm, loader, stepper, validator, health, record, interrupts, options)

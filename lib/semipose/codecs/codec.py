@@ -58,11 +58,13 @@ class Codec:
         has_maps: outputs are maps of the view with a peak of 1 at the keypoint; see `HeatmapCodec` for what such a
             codec has besides. Parts of a method that need maps ask for it.
         has_scores: the network tells how sure it is; otherwise all scores are 1.
+        log_loss: the loss is a negative log-likelihood. It may be below 0; differences of it count, not ratios.
     """
 
     pools = False
     has_maps = False
     has_scores = True
+    log_loss = False
 
     def __init__(self, settings: CodecSettings):
         self.settings = settings
@@ -101,6 +103,12 @@ class Codec:
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Points (B, K, 2) and scores (B, K)."""
         raise TypeError(f"{type(self).__name__} must define decode()")
+
+    def unsure_score(self) -> float:
+        """The score of an output of zeros, as of a network that has not learned anything; 1 without scores."""
+        points = torch.zeros(1, self.settings.joints, 2)
+        target, _ = self.encode(points, torch.ones_like(points[..., 0]))
+        return float(self.decode(torch.zeros_like(self.perfect(target)))[1].max())
 
     def loss(self, output: Tensor, target: Tensor, head: nn.Module) -> Tensor:
         """(B, K) loss.

@@ -19,6 +19,7 @@ class RleCodec(RegressionCodec):
     """Outputs (B, K, 4): x and y as in `regression`, and the logits of their sigmas. Targets (B, K, 2): x and y."""
 
     has_scores = True
+    log_loss = True
 
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         return RleHead(in_channels, self.settings.joints, hidden)

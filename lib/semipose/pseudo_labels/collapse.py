@@ -8,12 +8,18 @@ from semipose.errors import CollapseError
 
 logger = logging.getLogger(__name__)
 
-# below this mean heatmap peak (1 = a perfect Gaussian), or share of kept joints, pseudo-labels teach nothing
+# Below this mean heatmap peak (1 = a perfect Gaussian), or share of kept joints, pseudo-labels teach nothing. Where a
+# network that knows nothing has a score above 0, FLAT_PEAK is a share of the way from there to 1.
 FLAT_PEAK, FEW_KEPT = 0.05, 0.01
 # a mean heatmap peak above what Gaussian targets can teach
 WILD_PEAK = 2.0
 # a loss is diverging above this many times its smallest epoch mean
 GROWTH = 5.0
+# A negative log-likelihood is diverging so far above its smallest epoch mean, times its weight: about what it costs if x
+# and y, each with a log sigma in both terms of `rle`, are wrong by GROWTH times as much.
+RISE = 2 * math.log(GROWTH)
+# a score that nearly all outputs reach says nothing
+MOST_UNSURE = 0.75
 # a network that has only begun to learn looks like a collapsed one, but not for long
 START_EPOCHS = 3
 PSEUDO_LOSSES = ("loss_cons", "loss_mix", "loss_worst")
@@ -47,10 +53,14 @@ class CollapseAlarm:
 
     Args:
         stop: raise a CollapseError instead of going on.
+        unsure: score of a network that knows nothing, see `Codec.unsure_score`.
+        log_losses: weights of the losses, by their names without those of networks, where they are negative
+            log-likelihoods; {} where they are not.
     """
 
-    def __init__(self, stop: bool):
-        self.stop = stop
+    def __init__(self, stop: bool, unsure: float = 0.0, log_losses: dict[str, float] | None = None):
+        self.stop, self.log_losses = stop, log_losses or {}
+        self.flat_peak = unsure + FLAT_PEAK * (1 - unsure) if unsure < MOST_UNSURE else 0.0
         self._sounding: list[str] = []
         self._bad_epochs = {"flat": 0, "kept": 0, "wild": 0}
         self._was_good: list[str] = []
@@ -101,8 +111,8 @@ class CollapseAlarm:
 
     def _flat(self, health: dict[str, float]) -> str:
         network, peak = _extreme(health, "health_peak", min)
-        bad = self._lasts("flat", peak, peak < FLAT_PEAK)
-        return f"the mean heatmap peak{network} is {peak:.3g}, below {FLAT_PEAK:g}" if bad else ""
+        bad = self._lasts("flat", peak, peak < self.flat_peak)
+        return f"the mean heatmap peak{network} is {peak:.3g}, below {self.flat_peak:.3g}" if bad else ""
 
     def _few_kept(self, health: dict[str, float]) -> str:
         network, kept = _extreme(health, "health_kept", min)
@@ -127,16 +137,19 @@ class CollapseAlarm:
     def _diverging(self, health: dict[str, float], losses: dict[str, float]) -> str:
         scale = _signal(health)
         pseudo = {name: float(value) for name, value in losses.items() if name.startswith(PSEUDO_LOSSES)}
-        found = [self._growth(name, loss, scale) for name, loss in pseudo.items()] + [self._wild(health)]
+        found = [self._growth(name, loss, scale, health) for name, loss in pseudo.items()] + [self._wild(health)]
         return next((text for text in found if text), "")
 
-    def _growth(self, name: str, loss: float, scale: float) -> str:
+    def _growth(self, name: str, loss: float, scale: float, health: dict[str, float]) -> str:
         """Compare a loss, and the loss per signal of the teachers, with the smallest so far: both must have grown.
 
         The loss alone also grows where teachers become more confident, as they should: a flat heatmap costs nothing.
         """
         if not math.isfinite(loss):
             return f"{name} is {loss}"
+        weight = next((weight for start, weight in self.log_losses.items() if name.startswith(start)), 0.0)
+        if weight:
+            return self._rise(name, loss, weight * max(_mean_kept(health), FEW_KEPT))
         if loss <= 0 or scale <= 0:
             return ""
         now = [loss, loss / scale]
@@ -145,6 +158,16 @@ class CollapseAlarm:
         if not all(value > GROWTH * smallest for value, smallest in zip(now, before)):
             return ""
         return f"{name} is {loss:.3g}, {loss / before[0]:.1f} times its smallest epoch mean {before[0]:.3g}"
+
+
+    def _rise(self, name: str, loss: float, weight: float) -> str:
+        """Compare a negative log-likelihood, which is about 0 somewhere on its way down, with the smallest so far."""
+        now = loss / weight
+        (before,) = self._smallest.get(name, [now])
+        self._smallest[name] = [min(now, before)]
+        if now - before <= RISE:
+            return ""
+        return f"{name} is {loss:.3g}, {now - before:.1f} for each kept joint above its smallest epoch mean"
 
 
 def _values(health: dict[str, float], number: str) -> dict[str, float]:
@@ -162,6 +185,12 @@ def _extreme(health: dict[str, float], number: str, choose: Callable) -> tuple[s
         return "", math.nan
     network = choose(values, key=values.__getitem__)
     return f" of {network}" if network else "", values[network]
+
+
+def _mean_kept(health: dict[str, float]) -> float:
+    """Share of the joints that are kept, over all networks; 1 where it is not known."""
+    kept = _values(health, "health_kept").values()
+    return sum(kept) / len(kept) if kept else 1.0
 
 
 def _signal(health: dict[str, float]) -> float:
