@@ -15,9 +15,12 @@ import torch
 import yaml
 
 from semipose import cli
+from semipose.config import default_config, flat_keys, to_plain
+from semipose.errors import ConfigError
 from semipose.evaluation import KeypointPredictions, load_ground_truth
 from semipose.evaluation.coco_protocol import evaluate_selected
 from semipose.prepare.drawn_people import write_demo_data
+from semipose.runs import _refuse_changes
 from semipose.skeletons import COCO
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -328,6 +331,16 @@ def test_a_run_cannot_go_on_as_another_one(call, tmp_path, pair, parts):
     assert call("train", "--name", "x")[0] == 0
     refused(call("train", "--name", "x", "--resume", "auto", *pair.split()), *parts)
     refused(call("cotrain", "--name", "x", "--resume", "auto"), "ALGORITHM is 'cotrain'", "'cotrain1'")
+
+
+def test_a_run_that_is_older_than_a_key_goes_on_with_its_default():
+    before = flat_keys(to_plain(default_config()))
+    del before["MODEL.FREEZE_BN"]
+    config = default_config()
+    _refuse_changes(before, config, "last.pth")
+    config.MODEL.FREEZE_BN = True
+    with pytest.raises(ConfigError, match="MODEL.FREEZE_BN is True, but the run in last.pth has False"):
+        _refuse_changes(before, config, "last.pth")
 
 
 def test_a_resumed_run_goes_on_in_the_same_wandb_run(call, monkeypatch):

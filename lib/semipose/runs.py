@@ -12,7 +12,7 @@ from yacs.config import CfgNode
 from semipose import __version__, assemble
 from semipose.algorithms import Algorithm
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
-from semipose.config import flat_keys, to_plain, to_yaml
+from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.resume import content, find_for_all_ranks, refuse_different
@@ -246,11 +246,15 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
 
 
 def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
-    """A run can only go on as what it was; raises ConfigError for the first key that has changed."""
+    """A run can only go on as what it was; raises ConfigError for the first key that has changed.
+
+    A key that is younger than the run had its default: a new key does nothing by default.
+    """
+    before = flat_keys(to_plain(default_config())) | before
     for key, value in _keys_without(FREE_ON_RESUME, config).items():
-        if before.get(key) != value:
+        if before[key] != value:
             raise ConfigError(
-                f"{key} is {value!r}, but the run in {source} has {before.get(key)!r}; "
+                f"{key} is {value!r}, but the run in {source} has {before[key]!r}; "
                 "go on with the same value, or start a new run with another --name"
             )
 

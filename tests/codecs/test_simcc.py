@@ -81,5 +81,5 @@ def test_points_near_the_view_have_weight():
 
 
 def test_bins_that_do_not_fill_the_view_are_refused():
-    with pytest.raises(ConfigError, match="1.3.*96x128"):
+    with pytest.raises(ConfigError, match="MODEL.SIMCC.BINS 1.3.*96x128"):
         make_codec((96, 128), bins=1.3)

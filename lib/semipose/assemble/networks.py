@@ -117,8 +117,7 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
             )
     if learns and weights.LOSS_MIX > 0 and config.MIX.WHERE == "manifold" and not network.early_stages:
         raise ConfigError(
-            f"MIX.WHERE is manifold; {backbone} has no early stages whose outputs can be mixed; "
-            "allowed: input"
+            f"MIX.WHERE is manifold; {backbone} has no early stages whose outputs can be mixed; allowed: input"
         )
 
 

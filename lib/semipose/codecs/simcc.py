@@ -36,7 +36,9 @@ class SimccCodec(Codec):
         self.counts = tuple(round(side * settings.bins) for side in settings.size)
         width, height = settings.size
         if self.counts != (width * settings.bins, height * settings.bins):
-            raise ConfigError(f"{settings.bins:g} bins per pixel are no whole number for a view {width}x{height}")
+            raise ConfigError(
+                f"MODEL.SIMCC.BINS {settings.bins:g}: no whole number of bins for a view {width}x{height}"
+            )
         self.sigmas = tuple(settings.bin_sigma or (settings.bins * side / 16) ** 0.5 for side in settings.size)
         self.heights = tuple(_height(sigma) for sigma in self.sigmas)
         self.offset = 0.0 if settings.bins_at_edges else 0.5 / settings.bins - 0.5

@@ -57,7 +57,10 @@ class Description:
             values["strides"] = tuple(values["strides"])
             return Description(**values | {"plans": tuple(NetworkPlan.from_plain(plan) for plan in values["plans"])})
         except (TypeError, ValueError, KeyError, AttributeError) as error:
-            raise ModelError(f"{source}: it was not exported by semipose: its metadata has no valid {KEY!r}") from error
+            raise ModelError(
+                f"{source}: it was not exported by semipose, or by another version: its metadata has no {KEY!r} that "
+                "can be read"
+            ) from error
 
     def predictor(self, networks: list[nn.Module], flip_test: bool = False) -> Predictor:
         """The predictor of networks, each with its codec."""

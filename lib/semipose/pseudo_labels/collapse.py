@@ -15,8 +15,8 @@ FLAT_PEAK, FEW_KEPT = 0.05, 0.01
 WILD_PEAK = 2.0
 # a loss is diverging above this many times its smallest epoch mean
 GROWTH = 5.0
-# A negative log-likelihood is diverging so far above its smallest epoch mean, times its weight: about what it costs if x
-# and y, each with a log sigma in both terms of `rle`, are wrong by GROWTH times as much.
+# A negative log-likelihood is diverging so far above its smallest epoch mean, times its weight. About what it costs if
+# errors grow to GROWTH times: `rle` has the log of their scale twice.
 RISE = 2 * math.log(GROWTH)
 # a score that nearly all outputs reach says nothing
 MOST_UNSURE = 0.75
@@ -159,11 +159,10 @@ class CollapseAlarm:
             return ""
         return f"{name} is {loss:.3g}, {loss / before[0]:.1f} times its smallest epoch mean {before[0]:.3g}"
 
-
     def _rise(self, name: str, loss: float, weight: float) -> str:
         """Compare a negative log-likelihood, which is about 0 somewhere on its way down, with the smallest so far."""
         now = loss / weight
-        (before,) = self._smallest.get(name, [now])
+        before = self._smallest.get(name, [now])[0]
         self._smallest[name] = [min(now, before)]
         if now - before <= RISE:
             return ""
