@@ -7,26 +7,28 @@ from semipose.structures import LabeledOutput
 from semipose.tracking.accuracy import PoseAccuracy, pose_accuracy
 
 
-def draw(batch=5, joints=7, height=44, width=26, seed=0) -> LabeledOutput:
+def output_of(found, points, weights, size=(26, 44)) -> LabeledOutput:
+    return LabeledOutput(lambda: (found, torch.ones(found.shape[:2])), points, weights, size)
+
+
+def draw(batch=5, joints=7, size=(26, 44), seed=0) -> LabeledOutput:
     generator = torch.Generator().manual_seed(seed)
-    target = torch.rand(batch, joints, height, width, generator=generator)
-    near = target.roll((1, 1), (-2, -1)) * (torch.rand(batch, joints, 1, 1, generator=generator) < 0.5)
-    heatmaps = torch.where(near.amax((-2, -1), keepdim=True) > 0, near, target.flip(-1))
+    points = torch.rand(batch, joints, 2, generator=generator) * torch.tensor(size)
+    found = points + torch.randn(batch, joints, 2, generator=generator)
     weights = (torch.rand(batch, joints, generator=generator) < 0.6).float()
     weights[:, 2] = 0
-    return LabeledOutput(heatmaps, target, weights)
+    return output_of(found, points, weights, size)
 
 
 def accuracy_by_loop(output: LabeledOutput) -> float:
-    batch, joints, height, width = output.heatmaps.shape
+    (found, _), (width, height) = output.decode(), output.size
     shares = []
-    for joint in range(joints):
+    for joint in range(found.shape[1]):
         hits = []
-        for image in range(batch):
+        for image in range(len(found)):
             if output.weights[image, joint] > 0:
-                y, x = divmod(int(output.heatmaps[image, joint].argmax()), width)
-                v, u = divmod(int(output.target[image, joint].argmax()), width)
-                hits.append(math.hypot((x - u) / (width / 10), (y - v) / (height / 10)) < 0.5)
+                x, y = (found - output.points)[image, joint].tolist()
+                hits.append(math.hypot(x / (width / 10), y / (height / 10)) < 0.5)
         if hits:
             shares.append(sum(hits) / len(hits))
     return sum(shares) / len(shares) if shares else 0.0
@@ -40,17 +42,16 @@ def test_equal_to_a_loop(seed):
 
 
 def test_the_tolerance_is_half_a_tenth_of_each_side():
-    target, found = torch.zeros(1, 4, 40, 20), torch.zeros(1, 4, 40, 20)
-    target[:, :, 20, 10] = 1
-    for joint, (y, x) in enumerate([(20, 10), (21, 10), (22, 10), (20, 11)]):  # 2 rows or 1 column are too far
-        found[0, joint, y, x] = 1
-    each = [float(pose_accuracy(LabeledOutput(found[:, k : k + 1], target[:, :1], torch.ones(1, 1)))) for k in range(4)]
-    assert each == [1, 1, 0, 0]
+    points = torch.tensor([[[10.0, 20.0]]])
+    steps = [(0, 0), (0, 1.9), (0, 2.1), (0.9, 0), (1.1, 0)]  # a tenth is 2 pixels across and 4 down
+    found = [points + torch.tensor(step) for step in steps]
+    each = [float(pose_accuracy(output_of(point, points, torch.ones(1, 1), (20, 40)))) for point in found]
+    assert each == [1, 1, 0, 1, 0]
 
 
 def test_nothing_labelled_is_zero():
     output = draw()
-    assert float(pose_accuracy(LabeledOutput(output.heatmaps, output.target, torch.zeros(5, 7)))) == 0
+    assert float(pose_accuracy(output_of(output.points, output.points, torch.zeros(5, 7)))) == 0
 
 
 def test_mean_over_students_computed_only_when_read(monkeypatch):
