@@ -231,10 +231,9 @@ def test_a_source_that_cannot_be_read_does_not_end_the_check(tool, root, capsys,
 
 def test_sizes_that_do_not_fit(tool, root, capsys):
     code, findings = check(tool, root, capsys, "MODEL.HEATMAP_SIZE", "[48,48]", "TRAIN.BATCH_SIZE", "16")
-    assert code == 2 and findings == [
-        "BROKEN configuration: heatmap size (48, 48) is not input size (192, 256) over one stride",
-        "note   configuration: TRAIN.BATCH_SIZE is 16, but only 8 persons are labelled",
-    ]
+    assert code == 2 and len(findings) == 2
+    assert findings[0].startswith("BROKEN configuration: MODEL.HEATMAP_SIZE is [48, 48]") and "[48, 64]" in findings[0]
+    assert findings[1] == "note   configuration: TRAIN.BATCH_SIZE is 16, but only 8 persons are labelled"
 
 
 def test_the_first_persons_only(tool, root, capsys):

@@ -46,6 +46,8 @@ def undisturbed(data_root, tmp_path_factory):
     return rows(out / "run")
 
 
+@pytest.mark.slow
+@pytest.mark.promise("R3")
 @pytest.mark.parametrize(
     ("number", "code", "workers"),
     [(signal.SIGKILL, -9, "0"), (signal.SIGTERM, 143, "0"), (signal.SIGINT, 130, "2")],

@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": f"{ROOT / 'lib'}:{ROOT}"}
 MOST_SECONDS = 240
 PLACES = {  # what is called in each stage
-    "training": (Trainer, "_learn"), "evaluation": (validate, "predict_heatmaps"),
+    "training": (Trainer, "_learn"), "evaluation": (validate, "predict_output"),
     "saving": (checkpoint, "_publish"),
 }  # fmt: skip
 

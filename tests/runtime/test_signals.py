@@ -27,7 +27,7 @@ from semipose.evaluation import validation as validate
 out, first, last, command = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 PLACES = {  # what is called in each stage, and how often before the last epoch, at least
-    "training": (Trainer, "_learn", 6), "evaluation": (validate, "predict_heatmaps", 24),
+    "training": (Trainer, "_learn", 6), "evaluation": (validate, "predict_output", 24),
     "scoring": (validate, "score", 15), "saving": (checkpoint, "_check_plain", 3),
 }
 

@@ -42,7 +42,9 @@ cli.train()
 
 
 @pytest.mark.promise("R15")
-@pytest.mark.parametrize(("cache", "reader"), [("ram", "CachedRows"), ("none", "PersonDataset")])
+@pytest.mark.parametrize(
+    ("cache", "reader"), [("ram", "CachedRows"), pytest.param("none", "PersonDataset", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize(
     ("fault", "told", "remedy"),
     [("killed", "Killed", "fewer --workers"), ("exits", "exit code 7", "--workers 0"), ("hangs", "4 s", "--workers 0")],
