@@ -122,7 +122,7 @@ class NetworkPlan:
         size: (width, height) of the images that come in.
         input_size: (width, height) that the backbone gets; () = the same.
         sigma, bins, bin_sigma, bins_at_edges: see `CodecSettings`.
-        hidden: see `Codec.make_head`; -1 = none after deconvolutions and in HRNets, else `HIDDEN`.
+        hidden: see `Codec.make_head`; -1 = none after deconvolutions, in HRNets, where the head pools; else `HIDDEN`.
     """
 
     backbone: str
@@ -159,7 +159,8 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
     Raises:
         ConfigError: unknown names, or sizes that do not fit. ModelError: the weights cannot be loaded or do not fit.
     """
-    wanted = "vector" if find_codec(plan.codec).pools else "map"
+    pools = find_codec(plan.codec).pools
+    wanted = "vector" if pools else "map"
     shrunk = _shrunk(plan)
     try:
         backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
@@ -168,8 +169,8 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
     file = find_pose_file(start)
     report = None if file else load_pretrained(backbone, start.source, plan.backbone)
     codec = build_codec(plan, neck.stride * shrunk)
-    # SimpleBaseline, ViTPose and HRNet have a 1x1 convolution as head
-    usual = 0 if isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
+    # SimpleBaseline, ViTPose and HRNet have a 1x1 convolution as head, regression a linear layer
+    usual = 0 if pools or isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
     hidden = usual if plan.hidden < 0 else plan.hidden
     network = PoseNetwork(backbone, neck, codec, hidden, plan.input_size or None)
     network.report = load_start(network, file, start) if file else report
