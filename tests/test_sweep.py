@@ -210,7 +210,7 @@ def test_the_first_pattern_that_fits_counts_and_what_it_finds_is_averaged():
     assert metric.of([{"AP_student": None, "AP": 0.9}]) is None
 
 
-@pytest.mark.parametrize("name", ["demo", "mouse"])
+@pytest.mark.parametrize("name", ["demo", "mouse", "codecs", "lsp", "few_labels"])
 def test_the_plans_of_the_repository_can_be_read(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     plan = read_plan(Path(f"experiments/sweeps/{name}.yaml"))
