@@ -12,8 +12,9 @@ from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.errors import ConfigError
 from semipose.models.body import build_body
 from semipose.models.feature_levels import SizeError
+from semipose.models.light_unet import LIGHT_UNETS
 from semipose.models.matching import MatchReport
-from semipose.models.necks import DeconvNeck
+from semipose.models.necks import PyramidNeck
 from semipose.models.pose_files import Start, find_pose_file, load_start
 from semipose.models.pretrained import load_pretrained
 
@@ -122,7 +123,7 @@ class NetworkPlan:
         size: (width, height) of the images that come in.
         input_size: (width, height) that the backbone gets; () = the same.
         sigma, bins, bin_sigma, bins_at_edges: see `CodecSettings`.
-        hidden: see `Codec.make_head`; -1 = none after deconvolutions, in HRNets, where the head pools; else `HIDDEN`.
+        hidden: see `Codec.make_head`; -1 = `HIDDEN` after a pyramid and in light U-nets, else none.
     """
 
     backbone: str
@@ -159,8 +160,7 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
     Raises:
         ConfigError: unknown names, or sizes that do not fit. ModelError: the weights cannot be loaded or do not fit.
     """
-    pools = find_codec(plan.codec).pools
-    wanted = "vector" if pools else "map"
+    wanted = "vector" if find_codec(plan.codec).pools else "map"
     shrunk = _shrunk(plan)
     try:
         backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
@@ -169,8 +169,9 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
     file = find_pose_file(start)
     report = None if file else load_pretrained(backbone, start.source, plan.backbone)
     codec = build_codec(plan, neck.stride * shrunk)
-    # SimpleBaseline, ViTPose and HRNet have a 1x1 convolution as head, regression a linear layer
-    usual = 0 if pools or isinstance(neck, DeconvNeck) or "hrnet" in plan.backbone else HIDDEN
+    # the papers' heads are one layer: after deconvolutions, HRNets, and the pooled maps of large networks
+    light = isinstance(neck, PyramidNeck) or plan.backbone in LIGHT_UNETS
+    usual = HIDDEN if light else 0
     hidden = usual if plan.hidden < 0 else plan.hidden
     network = PoseNetwork(backbone, neck, codec, hidden, plan.input_size or None)
     network.report = load_start(network, file, start) if file else report
