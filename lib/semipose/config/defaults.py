@@ -54,8 +54,8 @@ KEYS = {
     "MODEL.HEATMAP_SIZE": Key([0, 0], low=0),  # width, height; 0 = what the network makes; else it is checked
     # between backbone and head: auto, deconv (SimpleBaseline), pyramid (all levels joined at 1/4), none
     "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "none")),
-    # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the papers; -1 = 48 in light U-nets
-    # and after a pyramid, else none
+    # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the papers; -1 = 48 in light
+    # U-nets and after a pyramid, else none
     "MODEL.HIDDEN": Key(-1, low=-1),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
