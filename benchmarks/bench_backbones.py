@@ -44,7 +44,7 @@ def tables(scale: Scale) -> Iterator[str]:
 def row(name: str, size: tuple[int, int], turns: int) -> tuple:
     functions = {}
     for layout, channels_last in LAYOUTS.items():
-        network = build_pose_network(NetworkPlan(name, len(COCO), size), "", channels_last)
+        network = build_pose_network(NetworkPlan(name, len(COCO), size), channels_last=channels_last)
         functions[f"forward, {layout}"], functions[f"both, {layout}"] = passes(network, size)
     times = in_turns(functions, turns)
     millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
