@@ -114,3 +114,13 @@ def test_a_frozen_part_may_be_in_one_of_two_unlike_networks():
     assert "backbone.stem" in first.frozen and second.frozen == ("backbone.net.patch_embed",)
     with pytest.raises(ConfigError, match="MODEL.FREEZE: 'backbone.stam'.*backbone.stem"):
         assemble.build_algorithm(config(*pairs[:2], "MODEL.FREEZE", "['backbone.stam']"))
+
+
+@pytest.mark.parametrize(
+    "pairs", [["MODEL.SECOND.BACKBONE", "light_unet_deep"], ["MODEL.SECOND.INPUT_SIZE", "[64,128]"]]
+)
+def test_a_second_network_that_is_not_used_is_warned_of(pairs, caplog):
+    assemble.build_algorithm(config("ALGORITHM", "mean_teacher"))
+    assert not caplog.records
+    assemble.build_algorithm(config("ALGORITHM", "mean_teacher", *pairs))
+    assert "MODEL.SECOND" in caplog.text and "mean_teacher" in caplog.text

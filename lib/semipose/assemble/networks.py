@@ -1,5 +1,7 @@
 """Networks, algorithm and recipe of a run."""
 
+import logging
+
 import torch
 from torch import nn
 from yacs.config import CfgNode
@@ -11,6 +13,7 @@ from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 from semipose.assemble.devices import build_device
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import CODECS
+from semipose.config import default_config
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze_all
 from semipose.models.pose_files import Start
@@ -27,6 +30,8 @@ from semipose.views.joint_paste import PastePolicy
 from semipose.views.occlusion import OcclusionPolicies
 from semipose.views.photometric import ColorPolicy
 from semipose.views.sampler import ViewPolicies, ViewSampler
+
+log = logging.getLogger(__name__)
 
 NO_SIZE = (0, 0)  # a size that is not given
 
@@ -143,6 +148,8 @@ def build_algorithm(
         skeleton: None = that of DATASET.SKELETON, which may be a file that is not here any more.
     """
     entry, device = algorithm_entry(config), build_device(config.GPUS)
+    if entry.students == 1 and config.MODEL.SECOND != default_config().MODEL.SECOND:
+        log.warning("MODEL.SECOND is not used: ALGORITHM %s has one network", config.ALGORITHM)
     torch.manual_seed(config.SEED)
     students = build_students(config, pretrained, skeleton)
     recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview, skeleton)

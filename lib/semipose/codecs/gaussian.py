@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semipose.codecs.codec import CodecSettings
-from semipose.codecs.heatmap import HeatmapCodec, between, highest_pixels, window
+from semipose.codecs.heatmap import HeatmapCodec, between, highest_pixels, newton_step, window
 from semipose.codecs.map_codec import aligned_offsets
 
 
@@ -34,13 +34,9 @@ def _taylor_step(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
     dxx = (f[..., 2, 4] - 2 * f[..., 2, 2] + f[..., 2, 0]) / 4
     dyy = (f[..., 4, 2] - 2 * f[..., 2, 2] + f[..., 0, 2]) / 4
     dxy = (f[..., 3, 3] - f[..., 1, 3] - f[..., 3, 1] + f[..., 1, 1]) / 4
-    det = dxx * dyy - dxy * dxy
-    is_peak = (det > 1e-8) & (dxx < 0)
-    det = torch.where(is_peak, det, torch.ones_like(det))
-    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / det.unsqueeze(-1)
     height, width = heatmaps.shape[-2:]
     inside = between(peak, 1, (width - 2, height - 2))
-    return step.clamp(-1, 1) * (is_peak & inside).unsqueeze(-1)
+    return newton_step(dx, dy, dxx, dyy, dxy).clamp(-1, 1) * inside.unsqueeze(-1)
 
 
 def _blurred_window(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:

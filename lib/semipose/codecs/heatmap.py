@@ -67,6 +67,15 @@ def between(points: Tensor, low: float, high: tuple[float, float]) -> Tensor:
     return (x > low) & (x < high[0]) & (y > low) & (y < high[1])
 
 
+def newton_step(dx: Tensor, dy: Tensor, dxx: Tensor, dyy: Tensor, dxy: Tensor) -> Tensor:
+    """The step (..., 2) to the maximum of a surface with these derivatives (...); 0 where it has no maximum."""
+    det = dxx * dyy - dxy * dxy
+    is_peak = (det > 1e-8) & (dxx < 0)
+    det = torch.where(is_peak, det, torch.ones_like(det))
+    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / det.unsqueeze(-1)
+    return step * is_peak.unsqueeze(-1)
+
+
 def window(heatmaps: Tensor, peak: Tensor, radius: int) -> Tensor:
     """Pixels around peaks (B, K, 2): (B, K, 2r+1, 2r+1), edges repeated."""
     height, width = heatmaps.shape[-2:]

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from semipose.codecs.codec import CodecSettings
-from semipose.codecs.heatmap import HeatmapCodec, between, highest_pixels, window
+from semipose.codecs.heatmap import HeatmapCodec, between, highest_pixels, newton_step, window
 from semipose.codecs.map_codec import corner_steps
 
 LOWEST, HIGHEST = 1e-3, 50.0  # of a heatmap before the logarithm, as in the reference
@@ -40,13 +40,10 @@ def _newton_step(heatmaps: Tensor, peak: Tensor, score: Tensor, sigma: float) ->
     dx, dy = (right - left) / 2, (below - above) / 2
     dxx, dyy = right - 2 * middle + left, below - 2 * middle + above
     dxy = (f[..., 2, 2] - right - below + 2 * middle - left - above + f[..., 0, 0]) / 2
-    det = dxx * dyy - dxy * dxy
-    is_peak = (det > 1e-8) & (dxx < 0)
-    det = torch.where(is_peak, det, torch.ones_like(det))
-    step = torch.stack([dxy * dy - dyy * dx, dxy * dx - dxx * dy], -1) / det.unsqueeze(-1)
     height, width = heatmaps.shape[-2:]
     inside = between(peak, 0, (width - 1, height - 1))
-    return step.clamp(-LONGEST_STEP, LONGEST_STEP) * (is_peak & inside).unsqueeze(-1)
+    step = newton_step(dx, dy, dxx, dyy, dxy)
+    return step.clamp(-LONGEST_STEP, LONGEST_STEP) * inside.unsqueeze(-1)
 
 
 def _blurred(heatmaps: Tensor, peak: Tensor, sigma: float) -> Tensor:
