@@ -65,17 +65,22 @@ class Persons:
         return Persons(**joined)
 
 
+IGNORED = -1.0  # weight of a keypoint that is labelled, but whose surroundings teach nothing; for whole pictures only
+
+
 @dataclass(frozen=True)
 class PoseBatch:
-    """B context crops with their keypoints.
+    """B context crops with their keypoints: a person each, or (bottom-up) a whole picture with N instances each.
 
     Attributes:
         images: (B, 3, H, W) uint8 RGB context crops ("base crops").
-        keypoints: (B, K, 2) float32, x, y in base-crop pixels; zero in an unlabelled batch.
-        weights: (B, K) float32, weight of each keypoint in the loss; 0 = not labelled.
+        keypoints: (B, K, 2) float32, x, y in base-crop pixels; zero in an unlabelled batch. Of whole pictures
+            (B, N, K, 2); N, at least 1, is the largest number of instances in the batch, and the others are padding.
+        weights: (B, K) or (B, N, K) float32, weight of each keypoint in the loss; 0 = not labelled, or padding.
         to_image: (B, 2, 3) float32, affine map from base-crop pixels to image pixels.
-        index: (B,) int64, row of each person in its data set.
+        index: (B,) int64, row of each person or picture in its data set.
         faults: one line for each image that could not be read while this batch was made.
+        mask: (B, H, W) uint8 over the base crops, 0 where persons have no labels, else 1; None = 1 everywhere.
     """
 
     images: Tensor
@@ -84,12 +89,13 @@ class PoseBatch:
     to_image: Tensor
     index: Tensor
     faults: tuple[str, ...] = field(default=())
+    mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
 
     def _map(self, function) -> "PoseBatch":
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "faults"}
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if isinstance(getattr(self, f.name), Tensor)}
         return replace(self, **{name: function(t) for name, t in tensors.items()})
 
     def to(self, device: torch.device) -> "PoseBatch":
@@ -100,7 +106,8 @@ class PoseBatch:
 
     def without_labels(self) -> "PoseBatch":
         """The same crops with all coordinates and weights zero, so that no label can leak."""
-        return replace(self, keypoints=torch.zeros_like(self.keypoints), weights=torch.zeros_like(self.weights))
+        nothing = {"keypoints": torch.zeros_like(self.keypoints), "weights": torch.zeros_like(self.weights)}
+        return replace(self, mask=None, **nothing)
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,14 @@ class Codec:
             codec has besides. Parts of a method that need maps ask for it.
         has_scores: the network tells how sure it is; otherwise all scores are 1.
         log_loss: the loss is a negative log-likelihood. It may be below 0; differences of it count, not ratios.
+        instances: bottom-up: a view shows any number of instances. Points are (B, N, K, 2), weights and scores
+            (B, N, K); the second dimension of an output is not that of the keypoints. A weight may be `IGNORED`.
+        joins: the head takes all levels of an HRNet, brought to stride 4; otherwise the finest is enough.
     """
 
     pools = False
+    instances = False
+    joins = False
     has_maps = False
     has_scores = True
     log_loss = False
@@ -92,7 +97,8 @@ class Codec:
     def encode(self, points: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
         """The target of points (B, K, 2) with weights (B, K), and weights (B, K).
 
-        The weights are 0 also for points that the codec cannot express, such as those far outside the view.
+        The weights are 0 also for points that the codec cannot express, such as those far outside the view. A codec of
+        instances also takes a `mask` (B, 1, H, W) of view pixels, 0 where persons have no labels.
         """
         raise TypeError(f"{type(self).__name__} must define encode()")
 

@@ -54,8 +54,9 @@ def invert(matrix: Tensor) -> Tensor:
 
 
 def apply(matrix: Tensor, points: Tensor) -> Tensor:
-    """Points (B, K, 2) moved by maps (B, 2, 3)."""
-    along_x, along_y, offset = matrix.unsqueeze(-3).unbind(-1)
+    """Points (B, ..., 2), or (K, 2) the same for all maps, moved by maps (B, 2, 3)."""
+    between = (1,) * max(1, points.dim() - 2)
+    along_x, along_y, offset = matrix.reshape(*matrix.shape[:-2], *between, 2, 3).unbind(-1)
     return points[..., :1] * along_x + points[..., 1:] * along_y + offset
 
 

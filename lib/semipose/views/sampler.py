@@ -115,7 +115,8 @@ class StepViews:
         to_base = affine.compose(to_base, view_change(draw, self._size))
         flip_order, _, _ = self._sampler.constants(batch.images.device)
         images = affine.warp(self._pixels_of(batch), to_base, self._size)
-        return View(images, to_base, flipped ^ draw.mirrored, flip_order)
+        mask = None if batch.mask is None else affine.warp(batch.mask.unsqueeze(1).float(), to_base, self._size)
+        return View(images, to_base, flipped ^ draw.mirrored, flip_order, mask)
 
     def _pixels_of(self, batch: PoseBatch) -> Tensor:
         """The crops in [0, 1]; the easy and the hard view of a batch share them."""

@@ -11,10 +11,13 @@ from torch import Tensor
 from semipose.geometry import affine
 
 
-def swap_rows(values: Tensor, flip_order: Tensor, rows: Tensor) -> Tensor:
-    """`values` (B, K, ...) with left and right keypoints exchanged in the rows where `rows` (B,) is true."""
+def swap_rows(values: Tensor, flip_order: Tensor, rows: Tensor, axis: int = 1) -> Tensor:
+    """`values` (B, ...) with left and right keypoints exchanged in the rows where `rows` (B,) is true.
+
+    The keypoints lie along `axis`.
+    """
     shape = (-1,) + (1,) * (values.dim() - 1)
-    return torch.where(rows.view(shape), values[:, flip_order], values)
+    return torch.where(rows.view(shape), values.index_select(axis, flip_order), values)
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,12 @@ class ViewMap:
     flip_order: Tensor
 
     def points(self, points: Tensor) -> Tensor:
-        """Keypoints (B, K, 2) of the source view, in target pixels."""
-        return self.swap(affine.apply(affine.invert(self.to_source), points))
+        """Keypoints (B, K, 2) or (B, N, K, 2) of the source view, in target pixels."""
+        return self.swap(affine.apply(affine.invert(self.to_source), points), axis=-2)
 
-    def swap(self, values: Tensor) -> Tensor:
-        """Values (B, K, ...) of the source's keypoints, in the order of the target's."""
-        return swap_rows(values, self.flip_order, self.swapped)
+    def swap(self, values: Tensor, axis: int = 1) -> Tensor:
+        """Values (B, ...) of the source's keypoints, which lie along `axis`, in the order of the target's."""
+        return swap_rows(values, self.flip_order, self.swapped, axis)
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,14 @@ class View:
         to_base: (B, 2, 3) map from view pixels to base-crop pixels.
         flipped: (B,) bool, mirrored against the base crop.
         flip_order: (K,) int64, see `Skeleton.flip_order`.
+        mask: (B, 1, H, W) float, 0 where persons have no labels; None = 1 everywhere.
     """
 
     images: Tensor
     to_base: Tensor
     flipped: Tensor
     flip_order: Tensor
+    mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,12 +73,12 @@ class View:
         return ViewMap(self.to_base, self.flipped, self.flip_order)
 
     def points_in_base(self, points: Tensor) -> Tensor:
-        """Keypoints (B, K, 2) of this view, in pixels and joint order of the base crop."""
-        return self.values_in_base(affine.apply(self.to_base, points))
+        """Keypoints (B, K, 2) or (B, N, K, 2) of this view, in pixels and joint order of the base crop."""
+        return self.values_in_base(affine.apply(self.to_base, points), axis=-2)
 
-    def values_in_base(self, values: Tensor) -> Tensor:
-        """Values (B, K, ...) of this view's keypoints, in the joint order of the base crop."""
-        return swap_rows(values, self.flip_order, self.flipped)
+    def values_in_base(self, values: Tensor, axis: int = 1) -> Tensor:
+        """Values (B, ...) of this view's keypoints, which lie along `axis`, in the joint order of the base crop."""
+        return swap_rows(values, self.flip_order, self.flipped, axis)
 
     def map_to(self, target: "View") -> ViewMap:
         """The map for predictions made on this view, to be used on `target`."""
