@@ -12,13 +12,13 @@ from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 from semipose.assemble.devices import build_device
 from semipose.assemble.sources_and_sets import algorithm_entry
-from semipose.codecs import CODECS
+from semipose.codecs import CODECS, Codec, find_codec
 from semipose.config import default_config
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze_all
 from semipose.models.pose_files import Start
 from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
-from semipose.pseudo_labels import Multiview, PseudoLabeler
+from semipose.pseudo_labels import InstanceLabeler, Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.runtime.ranks import rank, ranks
 from semipose.skeletons import Skeleton, get_skeleton
@@ -46,7 +46,8 @@ def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool =
         own["input_size"] = () if tuple(other.INPUT_SIZE) in (NO_SIZE, size) else tuple(other.INPUT_SIZE)
     return NetworkPlan(
         joints=joints, size=size, codec=model.CODEC, sigma=model.SIGMA, bins=model.SIMCC.BINS,
-        bin_sigma=model.SIMCC.SIGMA, bins_at_edges=model.SIMCC.AT_EDGES, hidden=model.HIDDEN, **own,
+        bin_sigma=model.SIMCC.SIGMA, bins_at_edges=model.SIMCC.AT_EDGES, hidden=model.HIDDEN,
+        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT, **own,
     )  # fmt: skip
 
 
@@ -72,7 +73,13 @@ def build_students(config: CfgNode, pretrained: bool = True, skeleton: Skeleton 
     count = algorithm_entry(config).students
     students = [build_network(config, pretrained, skeleton, second=number > 0) for number in range(count)]
     freeze_all(students, config.MODEL.FREEZE, config.MODEL.FREEZE_BN)
-    if config.PSEUDO.TARGET == "heatmap" and any(network.codec != students[0].codec for network in students):
+    unequal = any(network.codec != students[0].codec for network in students)
+    if unequal and bottom_up(config):
+        raise ConfigError(
+            f"MODEL.SECOND: with MODEL.CODEC {config.MODEL.CODEC} both networks need maps of the same size, as their mean "
+            "is what counts"
+        )
+    if config.PSEUDO.TARGET == "heatmap" and unequal:
         sizes = " and ".join("{}x{}".format(*network.codec.size) for network in students)
         raise ConfigError(
             f"PSEUDO.TARGET is 'heatmap'; with MODEL.SECOND the heatmaps of both networks differ ({sizes}); "
@@ -105,7 +112,7 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     needs_maps = {
         "WEIGHT.LOSS_WORST": learns and weights.LOSS_WORST > 0,
         "PSEUDO.MULTIVIEW_PAIRS": learns and any(config.PSEUDO.MULTIVIEW_PAIRS),
-        "PSEUDO.TARGET heatmap": learns and config.PSEUDO.TARGET == "heatmap",
+        "PSEUDO.TARGET heatmap": learns and config.PSEUDO.TARGET == "heatmap" and not codec.instances,
     }
     needs_scores = {
         "PSEUDO.MIN_SCORE": learns and config.PSEUDO.MIN_SCORE > 0,
@@ -163,6 +170,11 @@ def build_algorithm(
     return algorithm
 
 
+def bottom_up(config: CfgNode) -> bool:
+    """Whether the networks find all instances of whole pictures."""
+    return find_codec(config.MODEL.CODEC).instances
+
+
 def build_recipe(
     config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0,
     multiview: Multiview | None = None, skeleton: Skeleton | None = None,
@@ -173,13 +185,24 @@ def build_recipe(
         build_policies(config), skeleton or get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
         network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
-    labeler = PseudoLabeler(config.PSEUDO.TARGET, config.PSEUDO.MIN_SCORE, multiview)
     return Recipe(
-        views, labeler, build_weights(config), ramp, entry.phases, config.TRAIN.JOINT_FORWARD,
+        views, _labeler(config, network.codec, multiview), build_weights(config), ramp, entry.phases, config.TRAIN.JOINT_FORWARD,
         use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,
     )  # fmt: skip
+
+
+def _labeler(config: CfgNode, codec: Codec, multiview: Multiview | None) -> PseudoLabeler | InstanceLabeler:
+    pseudo = config.PSEUDO
+    if not codec.instances:
+        return PseudoLabeler(pseudo.TARGET, pseudo.MIN_SCORE, multiview)
+    if pseudo.IGNORE_SCORE > pseudo.INSTANCE_SCORE:
+        raise ConfigError(
+            f"PSEUDO.IGNORE_SCORE is {pseudo.IGNORE_SCORE:g}; it must not be above PSEUDO.INSTANCE_SCORE "
+            f"{pseudo.INSTANCE_SCORE:g}"
+        )
+    return InstanceLabeler(pseudo.TARGET, pseudo.MIN_SCORE, pseudo.INSTANCE_SCORE, pseudo.IGNORE_SCORE)
 
 
 def build_weights(config: CfgNode) -> LossWeights:
@@ -217,6 +240,11 @@ def _reweight(config: CfgNode) -> str:
     chosen = config.PSEUDO.REWEIGHT_BY
     if chosen not in REWEIGHTINGS:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is {chosen!r}; allowed: {', '.join(REWEIGHTINGS)}")
+    if chosen == "agreement" and bottom_up(config):
+        raise ConfigError(
+            f"PSEUDO.REWEIGHT_BY is 'agreement': {config.MODEL.CODEC} finds instances, which have no partner in another "
+            "network; allowed: gmm, soft"
+        )
     if chosen == "agreement" and entry.students == 1:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
     return chosen
@@ -231,7 +259,7 @@ def build_policies(config: CfgNode) -> ViewPolicies:
     for operations in hard_views:
         check_operations(operations)
     return ViewPolicies(
-        labeled=_affine_policy(augment.LABELED, augment.LABELED.HALF_BODY),
+        labeled=_affine_policy(augment.LABELED, 0.0 if bottom_up(config) else augment.LABELED.HALF_BODY),
         easy=_affine_policy(augment.EASY),
         hard=_affine_policy(augment.HARD),
         labeled_colors=ColorPolicy(augment.LABELED.COLOR),
@@ -255,4 +283,6 @@ def _occlusion_policies(augment: CfgNode) -> OcclusionPolicies:
 
 
 def _affine_policy(node: CfgNode, half_body: float = 0.0) -> AffinePolicy:
-    return AffinePolicy(node.ROTATION, node.ROTATION_PROB, node.SCALE, node.SCALE_CLIP, node.FLIP, half_body)
+    return AffinePolicy(
+        node.ROTATION, node.ROTATION_PROB, node.SCALE, node.SCALE_CLIP, node.FLIP, half_body, node.TRANSLATE
+    )
