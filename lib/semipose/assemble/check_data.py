@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
 from semipose.assemble.networks import build_students
-from semipose.assemble.set_rows import is_bottom_up
+from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
 from semipose.assemble.validator import build_metric_options, build_validator
 from semipose.data.sources import Source, places
@@ -141,7 +141,7 @@ def _settings(config: CfgNode) -> list[Finding]:
 
 def _few(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
     parts = [check.persons for check in checks if check.side == "labelled" and check.persons is not None]
-    whole = is_bottom_up(config)
+    whole = bottom_up(config)
     labelled = sum(len(np.unique(part.image_index)) if whole else len(part) for part in parts)
     if labelled >= config.TRAIN.BATCH_SIZE:
         return []

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from yacs.config import CfgNode
 
-from semipose.assemble.set_rows import as_rows, choose_rows, is_bottom_up
+from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.sources import (
@@ -74,7 +74,7 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
         side: labelled, unlabelled or validation.
     """
     skeleton = get_skeleton(config.DATASET.SKELETON)
-    check = SourceCheck(side, source, whole=is_bottom_up(config))
+    check = SourceCheck(side, source, whole=bottom_up(config))
     plain = replace(source, group_id_mapping_file="", group_id_weight={}, boxes="")
     scored = side == "validation" and source.format in COCO_FILES
     check.file = check_file(plain, _reader(side, skeleton), scored)

@@ -11,8 +11,9 @@ from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 from semipose.assemble.devices import build_device
+from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import algorithm_entry
-from semipose.codecs import CODECS, Codec, find_codec
+from semipose.codecs import CODECS, Codec
 from semipose.config import default_config
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze_all
@@ -168,11 +169,6 @@ def build_algorithm(
     for record in algorithm.records.values():
         record.to(device)
     return algorithm
-
-
-def bottom_up(config: CfgNode) -> bool:
-    """Whether the networks find all instances of whole pictures."""
-    return find_codec(config.MODEL.CODEC).instances
 
 
 def build_recipe(

@@ -12,21 +12,21 @@ from semipose.errors import ConfigError
 from semipose.structures import Persons
 
 
-def is_bottom_up(config: CfgNode) -> bool:
+def bottom_up(config: CfgNode) -> bool:
     """Whether networks see whole pictures and find the persons themselves; raises ConfigError for an unknown codec."""
     return find_codec(config.MODEL.CODEC).instances
 
 
 def choose_rows(config: CfgNode, source: Source, persons: Persons, side: str) -> Persons:
     """The persons of the rows that one side of a run uses: labelled, unlabelled or validation."""
-    if is_bottom_up(config):
+    if bottom_up(config):
         return chosen_pictures(source, persons, side)
     return chosen_persons(source, persons)
 
 
 def as_rows(config: CfgNode, persons: Persons) -> Persons:
     """A person for each row of the data set; of whole pictures without box and keypoints."""
-    return picture_rows(persons) if is_bottom_up(config) else persons
+    return picture_rows(persons) if bottom_up(config) else persons
 
 
 def report_rows(
@@ -36,10 +36,10 @@ def report_rows(
     pool = None if unlabeled is None else as_rows(config, unlabeled)
     report = report_data(as_rows(config, labeled), pool, [as_rows(config, persons) for persons in validation])
     counts = len(labeled), sum(map(len, validation))
-    return replace(report, instances=counts) if is_bottom_up(config) else report
+    return replace(report, instances=counts) if bottom_up(config) else report
 
 
 def refuse_boxes(config: CfgNode, key: str) -> None:
     """Raises ConfigError where boxes are given to networks that take none."""
-    if is_bottom_up(config):
+    if bottom_up(config):
         raise ConfigError(f"{key}: MODEL.CODEC {config.MODEL.CODEC} finds the persons of a whole picture without boxes")

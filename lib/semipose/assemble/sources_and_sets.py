@@ -8,7 +8,7 @@ import numpy as np
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
-from semipose.assemble.set_rows import as_rows, choose_rows, is_bottom_up, refuse_boxes, report_rows
+from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows, refuse_boxes, report_rows
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
@@ -76,7 +76,7 @@ def build_data(config: CfgNode) -> RunData:
     validation = read_validation(config)
     report = report_rows(config, labeled, unlabeled, list(validation.values()))
     unlabeled_mix = None if unlabeled is None else build_mix(config, pool_entries, pool)
-    regions = _read_regions(sources, train) if is_bottom_up(config) else {}
+    regions = _read_regions(sources, train) if bottom_up(config) else {}
     return RunData(labeled, unlabeled, build_mix(config, entries, train), unlabeled_mix, validation, report, regions)
 
 
@@ -173,7 +173,7 @@ def _stem(annotation: str) -> str:
 def build_crops(config: CfgNode, persons: Persons) -> ContextCrops:
     """Where the context crop of each person lies in its image, or (bottom-up) that of each image."""
     data, size = config.DATASET, tuple(config.MODEL.IMAGE_SIZE)
-    if is_bottom_up(config):
+    if bottom_up(config):
         return ContextCrops(picture_rows(persons, picture_sizes(persons)), size, data.CROP_MARGIN, PADDING)
     return ContextCrops(persons, size, data.CROP_MARGIN, data.BOX_PADDING)
 
@@ -191,7 +191,7 @@ def build_dataset(
     source = make_crop_source(build_crops(config, persons), cache, folder, local_ranks())
     weighted = labeled and config.LOSS.USE_KEYPOINT_WEIGHTS
     weights = get_skeleton(config.DATASET.SKELETON).keypoint_weights if weighted else [1.0] * persons.keypoints.shape[1]
-    if not is_bottom_up(config):
+    if not bottom_up(config):
         return PersonDataset(source, weights, on_fault)
     instances = persons if labeled else replace(persons, weights=np.ones(len(persons), np.float32))
     return PictureDataset(source, instances, weights, on_fault, regions)

@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 from semipose.algorithms import Algorithm
 from semipose.assemble.devices import build_device, build_workers
 from semipose.assemble.networks import build_algorithm
-from semipose.assemble.set_rows import as_rows, is_bottom_up
+from semipose.assemble.set_rows import as_rows, bottom_up
 from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_crops, build_dataset
 from semipose.assemble.validator import best_metric, build_metric_options, build_validator
 from semipose.codecs import Codec
@@ -92,7 +92,7 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
     pairs = [tuple(pair) for pair in config.PSEUDO.MULTIVIEW_PAIRS if pair]
     if not pairs or data.unlabeled is None:
         return None
-    if is_bottom_up(config):
+    if bottom_up(config):
         raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: not with MODEL.CODEC {config.MODEL.CODEC}; allowed: []")
     names = get_skeleton(config.DATASET.SKELETON).keypoints
     for pair in pairs:
@@ -114,7 +114,7 @@ def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHea
         codec: of the networks; of two unlike ones that of the first.
     """
     hidden = None
-    if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any() and not is_bottom_up(config):
+    if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any() and not bottom_up(config):
         crops = build_crops(config, data.unlabeled)
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
