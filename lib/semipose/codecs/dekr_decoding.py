@@ -44,8 +44,8 @@ class FoundInstances:
         return FoundInstances(self.points, self.heights, self.roots * real)
 
     def shorten(self) -> "FoundInstances":
-        """Without the last ones that are real in no picture; at least one is left."""
-        count = max(1, int((self.roots > 0).sum(1).max())) if len(self.roots) else 1
+        """`MOST` at most, without the last ones that are real in no picture; at least one is left."""
+        count = min(MOST, max(1, int((self.roots > 0).sum(1).max()))) if len(self.roots) else 1
         return FoundInstances(self.points[:, :count], self.heights[:, :count], self.roots[:, :count])
 
 
@@ -57,7 +57,12 @@ def find_instances(output: Tensor, joints: int) -> FoundInstances:
     pixels = torch.stack([places % width, places // width], -1).to(heat.dtype)
     steps = offsets.flatten(2).gather(2, places.unsqueeze(1).expand(-1, 2 * joints, -1))
     points = pixels.unsqueeze(2) + steps.unflatten(1, (joints, 2)).movedim(-1, 1)
-    found = FoundInstances(points, heights_at(heat, points), roots).sort()
+    return without_duplicates(FoundInstances(points, heights_at(heat, points), roots))
+
+
+def without_duplicates(found: FoundInstances) -> FoundInstances:
+    """The best `MOST` instances of each picture, of which no two are the same, the best first."""
+    found = found.sort()
     return found.keep(~duplicates(found)).sort().shorten()
 
 
