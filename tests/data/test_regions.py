@@ -73,7 +73,8 @@ def test_wild_corners_and_other_sizes():
     [
         "polygon", 7, [[1, 2, 3, 4]], [[1, 2, 3, 4, 5]], [[1, 2, 3, 4, 5, "6"]], [[1, 2, 3, 4, 5, float("nan")]], [5],
         {"counts": COUNTS}, {"size": [4, 5]}, {"size": [4, 5], "counts": [1, 2]}, {"size": [4, 5], "counts": [-5, 25]},
-        {"size": [4, 5], "counts": "@@@"}, {"size": [4, 5], "counts": [20.0]}, {"size": [10**6, 10**6], "counts": [10**12]},
+        {"size": [4, 5], "counts": "@@@"}, {"size": [4, 5], "counts": [20.0]},
+        {"size": [10**6, 10**6], "counts": [10**12]},
     ],
 )  # fmt: skip
 def test_what_is_not_a_segmentation(value):
