@@ -5,7 +5,7 @@ import torch
 from small_codecs import make_codec
 from torch import nn
 
-from semipose.codecs import CODECS
+from semipose.codecs import TOP_DOWN
 from semipose.codecs.map_head import MapHead
 from semipose.errors import ConfigError, ModelError
 from semipose.models.feature_levels import Level
@@ -43,7 +43,7 @@ def test_features_and_heatmaps_have_the_declared_size(name, hidden, channels):
     assert network.head(features).shape == (2, 5, 24, 16) and network.codec.size == (16, 24)
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", TOP_DOWN)
 def test_every_codec_has_its_head_on_every_kind_of_body(codec):
     for name in ("light_unet", "resnet18"):
         network = build_pose_network(plan(name, 3, (32, 64), codec=codec)).eval()

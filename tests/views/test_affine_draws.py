@@ -22,7 +22,7 @@ def draw_many(policy):
 
 
 def one_draw(degrees=0.0, scale=1.0, mirrored=False):
-    return AffineDraw(torch.tensor([degrees]), torch.tensor([scale]), torch.tensor([mirrored]))
+    return AffineDraw(torch.tensor([degrees]), torch.tensor([scale]), torch.tensor([mirrored]), torch.zeros(1, 2))
 
 
 class TestDraws:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from small_codecs import make_codec
 
-from semipose.codecs import CODECS
+from semipose.codecs import TOP_DOWN
 from semipose.geometry import affine
 from semipose.pseudo_labels import PSEUDO_TARGETS, Multiview, PseudoLabeler
 from semipose.skeletons import COCO
@@ -273,7 +273,7 @@ def test_views_of_a_device_are_those_of_the_cpu(device):
     assert (covered - covered_there.cpu()).abs().mean() < 1e-3
 
 
-@pytest.mark.parametrize("kind", CODECS)
+@pytest.mark.parametrize("kind", TOP_DOWN)
 @pytest.mark.parametrize("target", ["auto", "redrawn"])
 def test_views_and_targets_never_wait_for_the_gpu(kind, target, device, never_waiting):
     codec = make_codec(SIZE, (12, 16), 1.0, kind)

@@ -30,7 +30,8 @@ class Algorithm(nn.Module):
     def __init__(self, recipe: Recipe, teachers: tuple[str, ...] = ()):
         super().__init__()
         self.recipe = recipe
-        self.records = {name: TeacherRecord(recipe.unlabeled_size, recipe.joints) for name in teachers}
+        size = recipe.unlabeled_size, recipe.joints, recipe.instances
+        self.records = {name: TeacherRecord(*size) for name in teachers}
 
     @property
     def phases(self) -> tuple[str, ...]:

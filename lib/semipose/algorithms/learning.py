@@ -24,7 +24,7 @@ class Task:
         term: name of the loss term: "pose", "cons" or "mix".
         images: (B, 3, H, W).
         target, weights: of the codec, (B, K, ...), and (B, K).
-        points: (B, K, 2) the same in pixels of the images.
+        points: (B, K, 2) or (B, N, K, 2) the same in pixels of the images.
         factor: multiplies the loss; 0 = only the worst-case head needs these images.
         contestable: (B, K) weights of the pseudo-labels in the worst-case term; None without it.
         mix: set where images are mixed; each is taught the target of its partner too.
@@ -52,7 +52,8 @@ def learn(
     """The weighted loss terms of one student, and its output on the labelled images.
 
     Returns:
-        Terms `pose`, `cons`, `mix`, `worst`, each if its weight is above 0 and it has data; and at most one output.
+        Terms `pose`, `cons`, `mix`, `worst`, each if its weight is above 0 and it has data; and at most one output,
+        none of whole pictures.
     """
     features = student_features(student, tasks, recipe.joint_forward)
     terms, outputs = {}, []
@@ -60,7 +61,7 @@ def learn(
         if task.factor == 0:
             continue
         output = student.output(found, pseudo=task.term != "pose")
-        if task.term == "pose":
+        if task.term == "pose" and not student.codec.instances:
             size = task.images.shape[-1], task.images.shape[-2]
             decode = partial(student.codec.decode, output.detach())
             outputs.append(LabeledOutput(decode, task.points, task.weights, size))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.pseudo_labels import PseudoLabeler
+from semipose.pseudo_labels import InstanceLabeler, PseudoLabeler
 from semipose.views.sampler import ViewSampler
 
 
@@ -61,11 +61,11 @@ class Recipe:
         worst: the worst-case head, if `weights.worst` is above 0.
         reweight: "" or one of `REWEIGHTINGS`: what multiplies the pseudo-label weights.
         agreement_sigma: for reweight "agreement", in heatmap pixels.
-        unlabeled_size: number of unlabelled persons.
+        unlabeled_size: number of unlabelled persons or pictures.
     """
 
     views: ViewSampler
-    labeler: PseudoLabeler
+    labeler: PseudoLabeler | InstanceLabeler
     weights: LossWeights = LossWeights()
     ramp: Ramp = Ramp()
     phases: tuple[str, ...] = ("all",)
@@ -77,6 +77,11 @@ class Recipe:
     reweight: str = ""
     agreement_sigma: float = 1.0
     unlabeled_size: int = 0
+
+    @property
+    def instances(self) -> bool:
+        """Whether the images are whole pictures with any number of instances."""
+        return isinstance(self.labeler, InstanceLabeler)
 
     @property
     def joints(self) -> int:

@@ -18,7 +18,6 @@ from semipose.pseudo_labels import Prediction, PseudoLabels, TeacherRecord
 from semipose.pseudo_labels.weights import REWEIGHTINGS, TeacherEvidence
 from semipose.structures import PairBatch, StepOutput
 from semipose.timing import timed
-from semipose.views.occlusion import PredictedJoints
 from semipose.views.sampler import StepViews
 from semipose.views.view import View
 
@@ -58,7 +57,7 @@ class TeacherAnswer:
 
     Attributes:
         prediction: in pixels and joint order of the view.
-        keypoints, peaks: (B, K, 2) and (B, K), the same in pixels and joint order of the base crop.
+        keypoints, peaks: (B, K, 2) and (B, K), what is recorded of it, in pixels and joint order of the base crop.
         easy: (B,) bool, images that are easy for the teacher; None while there is no split.
     """
 
@@ -131,8 +130,9 @@ def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
     network.train(training)
     with timed("pseudo-labels"):
         prediction = recipe.labeler.read(output, view, network.codec)
-        keypoints, peaks = view.points_in_base(prediction.keypoints), view.values_in_base(prediction.scores)
-        teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step)
+        kept = recipe.labeler.summary(prediction)
+        keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
+        teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
         return TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
 
 
@@ -158,8 +158,9 @@ def labeled_tasks(recipe: Recipe, views: Views, codec: Codec) -> list[Task]:
     if views.labeled is None:
         return []
     batch, to_view = views.batch.labeled, views.labeled.from_base()
-    points = to_view.points(batch.keypoints)
-    target, weights = codec.encode(points, to_view.swap(batch.weights))
+    points, mask = to_view.points(batch.keypoints), views.labeled.mask
+    weights = to_view.swap(batch.weights, axis=-1)
+    target, weights = codec.encode(points, weights) if mask is None else codec.encode(points, weights, mask)
     return [Task("pose", views.labeled.images, target, weights, points, recipe.weights.pose)]
 
 
@@ -182,7 +183,7 @@ def hard_task(
     with timed("pseudo-labels"):
         pseudo = recipe.labeler(answer.prediction, codec, views.easy.map_to(view), trust)
     with timed("views"):
-        joints = PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, answer.easy)
+        joints = recipe.labeler.joints(pseudo, answer.easy)
         images = views.draws.occlude(view.images, operations, joints)
     contestable = _contestable(recipe, views, answer, pseudo) if recipe.weights.worst > 0 else None
     factor = recipe.weights.cons * views.ramp

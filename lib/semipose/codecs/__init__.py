@@ -1,6 +1,7 @@
 """Codecs: between keypoint coordinates and what a network predicts. A new one is a file and an entry in the table."""
 
 from semipose.codecs.codec import Codec, CodecSettings
+from semipose.codecs.dekr import DekrCodec
 from semipose.codecs.gaussian import GaussianCodec
 from semipose.codecs.heatmap import HeatmapCodec
 from semipose.codecs.integral import IntegralCodec
@@ -21,7 +22,11 @@ CODECS: dict[str, type[Codec]] = {
     "regression": RegressionCodec,
     "rle": RleCodec,
     "integral": IntegralCodec,
+    "dekr": DekrCodec,
 }
+
+TOP_DOWN = tuple(name for name, codec in CODECS.items() if not codec.instances)  # for a person in a crop
+BOTTOM_UP = tuple(name for name, codec in CODECS.items() if codec.instances)  # for all instances of a picture
 
 
 def find_codec(name: str) -> type[Codec]:
@@ -31,4 +36,4 @@ def find_codec(name: str) -> type[Codec]:
     return CODECS[name]
 
 
-__all__ = ["CODECS", "Codec", "CodecSettings", "HeatmapCodec", "find_codec"]
+__all__ = ["BOTTOM_UP", "CODECS", "TOP_DOWN", "Codec", "CodecSettings", "HeatmapCodec", "find_codec"]

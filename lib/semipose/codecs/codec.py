@@ -24,6 +24,8 @@ class CodecSettings:
         bins: of simcc, for each pixel of the view.
         bin_sigma: standard deviation of a Gaussian over bins; 0 = sqrt(bins * side / 16), as MMPose sets it.
         bins_at_edges: simcc's bin b lies at pixel b / bins, as in MMPose; otherwise bins share each pixel evenly.
+        joint_channels: of dekr's offset branch, for each keypoint.
+        offset_weight: of dekr's offset loss, against that of its heatmaps.
     """
 
     size: tuple[int, int]
@@ -33,6 +35,8 @@ class CodecSettings:
     bins: float = 2.0
     bin_sigma: float = 0.0
     bins_at_edges: bool = False
+    joint_channels: int = 15
+    offset_weight: float = 0.03
 
     @property
     def map_size(self) -> tuple[int, int]:

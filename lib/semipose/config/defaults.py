@@ -53,18 +53,20 @@ KEYS = {
     "MODEL.IMAGE_SIZE": Key([192, 256], low=1),  # width, height
     "MODEL.HEATMAP_SIZE": Key([0, 0], low=0),  # width, height; 0 = what the network makes; else it is checked
     # between backbone and head: auto, deconv (SimpleBaseline), pyramid (all levels joined at 1/4), none
-    "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "none")),
+    "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "join", "none")),
     # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the papers; -1 = 48 in light
     # U-nets and after a pyramid, else none
     "MODEL.HIDDEN": Key(-1, low=-1),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
     # udp. Something else: udp_offset (a disc and an offset), simcc (a bin for x and for y), integral (the mean of a
-    # heatmap), regression and rle (x and y themselves).
+    # heatmap), regression and rle (x and y themselves). dekr is bottom-up: all instances of a whole picture at once.
     "MODEL.CODEC": Key("gaussian"),
     "MODEL.SIMCC.BINS": Key(2.0, low=0.1),  # for each pixel of the input
     "MODEL.SIMCC.AT_EDGES": Key(False),  # bin b is pixel b / BINS, as in MMPose; else bins share each pixel evenly
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
+    "MODEL.DEKR.JOINT_CHANNELS": Key(15, low=1),  # of its offset branch, for each keypoint
+    "MODEL.DEKR.OFFSET_WEIGHT": Key(0.03, low=0),  # of the offset loss, against that of the heatmaps
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),
     "MODEL.SECOND.NECK": Key(""),
@@ -133,6 +135,10 @@ KEYS = {
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
+    # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
+    # neither learned nor taken for background.
+    "PSEUDO.INSTANCE_SCORE": Key(0.3, low=0, high=1),
+    "PSEUDO.IGNORE_SCORE": Key(0.05, low=0, high=1),
     # gmm = probability that the image is easy; soft = SoftMatch, per joint; agreement = of the two networks, per joint
     "PSEUDO.REWEIGHT_BY": Key("gmm"),
     # Keypoints that a picture shows twice (mirror, second camera): [[paw_top, paw_bottom], ...]; [[]] = none. The
@@ -143,23 +149,27 @@ KEYS = {
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
     # --- AUGMENT: views
     # The views: standard deviation of the turn in degrees, clipped at twice that, and the share of images turned;
-    # standard deviation and largest change of the zoom; share of images mirrored; of persons cut in half.
+    # standard deviation and largest change of the zoom; largest shift each way, in shorter sides; share of images
+    # mirrored; of persons cut in half.
     "AUGMENT.LABELED.ROTATION": Key(30.0, low=0, high=180),
     "AUGMENT.LABELED.ROTATION_PROB": Key(0.6, low=0, high=1),
     "AUGMENT.LABELED.SCALE": Key(0.25, low=0),
     "AUGMENT.LABELED.SCALE_CLIP": Key(0.25, low=0, high=0.95),
+    "AUGMENT.LABELED.TRANSLATE": Key(0.0, low=0, high=1),
     "AUGMENT.LABELED.FLIP": Key(0.5, low=0, high=1),
-    "AUGMENT.LABELED.HALF_BODY": Key(0.3, low=0, high=1),
+    "AUGMENT.LABELED.HALF_BODY": Key(0.3, low=0, high=1),  # not bottom-up
     "AUGMENT.LABELED.COLOR": Key(0.0, low=0, high=1),  # as HARD.COLOR
     "AUGMENT.EASY.ROTATION": Key(30.0, low=0, high=180),
     "AUGMENT.EASY.ROTATION_PROB": Key(0.6, low=0, high=1),
     "AUGMENT.EASY.SCALE": Key(0.25, low=0),
     "AUGMENT.EASY.SCALE_CLIP": Key(0.25, low=0, high=0.95),
+    "AUGMENT.EASY.TRANSLATE": Key(0.0, low=0, high=1),
     "AUGMENT.EASY.FLIP": Key(0.5, low=0, high=1),
     "AUGMENT.HARD.ROTATION": Key(30.0, low=0, high=180),
     "AUGMENT.HARD.ROTATION_PROB": Key(0.8, low=0, high=1),
     "AUGMENT.HARD.SCALE": Key(0.25, low=0),
     "AUGMENT.HARD.SCALE_CLIP": Key(0.25, low=0, high=0.95),
+    "AUGMENT.HARD.TRANSLATE": Key(0.0, low=0, high=1),
     "AUGMENT.HARD.FLIP": Key(0.0, low=0, high=1),
     "AUGMENT.HARD.COLOR": Key(0.0, low=0, high=1),  # strength of gain, bias and noise
     "AUGMENT.HARD.RAND_AUGMENT": Key(0, low=0),  # colour operations per image, RandAugment-like

@@ -3,14 +3,15 @@
 from torch import nn
 
 from semipose.errors import ConfigError
-from semipose.models.backbones import build_backbone, check_name, joins_levels, timm_name
+from semipose.models.backbones import build_backbone, check_name, is_hrnet, joins_levels, timm_name
 from semipose.models.feature_levels import DEEPEST, FINEST, PYRAMID, check_image_size
 from semipose.models.necks import NECKS, build_neck
 from semipose.models.resnet import RESNETS
 from semipose.models.timm_backbone import single_map
 
 AUTO = "auto"
-MAP, VECTOR = "map", "vector"  # what a head takes: a map near stride 4, or a coarse map that it pools
+# what a head takes: a map near stride 4, such a map of all levels of an HRNet, or a coarse map that it pools
+MAP, JOINED, VECTOR = "map", "joined", "vector"
 
 
 def build_body(
@@ -21,7 +22,8 @@ def build_body(
     Args:
         backbone_name: as in `build_backbone`.
         neck_kind: "auto" (see `choose_neck`) or as in `build_neck`.
-        wanted: "map" for heads that need a map near stride 4, "vector" for heads that pool one.
+        wanted: "map" for heads that need a map near stride 4, "joined" where all levels of an HRNet should be in it,
+            "vector" for heads that pool one.
         image_size: (width, height).
 
     Raises:
@@ -37,7 +39,10 @@ def build_body(
 
 def choose_neck(backbone_name: str, wanted: str) -> str:
     """The usual neck: deconvolutions after ResNets (SimpleBaseline) and ViTs (ViTPose), none where the backbone joins
-    its levels itself (HRNet, light U-nets) or the head pools, and a pyramid for the other networks of timm."""
+    its levels itself (HRNet, light U-nets) or the head pools, and a pyramid for the other networks of timm. For heads
+    that want it the levels of an HRNet are put side by side (DEKR)."""
+    if wanted == JOINED and is_hrnet(backbone_name):
+        return "join"
     if wanted == VECTOR or joins_levels(backbone_name):
         return "none"
     if backbone_name in RESNETS or single_map(timm_name(backbone_name)):
@@ -48,13 +53,13 @@ def choose_neck(backbone_name: str, wanted: str) -> str:
 def _levels(backbone_name: str, kind: str, wanted: str) -> str:
     """What to ask the backbone for. Raises ConfigError where neck and backbone do not fit."""
     joined = joins_levels(backbone_name)
-    if kind == "none" and wanted == MAP and not joined:
+    if kind == "none" and wanted != VECTOR and not joined:
         raise ConfigError(f"MODEL.NECK none: backbone {backbone_name!r} has no map of its own at stride 4; allowed: "
                           f"{AUTO}, deconv, pyramid")  # fmt: skip
-    if kind == "pyramid" and backbone_name.startswith("light_unet"):
-        raise ConfigError(f"MODEL.NECK pyramid: backbone {backbone_name!r} joins its levels itself; allowed: {AUTO}")
+    if kind in ("pyramid", "join") and backbone_name.startswith("light_unet"):
+        raise ConfigError(f"MODEL.NECK {kind}: backbone {backbone_name!r} joins its levels itself; allowed: {AUTO}")
     if kind == "none":
-        return FINEST if wanted == MAP else DEEPEST
+        return DEEPEST if wanted == VECTOR else FINEST
     if kind not in NECKS:
         raise ConfigError(f"MODEL.NECK is {kind!r}; allowed: {AUTO}, {', '.join(NECKS)}")
-    return {"deconv": DEEPEST, "pyramid": PYRAMID}[kind]
+    return {"deconv": DEEPEST, "pyramid": PYRAMID, "join": PYRAMID}[kind]

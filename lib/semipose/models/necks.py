@@ -6,6 +6,7 @@ A neck has `out_channels` and `stride` (input pixels per pixel of its map), and 
 import math
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,7 +15,7 @@ from semipose.models.feature_levels import Level
 
 INIT_STD = 0.001  # as SimpleBaseline starts its layers after the backbone
 STRIDE = 4  # of the heatmaps of nearly all published networks
-NECKS = ("deconv", "pyramid", "none")
+NECKS = ("deconv", "pyramid", "join", "none")
 
 
 class DeconvNeck(nn.Module):
@@ -62,6 +63,22 @@ class PyramidNeck(nn.Module):
         return self.smooth(x)
 
 
+class JoinNeck(nn.Module):
+    """All maps at the finest size, one after the other along the channels, as in the heads of HRNetV2 and DEKR.
+
+    Maps (B, C_i, h_i, w_i), fine to coarse -> (B, sum of C_i, h, w). It has no weights.
+    """
+
+    def __init__(self, levels: Sequence[Level]):
+        super().__init__()
+        self.out_channels, self.stride = sum(level.channels for level in levels), levels[0].stride
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        size = maps[0].shape[-2:]
+        larger = [F.interpolate(x, size=size, mode="bilinear", align_corners=False) for x in maps[1:]]
+        return torch.cat([maps[0], *larger], 1)
+
+
 class OneMap(nn.Module):
     """The one map of a backbone, as it is."""
 
@@ -78,7 +95,8 @@ def build_neck(kind: str, levels: Sequence[Level], stride: float = STRIDE) -> nn
     """A neck for the maps of a backbone, whose stride is as near to `stride` as doubling of sizes allows.
 
     Args:
-        kind: "deconv" (from the deepest map), "pyramid" (from all) or "none" (the one map as it is).
+        kind: "deconv" (from the deepest map), "pyramid" (from all, added up), "join" (from all, side by side) or "none"
+            (the one map as it is).
         levels: of the backbone, fine to coarse.
 
     Raises:
@@ -91,6 +109,8 @@ def build_neck(kind: str, levels: Sequence[Level], stride: float = STRIDE) -> nn
         return DeconvNeck(levels[-1], layers)
     if kind == "pyramid":
         return PyramidNeck(levels, 2 ** max(0, _doublings(levels[0].stride, stride)))
+    if kind == "join":
+        return JoinNeck(levels)
     if kind == "none":
         if len(levels) != 1:
             raise ConfigError(f"MODEL.NECK none: the backbone returns {len(levels)} maps, not one")

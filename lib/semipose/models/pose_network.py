@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from semipose.codecs import Codec, CodecSettings, find_codec
 from semipose.errors import ConfigError
-from semipose.models.body import build_body
+from semipose.models.body import JOINED, MAP, VECTOR, build_body
 from semipose.models.feature_levels import SizeError
 from semipose.models.light_unet import LIGHT_UNETS
 from semipose.models.matching import MatchReport
@@ -122,7 +122,7 @@ class NetworkPlan:
         joints: K, keypoints of the skeleton.
         size: (width, height) of the images that come in.
         input_size: (width, height) that the backbone gets; () = the same.
-        sigma, bins, bin_sigma, bins_at_edges: see `CodecSettings`.
+        sigma, bins, bin_sigma, bins_at_edges, joint_channels, offset_weight: see `CodecSettings`.
         hidden: see `Codec.make_head`; -1 = `HIDDEN` after a pyramid and in light U-nets, else none.
     """
 
@@ -137,6 +137,8 @@ class NetworkPlan:
     bin_sigma: float = 0.0
     bins_at_edges: bool = False
     hidden: int = -1
+    joint_channels: int = 15
+    offset_weight: float = 0.03
 
     @staticmethod
     def from_plain(values: dict) -> "NetworkPlan":
@@ -160,7 +162,8 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
     Raises:
         ConfigError: unknown names, or sizes that do not fit. ModelError: the weights cannot be loaded or do not fit.
     """
-    wanted = "vector" if find_codec(plan.codec).pools else "map"
+    kind = find_codec(plan.codec)
+    wanted = VECTOR if kind.pools else JOINED if kind.joins else MAP
     shrunk = _shrunk(plan)
     try:
         backbone, neck = build_body(plan.backbone, plan.neck, wanted, plan.inner_size)
@@ -180,7 +183,8 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
 
 def build_codec(plan: NetworkPlan, stride: float) -> Codec:
     """The codec of a network whose features have `stride` pixels of the images that come in."""
-    settings = CodecSettings(plan.size, plan.joints, stride, plan.sigma, plan.bins, plan.bin_sigma, plan.bins_at_edges)
+    names = ("sigma", "bins", "bin_sigma", "bins_at_edges", "joint_channels", "offset_weight")
+    settings = CodecSettings(plan.size, plan.joints, stride, **{name: getattr(plan, name) for name in names})
     return find_codec(plan.codec)(settings)
 
 

@@ -1,6 +1,7 @@
 """Pseudo-labels: what a teacher predicts on an unlabelled image, and how much it is trusted."""
 
 from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
+from semipose.pseudo_labels.instance_labels import InstanceLabeler
 from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, Prediction, PseudoLabeler, PseudoLabels
 from semipose.pseudo_labels.multiview import Multiview, fit_multiview
 from semipose.pseudo_labels.teacher_record import TeacherRecord
@@ -10,6 +11,7 @@ __all__ = [
     "PSEUDO_TARGETS",
     "REWEIGHTINGS",
     "Difficulty",
+    "InstanceLabeler",
     "Multiview",
     "Prediction",
     "PseudoLabeler",

@@ -7,6 +7,7 @@ from torch import Tensor
 from semipose.codecs import Codec
 from semipose.errors import ConfigError
 from semipose.pseudo_labels.multiview import FAINTEST, Multiview
+from semipose.views.occlusion import PredictedJoints
 from semipose.views.view import View, ViewMap
 
 PSEUDO_TARGETS = ("auto", "heatmap", "redrawn")
@@ -46,6 +47,21 @@ class PseudoLabels:
     scores: Tensor
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What a teacher's record keeps of a prediction.
+
+    Attributes:
+        keypoints: (B, K, 2) in pixels of the view; of whole pictures those of the best instance.
+        scores: (B, K); of whole pictures the means over the instances that are learned.
+        counts: (B, 2) instances that are learned, and those that are learned or ignored; None of single persons.
+    """
+
+    keypoints: Tensor
+    scores: Tensor
+    counts: Tensor | None = None
+
+
 class PseudoLabeler:
     """Moves what a teacher predicts to the view its student sees.
 
@@ -59,8 +75,7 @@ class PseudoLabeler:
     """
 
     def __init__(self, target: str = "auto", min_score: float = 0.0, multiview: Multiview | None = None):
-        if target not in PSEUDO_TARGETS:
-            raise ConfigError(f"unknown pseudo-label target {target!r}; known: {', '.join(PSEUDO_TARGETS)}")
+        check_target(target)
         self.target, self.multiview = target, multiview
         self.min_score = min_score if multiview is None else max(min_score, FAINTEST)
 
@@ -69,6 +84,14 @@ class PseudoLabeler:
         if self.multiview is not None:
             output = self.multiview(output, view, codec)
         return Prediction(output, *codec.decode(output), codec)
+
+    def summary(self, prediction: Prediction) -> Summary:
+        """What a teacher's record keeps."""
+        return Summary(prediction.keypoints, prediction.scores)
+
+    def joints(self, pseudo: PseudoLabels, easy: Tensor | None) -> PredictedJoints:
+        """What operations of hard views are told; `easy` (B,) bool or None."""
+        return PredictedJoints(pseudo.keypoints, pseudo.scores, pseudo.weights, easy)
 
     def __call__(
         self, prediction: Prediction, codec: Codec, view_map: ViewMap | None, trust: Tensor | None = None
@@ -102,6 +125,12 @@ class PseudoLabeler:
                 "(gaussian, msra, udp); allowed with others: auto, redrawn"
             )
         return possible and self.target != "redrawn"
+
+
+def check_target(target: str) -> None:
+    """Raises ConfigError if `target` is not a known form."""
+    if target not in PSEUDO_TARGETS:
+        raise ConfigError(f"unknown pseudo-label target {target!r}; known: {', '.join(PSEUDO_TARGETS)}")
 
 
 def _warped(prediction: Prediction, view_map: ViewMap | None) -> Tensor:

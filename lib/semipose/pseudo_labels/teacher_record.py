@@ -21,22 +21,27 @@ class TeacherRecord(nn.Module):
         keypoints: (N, K, 2) float32, base-crop pixels.
         peaks: (N, K) float32, heatmap maxima.
         stamp: (N,) int64, step of the newest prediction; -1 = never seen.
+        counts: (N, 2) int32 of whole pictures, see `Summary.counts`; None of single persons.
         difficulty: the split.
 
     Args:
-        size: N, unlabelled persons.
+        size: N, unlabelled persons or whole pictures.
         joints: K, keypoints of the skeleton.
+        instances: they are whole pictures with any number of instances.
     """
 
-    def __init__(self, size: int, joints: int):
+    def __init__(self, size: int, joints: int, instances: bool = False):
         super().__init__()
         self.register_buffer("keypoints", torch.zeros(size, joints, 2))
         self.register_buffer("peaks", torch.zeros(size, joints))
         self.register_buffer("stamp", torch.full((size,), NEVER))
+        self.register_buffer("counts", torch.zeros(size, 2, dtype=torch.int32) if instances else None)
         self.difficulty = Difficulty(joints)
 
     @torch.no_grad()
-    def fill(self, index: Tensor, keypoints: Tensor, peaks: Tensor, step: int) -> None:
+    def fill(
+        self, index: Tensor, keypoints: Tensor, peaks: Tensor, step: int, counts: Tensor | None = None
+    ) -> None:  # fmt: skip
         """Keep the predictions of one batch. Nothing leaves the device.
 
         Args:
@@ -44,10 +49,13 @@ class TeacherRecord(nn.Module):
             keypoints: (B, K, 2) base-crop pixels, in the joint order of the base crop.
             peaks: (B, K) heatmap maxima, in the joint order of the base crop.
             step: of the training run.
+            counts: (B, 2), of whole pictures.
         """
         newest = _last_of_each(index)
         self.keypoints[index] = keypoints.detach().to(self.keypoints.dtype)[newest]
         self.peaks[index] = peaks.detach().to(self.peaks.dtype)[newest]
+        if counts is not None:
+            self.counts[index] = counts.to(self.counts.dtype)[newest]
         self.stamp.index_fill_(0, index, step)
 
     def seen(self) -> Tensor:
@@ -76,7 +84,7 @@ class TeacherRecord(nn.Module):
         dist.all_reduce(newest, dist.ReduceOp.MAX)
         owner = torch.where(self.stamp == newest, rank(), ranks())
         dist.all_reduce(owner, dist.ReduceOp.MIN)
-        for values in (self.keypoints, self.peaks):
+        for values in (self.keypoints, self.peaks, *([] if self.counts is None else [self.counts])):
             _take_from_owner(values, owner == rank())
         self.stamp.copy_(newest)
 

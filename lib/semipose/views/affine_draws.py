@@ -21,6 +21,7 @@ class AffinePolicy:
         scale: standard deviation of the zoom factor around 1.
         scale_clip: largest deviation of the zoom factor from 1.
         flip: share of mirrored samples.
+        translate: largest shift along x and y, as a share of the shorter side; uniform.
         half_body: share of samples (of those with at least 9 labelled joints) cropped to the upper or lower body.
     """
 
@@ -30,18 +31,20 @@ class AffinePolicy:
     scale_clip: float = 0.25
     flip: float = 0.5
     half_body: float = 0.0
+    translate: float = 0.0
 
 
 @dataclass(frozen=True)
 class AffineDraw:
-    """Drawn parameters of B samples: `degrees`, `scale` (B,) float and `mirrored` (B,) bool."""
+    """Drawn parameters of B samples: `degrees`, `scale` (B,), `mirrored` (B,) bool, `shift` (B, 2) in shorter sides."""
 
     degrees: Tensor
     scale: Tensor
     mirrored: Tensor
+    shift: Tensor
 
     def to(self, device: torch.device) -> "AffineDraw":
-        values = (self.degrees, self.scale, self.mirrored)
+        values = (self.degrees, self.scale, self.mirrored, self.shift)
         return AffineDraw(*(value.to(device, non_blocking=True) for value in values))
 
 
@@ -52,17 +55,21 @@ def draw_affine(policy: AffinePolicy, count: int, generator: torch.Generator) ->
     turned = torch.rand((count,), generator=generator) < policy.rotation_prob
     zoom = torch.randn((count,), generator=generator) * policy.scale
     mirrored = torch.rand((count,), generator=generator) < policy.flip
-    return AffineDraw(degrees * turned, 1 + zoom.clamp(-policy.scale_clip, policy.scale_clip), mirrored)
+    shift = torch.zeros(count, 2)
+    if policy.translate:  # else nothing is drawn
+        shift = (2 * torch.rand((count, 2), generator=generator) - 1) * policy.translate
+    return AffineDraw(degrees * turned, 1 + zoom.clamp(-policy.scale_clip, policy.scale_clip), mirrored, shift)
 
 
 def view_change(draw: AffineDraw, size: tuple[int, int]) -> Tensor:
     """(B, 2, 3) maps from pixels of the new view to pixels of the view it is made from, both (width, height) `size`.
 
-    A scale above 1 makes the person larger. The centre of the view stays where it is.
+    A scale above 1 makes the person larger. The centre of the view stays where it is, but for the shift.
     """
     centre = torch.tensor([(size[0] - 1) / 2, (size[1] - 1) / 2]).to(draw.degrees.device, non_blocking=True)
     centre = centre.expand(len(draw.degrees), 2)
-    return affine.invert(affine.similarity(draw.degrees, draw.scale, draw.mirrored, centre, centre))
+    moved = centre + draw.shift * min(size)
+    return affine.invert(affine.similarity(draw.degrees, draw.scale, draw.mirrored, centre, moved))
 
 
 def half_body_maps(

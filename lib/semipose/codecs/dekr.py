@@ -1,0 +1,93 @@
+"""dekr: any number of instances in a picture, without boxes (Geng et al., CVPR 2021)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semipose.codecs.codec import CodecSettings
+from semipose.codecs.dekr_decoding import FoundInstances, find_instances
+from semipose.codecs.dekr_head import DekrHead
+from semipose.codecs.dekr_targets import DekrTarget, draw_target, sorted_instances
+from semipose.codecs.map_codec import MapCodec, aligned_offsets
+from semipose.geometry import affine
+from semipose.views.view import ViewMap
+
+BETA = 1 / 9  # of the smooth L1 loss, map pixels
+
+
+class DekrCodec(MapCodec):
+    """Heatmaps of the keypoints and of the instances' roots, and at each root the offsets to its keypoints.
+
+    Outputs are (B, K + 1 + 2 K, h, w), see `DekrHead`; targets are (B, 5 K + 2, h, w), see `DekrTarget`. Losses and
+    weights are (B, K + 1), one for each heatmap; the loss of the offsets is in those of their keypoints.
+    """
+
+    instances = True
+    joins = True
+
+    def __init__(self, settings: CodecSettings):
+        super().__init__(settings)
+        self.offsets = aligned_offsets(settings.stride)
+        self.joints = settings.joints
+
+    def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
+        """`hidden` is not used: the heatmap branch has a layer of its own."""
+        return DekrHead(in_channels, self.joints, joint_channels=self.settings.joint_channels)
+
+    def encode(self, points: Tensor, weights: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The target of points (B, N, K, 2) with weights (B, N, K), and ones (B, K + 1).
+
+        Args:
+            mask: (B, 1, H, W) of view pixels; where it is below a half no heatmap is learned.
+        """
+        instances = sorted_instances(self.to_heatmap(points), weights)
+        target = draw_target(instances, self.size, self.sigma)
+        if mask is not None:
+            kept = F.interpolate(mask, target.heat.shape[-2:], mode="area") > 0.5
+            target = DekrTarget(target.heat, target.heat_weights * kept, target.offsets, target.offset_weights)
+        return target.joined, torch.ones_like(target.heat[..., 0, 0])
+
+    def perfect(self, target: Tensor) -> Tensor:
+        target = DekrTarget.of(target)
+        return torch.cat([target.heat, target.offsets.flatten(1, 2)], 1)
+
+    def find(self, output: Tensor) -> FoundInstances:
+        """The instances of each picture, with points in view pixels."""
+        found = find_instances(output, self.joints)
+        return FoundInstances(self.to_view(found.points), found.heights, found.roots)
+
+    def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
+        """Points (B, N, K, 2), and scores (B, N, K) that are 0 for instances that are only padding."""
+        found = self.find(output)
+        return found.points, found.scores
+
+    def unsure_score(self) -> float:
+        return 0.0
+
+    def loss(self, output: Tensor, target: Tensor, head: nn.Module) -> Tensor:
+        """(B, K + 1): weighted squared error of each heatmap, and `offset_weight` times the smooth L1 of its offsets.
+
+        The mean over all heatmaps is that of their pixels; the offsets of the batch are summed up with their weights
+        and divided by the number of pixels that have one.
+        """
+        output, target = output.float(), DekrTarget.of(target)
+        heat, offsets = output.split([self.joints + 1, 2 * self.joints], 1)
+        heat_loss = (target.heat_weights * (heat - target.heat).square()).mean((-2, -1))
+        misses = F.smooth_l1_loss(offsets.unflatten(1, (-1, 2)), target.offsets, reduction="none", beta=BETA).sum(2)
+        counted = 2 * (target.offset_weights > 0).sum().clamp_min(1)
+        offset_loss = (target.offset_weights * misses).sum((-2, -1)) * (heat_loss.numel() / counted)
+        return heat_loss + self.settings.offset_weight * F.pad(offset_loss, (0, 1))
+
+    def unmirror(self, output: Tensor, flip_order: Tensor) -> Tensor:
+        joints, root, offsets = output.flip(-1).split([self.joints, 1, 2 * self.joints], 1)
+        along_x, along_y = offsets.unflatten(1, (-1, 2))[:, flip_order].unbind(2)
+        return torch.cat([joints[:, flip_order], root, torch.stack([-along_x, along_y], 2).flatten(1, 2)], 1)
+
+    def warp(self, output: Tensor, view_map: ViewMap) -> Tensor:
+        """A target of the heatmaps alone, as the target view should show them; offsets have no weight."""
+        to_view = affine.scaling(self.steps, self.offsets, output.device)
+        to_source = affine.compose(affine.invert(to_view), affine.compose(view_map.to_source, to_view))
+        heat = affine.warp(output[:, : self.joints + 1].float(), to_source, self.size)
+        heat = torch.cat([view_map.swap(heat[:, :-1]), heat[:, -1:]], 1).clamp(0, 1)
+        nothing = torch.zeros_like(heat[:, :-1])
+        return DekrTarget(heat, torch.ones_like(heat), torch.stack([nothing, nothing], 2), nothing).joined
