@@ -3,10 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
 from semipose.assemble.networks import build_students
+from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
 from semipose.assemble.validator import build_metric_options, build_validator
 from semipose.data.sources import Source, places
@@ -89,7 +91,7 @@ def _person_findings(config: CfgNode, check: SourceCheck, images: dict[str, Imag
     source, document = check.source, check.file.document or {}
     annotated = {row["id"]: (row["width"], row["height"]) for row in document.get("images", [])}
     parts = [persons for persons in (check.persons, check.detected) if persons is not None]
-    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated)}
+    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated, check.whole)}
     found = [faults[ids] for ids in sorted(faults)]
     pool = check.side == "unlabelled"
     if check.persons is None or (source.boxes and pool):
@@ -138,8 +140,11 @@ def _settings(config: CfgNode) -> list[Finding]:
 
 
 def _few(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
-    labelled = sum(len(check.persons) for check in checks if check.side == "labelled" and check.persons is not None)
+    parts = [check.persons for check in checks if check.side == "labelled" and check.persons is not None]
+    whole = bottom_up(config)
+    labelled = sum(len(np.unique(part.image_index)) if whole else len(part) for part in parts)
     if labelled >= config.TRAIN.BATCH_SIZE:
         return []
-    text = f"TRAIN.BATCH_SIZE is {config.TRAIN.BATCH_SIZE}, but only {labelled} persons are labelled"
+    what = "pictures" if whole else "persons"
+    text = f"TRAIN.BATCH_SIZE is {config.TRAIN.BATCH_SIZE}, but only {labelled} {what} are labelled"
     return [Finding(text, source="configuration")]

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from yacs.config import CfgNode
 
+from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.sources import (
     COCO_FILES,
     Source,
-    chosen_persons,
     convert_persons,
     converter,
     read_own,
@@ -35,6 +35,7 @@ class SourceCheck:
         persons: those that the run uses, or else that can be read, in the source's own keypoints (a pool: in those of
             the network); None = nothing can be read.
         detected: the detections that stand in for their boxes.
+        whole: whole pictures are used, whether or not a person is on them.
     """
 
     side: str
@@ -42,6 +43,7 @@ class SourceCheck:
     file: FileCheck = FileCheck(())
     persons: Persons | None = None
     detected: Persons | None = None
+    whole: bool = False
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -58,8 +60,10 @@ class SourceCheck:
         return 0 if used is None else len(used)
 
     def paths(self) -> list[str]:
-        """Image files with a person."""
+        """Image files with a person; all where whole pictures are used."""
         used = [persons for persons in (self.persons, self.detected) if persons is not None]
+        if self.whole:
+            return [path for persons in used for path in persons.image_paths.tolist()]
         return [str(p.image_paths[row]) for p in used for row in np.unique(p.image_index)]
 
 
@@ -69,7 +73,8 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     Args:
         side: labelled, unlabelled or validation.
     """
-    check, skeleton = SourceCheck(side, source), get_skeleton(config.DATASET.SKELETON)
+    skeleton = get_skeleton(config.DATASET.SKELETON)
+    check = SourceCheck(side, source, whole=bottom_up(config))
     plain = replace(source, group_id_mapping_file="", group_id_weight={}, boxes="")
     scored = side == "validation" and source.format in COCO_FILES
     check.file = check_file(plain, _reader(side, skeleton), scored)
@@ -80,12 +85,12 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
         check.add([Finding(text) for text in check.file.messages])
     check.persons = check.file.persons
     if source.boxes:
-        _read_detections(check, skeleton)
+        _read_detections(config, check, skeleton)
     elif check.persons is not None:
         check.add(_group_findings(source, check))
         # without a pool of its own the whole labelled set is the pool
         is_pool = algorithm_entry(config).takes_unlabeled and not config.DATASET.TRAIN_UNSUP_SET
-        check.add(_chosen(check, skeleton, cut=side != "labelled" or not is_pool))
+        check.add(_chosen(config, check, skeleton, cut=side != "labelled" or not is_pool))
     return check
 
 
@@ -93,7 +98,7 @@ def _reader(side: str, skeleton: Skeleton) -> Callable[[Source], Persons]:
     return (lambda source: read_pool(source, skeleton)) if side == "unlabelled" else read_own
 
 
-def _read_detections(check: SourceCheck, skeleton: Skeleton) -> None:
+def _read_detections(config: CfgNode, check: SourceCheck, skeleton: Skeleton) -> None:
     """Replaces the persons of a pool; beside those of a validation set, which keep the labels."""
     source, images = check.source, (check.file.document or {}).get("images")
     if check.side == "labelled":
@@ -106,26 +111,26 @@ def _read_detections(check: SourceCheck, skeleton: Skeleton) -> None:
         return
     check.add(detection_notes(source.path(source.boxes), found.document["rows"], images, source.box_threshold))
     check.detected = found.persons
-    check.add(_chosen(check, skeleton, cut=True))
+    check.add(_chosen(config, check, skeleton, cut=True))
     if check.side == "unlabelled":
         check.persons, check.detected = check.detected, None
 
 
-def _chosen(check: SourceCheck, skeleton: Skeleton, cut: bool) -> list[Finding]:
+def _chosen(config: CfgNode, check: SourceCheck, skeleton: Skeleton, cut: bool) -> list[Finding]:
     """Keeps the persons that the run uses, of which a source may have the first ones only."""
     source, where = check.source, check.source.name
     try:
         if check.detected is not None:
-            check.detected = chosen_persons(source, check.detected)
+            check.detected = choose_rows(config, source, check.detected, check.side)
             return []
         left_out = []
         if check.side == "labelled":
             posed = convert_persons(check.persons, converter(source, skeleton)).keypoints[..., 2].any(axis=1)
             what = f"persons without a keypoint of {skeleton.name}, left out"
             left_out, check.persons = note(where, what, check.persons.ids[~posed]), check.persons.take(posed)
-        first = chosen_persons(source, check.persons)
+        first = choose_rows(config, source, check.persons, check.side)
         check.persons = first if cut else check.persons
-        return left_out if len(first) else [*left_out, Finding(f"{where}: has no person", True)]
+        return left_out if len(as_rows(config, first)) else [*left_out, Finding(f"{where}: has no person", True)]
     except ConfigError as error:
         return [Finding(str(error), True)]
 

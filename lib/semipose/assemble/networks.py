@@ -8,7 +8,8 @@ from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
 from semipose.assemble.devices import build_device
-from semipose.assemble.recipe import bottom_up, build_recipe
+from semipose.assemble.recipe import build_recipe
+from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import CODECS
 from semipose.config import default_config

@@ -5,8 +5,9 @@ from yacs.config import CfgNode
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
+from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import algorithm_entry
-from semipose.codecs import Codec, find_codec
+from semipose.codecs import Codec
 from semipose.errors import ConfigError
 from semipose.models.pose_network import PoseNetwork
 from semipose.pseudo_labels import InstanceLabeler, Multiview, PseudoLabeler
@@ -21,11 +22,6 @@ from semipose.views.joint_paste import PastePolicy
 from semipose.views.occlusion import OcclusionPolicies
 from semipose.views.photometric import ColorPolicy
 from semipose.views.sampler import ViewPolicies, ViewSampler
-
-
-def bottom_up(config: CfgNode) -> bool:
-    """Whether the networks find all instances of whole pictures."""
-    return find_codec(config.MODEL.CODEC).instances
 
 
 def build_recipe(

@@ -1,20 +1,25 @@
 """Sources and data sets of a run."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
+from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows, refuse_boxes, report_rows
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
 from semipose.data.person_dataset import PersonDataset
+from semipose.data.picture_dataset import PictureDataset
+from semipose.data.pictures import PADDING, picture_rows, picture_sizes, unlabelled_regions
+from semipose.data.regions import Region
 from semipose.data.source_mix import SourceMix
-from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
-from semipose.data.summary import DataReport, report_data
+from semipose.data.sources import OWN_SKELETONS, Source, guess_format, read_labeled, read_own, read_pool
+from semipose.data.summary import DataReport
 from semipose.errors import ConfigError, DataError
 from semipose.runtime.ranks import local_ranks
 from semipose.skeletons import Skeleton, get_skeleton
@@ -25,10 +30,13 @@ from semipose.structures import Persons
 class RunData:
     """The persons of a run; `unlabeled` is None for a supervised algorithm.
 
+    Bottom-up, all images of the persons are used, and they are what the mixes count.
+
     Attributes:
         labeled, unlabeled: the sources of each side, one after the other.
         labeled_mix, unlabeled_mix: how batches are drawn from the sources of a side.
         validation: by the name of the source, in its own skeleton.
+        regions: bottom-up: where persons of the labelled side have no labels, by image path.
     """
 
     labeled: Persons
@@ -37,6 +45,7 @@ class RunData:
     unlabeled_mix: SourceMix | None
     validation: dict[str, Persons]
     report: DataReport
+    regions: dict[str, list[Region]] = field(default_factory=dict)
 
 
 def algorithm_entry(config: CfgNode) -> AlgorithmEntry:
@@ -57,7 +66,7 @@ def build_data(config: CfgNode) -> RunData:
     entries = source_entries(config, "TRAIN_SET")
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
-    train = [chosen_persons(source, persons) for source, persons in zip(sources, whole)]
+    train = [choose_rows(config, source, persons, "labelled") for source, persons in zip(sources, whole)]
     labeled, unlabeled = Persons.concatenate(train), None
     pool_entries, pool = entries, whole
     if algorithm_entry(config).takes_unlabeled:
@@ -65,9 +74,10 @@ def build_data(config: CfgNode) -> RunData:
             pool_entries, pool = _read_pool(config, skeleton)
         unlabeled = Persons.concatenate(pool)
     validation = read_validation(config)
-    report = report_data(labeled, unlabeled, list(validation.values()))
-    unlabeled_mix = None if unlabeled is None else build_mix(pool_entries, pool)
-    return RunData(labeled, unlabeled, build_mix(entries, train), unlabeled_mix, validation, report)
+    report = report_rows(config, labeled, unlabeled, list(validation.values()))
+    unlabeled_mix = None if unlabeled is None else build_mix(config, pool_entries, pool)
+    regions = _read_regions(sources, train) if bottom_up(config) else {}
+    return RunData(labeled, unlabeled, build_mix(config, entries, train), unlabeled_mix, validation, report, regions)
 
 
 def read_validation(config: CfgNode) -> dict[str, Persons]:
@@ -81,7 +91,7 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
     for source in build_test_sources(config):
         if source.name in persons:
             raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
-        persons[source.name] = chosen_persons(source, read_own(source))
+        persons[source.name] = choose_rows(config, source, read_own(source), "validation")
         if not len(persons[source.name]):
             raise DataError(f"validation set {source.name!r} has no person (see DATASET.TEST_SET)")
     return persons
@@ -90,6 +100,8 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
 def build_test_sources(config: CfgNode) -> list[Source]:
     """The sources of DATASET.TEST_SET; if TEST.USE_GT_BBOX is False, with the boxes of TEST.COCO_BBOX_FILE."""
     test, entries = config.TEST, source_entries(config, "TEST_SET")
+    if not test.USE_GT_BBOX:
+        refuse_boxes(config, "TEST.USE_GT_BBOX is False")
     if not test.USE_GT_BBOX and not all(entry["boxes"] for entry in entries):
         if not test.COCO_BBOX_FILE:
             raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
@@ -122,6 +134,8 @@ def source_entries(config: CfgNode, key: str) -> list[dict]:
 def build_source(config: CfgNode, entry: dict) -> Source:
     """The source that all keys of one entry describe."""
     data = config.DATASET
+    if entry["boxes"]:
+        refuse_boxes(config, f"source {entry['name']!r}: boxes")
     own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
     skeleton = get_skeleton(skeleton_file(data.ROOT, entry["skeleton"] or own))
     places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames")}
@@ -129,12 +143,12 @@ def build_source(config: CfgNode, entry: dict) -> Source:
     return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})
 
 
-def build_mix(entries: list[dict], persons: list[Persons]) -> SourceMix:
+def build_mix(config: CfgNode, entries: list[dict], persons: list[Persons]) -> SourceMix:
     """How the batches of one side are drawn from its sources."""
     ratios = tuple(entry["sample_ratio_factor"] for entry in entries)
     shares = tuple(entry["source_ratio"] for entry in entries)
     return SourceMix(
-        lengths=tuple(map(len, persons)),
+        lengths=tuple(len(as_rows(config, part)) for part in persons),
         ratios=None if set(ratios) == {1} else ratios,
         shares=shares if any(shares) else None,
         names=tuple(entry["name"] for entry in entries),
@@ -144,7 +158,11 @@ def build_mix(entries: list[dict], persons: list[Persons]) -> SourceMix:
 def _read_pool(config: CfgNode, skeleton: Skeleton) -> tuple[list[dict], list[Persons]]:
     entries = source_entries(config, "TRAIN_UNSUP_SET")
     sources = [build_source(config, entry) for entry in entries]
-    return entries, [chosen_persons(source, read_pool(source, skeleton)) for source in sources]
+    return entries, [choose_rows(config, source, read_pool(source, skeleton), "unlabelled") for source in sources]
+
+
+def _read_regions(sources: list[Source], persons: list[Persons]) -> dict[str, list[Region]]:
+    return {path: parts for pair in zip(sources, persons) for path, parts in unlabelled_regions(*pair).items()}
 
 
 def _stem(annotation: str) -> str:
@@ -153,15 +171,27 @@ def _stem(annotation: str) -> str:
 
 
 def build_crops(config: CfgNode, persons: Persons) -> ContextCrops:
-    """Where the context crop of each person lies in its image."""
-    data = config.DATASET
-    return ContextCrops(persons, tuple(config.MODEL.IMAGE_SIZE), data.CROP_MARGIN, data.BOX_PADDING)
+    """Where the context crop of each person lies in its image, or (bottom-up) that of each image."""
+    data, size = config.DATASET, tuple(config.MODEL.IMAGE_SIZE)
+    if bottom_up(config):
+        return ContextCrops(picture_rows(persons, picture_sizes(persons)), size, data.CROP_MARGIN, PADDING)
+    return ContextCrops(persons, size, data.CROP_MARGIN, data.BOX_PADDING)
 
 
-def build_dataset(config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False) -> PersonDataset:
-    """Context crops of `persons` from the configured cache."""
+def build_dataset(
+    config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False,
+    regions: dict[str, list[Region]] | None = None,
+) -> PersonDataset | PictureDataset:  # fmt: skip
+    """Context crops of `persons` from the configured cache; bottom-up their whole pictures.
+
+    Args:
+        regions: bottom-up, where persons have no labels, by image path.
+    """
     cache, folder = config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR)
     source = make_crop_source(build_crops(config, persons), cache, folder, local_ranks())
     weighted = labeled and config.LOSS.USE_KEYPOINT_WEIGHTS
     weights = get_skeleton(config.DATASET.SKELETON).keypoint_weights if weighted else [1.0] * persons.keypoints.shape[1]
-    return PersonDataset(source, weights, on_fault)
+    if not bottom_up(config):
+        return PersonDataset(source, weights, on_fault)
+    instances = persons if labeled else replace(persons, weights=np.ones(len(persons), np.float32))
+    return PictureDataset(source, instances, weights, on_fault, regions)

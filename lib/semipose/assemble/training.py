@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 from semipose.algorithms import Algorithm
 from semipose.assemble.devices import build_device, build_workers
 from semipose.assemble.networks import build_algorithm
+from semipose.assemble.set_rows import as_rows, bottom_up
 from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_crops, build_dataset
 from semipose.assemble.validator import best_metric, build_metric_options, build_validator
 from semipose.codecs import Codec
@@ -38,7 +39,7 @@ def build_pair_loader(
     config: CfgNode, data: RunData, on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None
 ) -> PairLoader:
     train, unlabeled = config.TRAIN, None
-    dataset = build_dataset(config, data.labeled, on_fault="replace", labeled=True)
+    dataset = build_dataset(config, data.labeled, on_fault="replace", labeled=True, regions=data.regions)
     labeled = Side(dataset, train.BATCH_SIZE, data.labeled_mix)
     if data.unlabeled is not None:
         dataset = build_dataset(config, data.unlabeled, on_fault="replace")
@@ -91,6 +92,8 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
     pairs = [tuple(pair) for pair in config.PSEUDO.MULTIVIEW_PAIRS if pair]
     if not pairs or data.unlabeled is None:
         return None
+    if bottom_up(config):
+        raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: not with MODEL.CODEC {config.MODEL.CODEC}; allowed: []")
     names = get_skeleton(config.DATASET.SKELETON).keypoints
     for pair in pairs:
         unknown = [name for name in pair if name not in names]
@@ -111,7 +114,7 @@ def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHea
         codec: of the networks; of two unlike ones that of the first.
     """
     hidden = None
-    if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any():
+    if data.unlabeled is not None and data.unlabeled.keypoints[..., 2].any() and not bottom_up(config):
         crops = build_crops(config, data.unlabeled)
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
@@ -138,12 +141,13 @@ def build_trainer(
     faults = shared(FaultLog(config.DATASET.MAX_BAD))
     loader = build_pair_loader(config, data, faults)
     epoch_steps = len(loader) * len(algorithm_entry(config).phases)
-    unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
-    algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
+    pool = None if data.unlabeled is None else as_rows(config, data.unlabeled)
+    pool_size = 0 if pool is None else len(pool)
+    algorithm = build_algorithm(config, epoch_steps, pool_size, pretrained, build_multiview(config, data))
     compile_algorithm(config, algorithm)
     validator = build_validator(config, data.validation, faults, interrupts.check)
     record = RunRecord(
-        checkpoints, tracker, to_yaml(config), training_key(data.labeled, data.unlabeled), config.SEED,
+        checkpoints, tracker, to_yaml(config), training_key(data.labeled, pool), config.SEED,
         get_skeleton(config.DATASET.SKELETON).to_plain(),
     )  # fmt: skip
     options = TrainerOptions(

@@ -14,7 +14,11 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class DataReport:
-    """Counts of persons and images; `overlap` = persons that are both labelled and in the unlabelled pool."""
+    """Counts of persons and images; `overlap` = persons that are both labelled and in the unlabelled pool.
+
+    Attributes:
+        instances: persons on the labelled and on the validation images, where the rows are whole pictures.
+    """
 
     labeled: int
     labeled_images: int
@@ -23,8 +27,22 @@ class DataReport:
     overlap: int
     validation: int
     validation_images: int
+    instances: tuple[int, int] | None = None
 
     def __str__(self) -> str:
+        return self._of_persons() if self.instances is None else self._of_pictures()
+
+    def _of_pictures(self) -> str:
+        labeled, validation = self.instances
+        lines = [f"labelled    {self.labeled:7d} pictures with {labeled} labelled persons"]
+        if self.unlabeled:
+            lines.append(f"unlabelled  {self.unlabeled:7d} pictures")
+            lines.append(f"            {self.overlap:7d} of them are also labelled")
+        return "\n".join(
+            [*lines, f"validation  {self.validation:7d} pictures with {validation} persons, none in training"]
+        )
+
+    def _of_persons(self) -> str:
         lines = [f"labelled    {self.labeled:7d} persons on {self.labeled_images} images"]
         if self.unlabeled:
             lines.append(f"unlabelled  {self.unlabeled:7d} persons on {self.unlabeled_images} images")

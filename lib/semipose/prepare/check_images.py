@@ -42,16 +42,18 @@ def check_images(
     return dict(zip(paths, progress(_checked(paths, headers_only), len(paths))))
 
 
-def image_faults(persons: Persons, checks: dict[str, ImageCheck], annotated: dict[int, tuple]) -> list[Finding]:
+def image_faults(
+    persons: Persons, checks: dict[str, ImageCheck], annotated: dict[int, tuple], whole: bool = False
+) -> list[Finding]:  # fmt: skip
     """A line for each image with a person that cannot be read or has another size than annotated.
 
     Args:
         checks: of at least the images with a person.
         annotated: (width, height) by image id, where the annotation has them.
+        whole: images without a person count too.
     """
-    rows, counts = np.unique(persons.image_index, return_counts=True)
-    found = []
-    for row, count in zip(rows.tolist(), counts.tolist()):
+    found, counts = [], np.bincount(persons.image_index, minlength=len(persons.image_paths)).tolist()
+    for row, count in ((row, count) for row, count in enumerate(counts) if count or whole):
         path, number = str(persons.image_paths[row]), int(persons.image_ids[row])
         reason = checks[path].fault or _size_fault(path, checks[path].size, annotated.get(number))
         if reason:

@@ -115,14 +115,18 @@ class StepViews:
         to_base = affine.compose(to_base, view_change(draw, self._size))
         flip_order, _, _ = self._sampler.constants(batch.images.device)
         images = affine.warp(self._pixels_of(batch), to_base, self._size)
-        mask = None if batch.mask is None else affine.warp(batch.mask.unsqueeze(1).float(), to_base, self._size)
-        return View(images, to_base, flipped ^ draw.mirrored, flip_order, mask)
+        return View(images, to_base, flipped ^ draw.mirrored, flip_order, _mask(batch, to_base, self._size))
 
     def _pixels_of(self, batch: PoseBatch) -> Tensor:
         """The crops in [0, 1]; the easy and the hard view of a batch share them."""
         if self._crops is not batch.images:
             self._crops, self._pixels = batch.images, batch.images.float() / 255
         return self._pixels
+
+
+def _mask(batch: PoseBatch, to_base: Tensor, size: tuple[int, int]) -> Tensor | None:
+    """(B, 1, H, W) of a view; 1 outside the base crops, where nobody is."""
+    return None if batch.mask is None else 1 - affine.warp(1 - batch.mask.unsqueeze(1).float(), to_base, size)
 
 
 def centred_view(batch: PoseBatch, size: tuple[int, int], flip_order: Tensor) -> View:

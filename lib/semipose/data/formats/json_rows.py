@@ -13,22 +13,27 @@ NO_INTEGER = -(2**63)  # in place of a wrong one; no id or group is so
 _LARGEST = 1e9  # pixels; keeps every value finite as float32
 
 
-def load_json(path: str) -> object:
-    """The content of a JSON file without its segmentations, which make up most of COCO's; raises DataError."""
+def load_json(path: str, keep: Callable[[dict], bool] = lambda entry: False) -> object:
+    """The content of a JSON file without its segmentations, which make up most of COCO's; raises DataError.
+
+    Args:
+        keep: whether an entry that has a segmentation keeps it.
+    """
+
+    def lean(entry: dict) -> dict:
+        if "segmentation" in entry and not keep(entry):
+            del entry["segmentation"]
+        return entry
+
     try:
         with open(path, encoding="utf-8") as file:
-            return json.load(file, object_hook=_without_segmentation)
+            return json.load(file, object_hook=lean)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except RecursionError as error:
         raise DataError(f"{path}: is not valid JSON: nested too deeply") from error
     except ValueError as error:  # malformed, not UTF-8, or an integer with thousands of digits
         raise DataError(f"{path}: is not valid JSON: {error}") from error
-
-
-def _without_segmentation(entry: dict) -> dict:
-    entry.pop("segmentation", None)
-    return entry
 
 
 class WrongRows(DataError):

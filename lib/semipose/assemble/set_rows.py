@@ -1,0 +1,45 @@
+"""What the rows of a data set are: persons (top-down) or whole pictures (bottom-up), as the codec wants it."""
+
+from dataclasses import replace
+
+from yacs.config import CfgNode
+
+from semipose.codecs import find_codec
+from semipose.data.pictures import chosen_pictures, picture_rows
+from semipose.data.sources import Source, chosen_persons
+from semipose.data.summary import DataReport, report_data
+from semipose.errors import ConfigError
+from semipose.structures import Persons
+
+
+def bottom_up(config: CfgNode) -> bool:
+    """Whether networks see whole pictures and find the persons themselves; raises ConfigError for an unknown codec."""
+    return find_codec(config.MODEL.CODEC).instances
+
+
+def choose_rows(config: CfgNode, source: Source, persons: Persons, side: str) -> Persons:
+    """The persons of the rows that one side of a run uses: labelled, unlabelled or validation."""
+    if bottom_up(config):
+        return chosen_pictures(source, persons, side)
+    return chosen_persons(source, persons)
+
+
+def as_rows(config: CfgNode, persons: Persons) -> Persons:
+    """A person for each row of the data set; of whole pictures without box and keypoints."""
+    return picture_rows(persons) if bottom_up(config) else persons
+
+
+def report_rows(
+    config: CfgNode, labeled: Persons, unlabeled: Persons | None, validation: list[Persons]
+) -> DataReport:  # fmt: skip
+    """`report_data` of the rows; of whole pictures also the number of persons on them."""
+    pool = None if unlabeled is None else as_rows(config, unlabeled)
+    report = report_data(as_rows(config, labeled), pool, [as_rows(config, persons) for persons in validation])
+    counts = len(labeled), sum(map(len, validation))
+    return replace(report, instances=counts) if bottom_up(config) else report
+
+
+def refuse_boxes(config: CfgNode, key: str) -> None:
+    """Raises ConfigError where boxes are given to networks that take none."""
+    if bottom_up(config):
+        raise ConfigError(f"{key}: MODEL.CODEC {config.MODEL.CODEC} finds the persons of a whole picture without boxes")

@@ -1,0 +1,103 @@
+"""Whole pictures (bottom-up): the images of `Persons` are the rows of a set, and all persons on them its instances."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+
+import numpy as np
+
+from semipose.data.formats.coco_regions import read_regions
+from semipose.data.formats.image_list import whole_frames
+from semipose.data.images import image_size
+from semipose.data.regions import Region, box_region
+from semipose.data.sources import COCO_FILES, Source, places, read_pool
+from semipose.errors import ConfigError, DataError
+from semipose.structures import Persons
+
+PADDING = 1.0  # growth of the frame; at scale 1 a network's input shows all of the picture
+_PER_IMAGE = [f.name for f in fields(Persons) if f.name in ("image_paths", "image_ids", "image_sizes")]
+
+
+def picture_rows(persons: Persons, sizes: np.ndarray | None = None) -> Persons:
+    """One row for each image, whether or not a person is on it, with the image's id.
+
+    Args:
+        sizes: (I, 2) of the images, whose frames are then the boxes; None = boxes are zero.
+    """
+    count, joints = len(persons.image_paths), persons.keypoints.shape[1]
+    sizes = np.zeros((count, 2)) if sizes is None else sizes
+    frames = whole_frames(persons.image_paths, persons.image_ids, sizes, joints)
+    return replace(frames, ids=persons.image_ids)
+
+
+def picture_sizes(persons: Persons) -> np.ndarray:
+    """(I, 2) int64 width and height, from the header of each file; 1 x 1 for a file that has none."""
+    with ThreadPoolExecutor() as threads:
+        sizes = list(threads.map(_size, persons.image_paths.tolist()))
+    return np.array(sizes, np.int64).reshape(-1, 2)
+
+
+def labelled_pictures(persons: Persons) -> Persons:
+    """Without the images on which nobody is labelled."""
+    posed = persons.keypoints[..., 2].any(axis=1)
+    return take_images(persons, np.isin(np.arange(len(persons.image_paths)), persons.image_index[posed]))
+
+
+def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
+    """The pictures that a side of a run uses, in the order of the images.
+
+    Labelled are those with a labelled person; of a pool and of a validation set all serve. From these `start` and
+    `length` choose, in a validation set only from those with a labelled person.
+
+    Args:
+        side: "labelled", "unlabelled" or "validation".
+
+    Raises:
+        ConfigError: there are not as many.
+    """
+    cut = source.start or source.length
+    if side == "labelled" or (side == "validation" and cut):
+        persons = labelled_pictures(persons)
+    if not cut:
+        return persons
+    rows, end = np.arange(len(persons.image_paths)), source.start + source.length
+    if len(rows) < end or source.start >= len(rows):
+        asked = f"start is {source.start} and length (or TRAIN_LEN) is {source.length}"
+        raise ConfigError(f"source {source.name!r}: {asked}; it has {len(rows)} pictures")
+    return take_images(persons, (rows >= source.start) & (rows < (end if source.length else len(rows))))
+
+
+def unlabelled_regions(source: Source, labelled: Persons) -> dict[str, list[Region]]:
+    """Where the images of the `labelled` persons of a source show persons without labels, by image path.
+
+    COCO files have segmentations, labelme files rectangles; other formats say nothing of such persons.
+    """
+    if source.format in COCO_FILES:
+        regions = read_regions(places(source)[0], labelled)
+        paths = zip(labelled.image_ids.tolist(), labelled.image_paths.tolist())
+        return {path: regions[number] for number, path in paths if number in regions}
+    return _boxes_of_others(source, labelled) if source.format == "labelme" else {}
+
+
+def _boxes_of_others(source: Source, labelled: Persons) -> dict[str, list[Region]]:
+    everyone = read_pool(source, source.skeleton)
+    others = everyone.take(~np.isin(everyone.ids, labelled.ids))
+    used, regions = set(labelled.image_paths.tolist()), {}
+    for row, box in enumerate(others.boxes):
+        if others.path(row) in used:
+            regions.setdefault(others.path(row), []).append(box_region(box))
+    return regions
+
+
+def take_images(persons: Persons, keep: np.ndarray) -> Persons:
+    """The images of the mask `keep` (I,), and the persons on them."""
+    on_them = persons.take(keep[persons.image_index])
+    place = (np.cumsum(keep) - 1).astype(np.int32)
+    per_image = {name: getattr(persons, name)[keep] for name in _PER_IMAGE}
+    return replace(on_them, image_index=place[on_them.image_index], **per_image)
+
+
+def _size(path: str) -> tuple[int, int]:
+    try:
+        return image_size(path)
+    except DataError:
+        return 1, 1  # it cannot be read either, which is said when it is asked for
