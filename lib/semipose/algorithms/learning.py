@@ -52,8 +52,8 @@ def learn(
     """The weighted loss terms of one student, and its output on the labelled images.
 
     Returns:
-        Terms `pose`, `cons`, `mix`, `worst`, each if its weight is above 0 and it has data; and at most one output, none
-        of whole pictures.
+        Terms `pose`, `cons`, `mix`, `worst`, each if its weight is above 0 and it has data; and at most one output,
+        none of whole pictures.
     """
     features = student_features(student, tasks, recipe.joint_forward)
     terms, outputs = {}, []

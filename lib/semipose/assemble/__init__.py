@@ -1,12 +1,8 @@
 """From a configuration to the parts of a run. Nothing below this package reads the configuration."""
 
 from semipose.assemble.devices import build_backend, build_device, gpu_names
-from semipose.assemble.networks import (
-    build_algorithm,
-    build_network,
-    build_policies,
-    build_recipe,
-)
+from semipose.assemble.networks import build_algorithm, build_network
+from semipose.assemble.recipe import build_policies, build_recipe
 from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_data, build_dataset, read_validation
 from semipose.assemble.training import build_multiview, build_pair_loader, build_stepper, build_trainer
 from semipose.assemble.validator import build_validator

@@ -7,30 +7,19 @@ from torch import nn
 from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
-from semipose.algorithms.mixing import MixPolicy
-from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
-from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
 from semipose.assemble.devices import build_device
+from semipose.assemble.recipe import build_recipe
 from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import algorithm_entry
-from semipose.codecs import CODECS, Codec
+from semipose.codecs import CODECS
 from semipose.config import default_config
 from semipose.errors import ConfigError
 from semipose.models.freezing import freeze_all
 from semipose.models.pose_files import Start
 from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
-from semipose.pseudo_labels import InstanceLabeler, Multiview, PseudoLabeler
-from semipose.pseudo_labels.weights import REWEIGHTINGS
-from semipose.runtime.ranks import rank, ranks
+from semipose.pseudo_labels import Multiview
+from semipose.runtime.ranks import ranks
 from semipose.skeletons import Skeleton, get_skeleton
-from semipose.views.affine_draws import AffinePolicy
-from semipose.views.box_cutout import BoxPolicy, CutMixPolicy
-from semipose.views.hard_operations import check_operations
-from semipose.views.joint_cutout import CutoutPolicy
-from semipose.views.joint_paste import PastePolicy
-from semipose.views.occlusion import OcclusionPolicies
-from semipose.views.photometric import ColorPolicy
-from semipose.views.sampler import ViewPolicies, ViewSampler
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +66,8 @@ def build_students(config: CfgNode, pretrained: bool = True, skeleton: Skeleton 
     unequal = any(network.codec != students[0].codec for network in students)
     if unequal and bottom_up(config):
         raise ConfigError(
-            f"MODEL.SECOND: with MODEL.CODEC {config.MODEL.CODEC} both networks need maps of the same size, as their mean "
-            "is what counts"
+            f"MODEL.SECOND: with MODEL.CODEC {config.MODEL.CODEC} both networks need maps of the same size, as their "
+            "mean is what counts"
         )
     if config.PSEUDO.TARGET == "heatmap" and unequal:
         sizes = " and ".join("{}x{}".format(*network.codec.size) for network in students)
@@ -169,116 +158,3 @@ def build_algorithm(
     for record in algorithm.records.values():
         record.to(device)
     return algorithm
-
-
-def build_recipe(
-    config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0,
-    multiview: Multiview | None = None, skeleton: Skeleton | None = None,
-) -> Recipe:  # fmt: skip
-    """Views, weights and schedules; raises ConfigError where nothing would be learned."""
-    entry, ramp = algorithm_entry(config), build_ramp(config, epoch_steps)
-    views = ViewSampler(
-        build_policies(config), skeleton or get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
-        network.mean.flatten(), config.SEED, rank(),
-    )  # fmt: skip
-    return Recipe(
-        views, _labeler(config, network.codec, multiview), build_weights(config), ramp, entry.phases, config.TRAIN.JOINT_FORWARD,
-        use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
-        mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
-        reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,
-    )  # fmt: skip
-
-
-def _labeler(config: CfgNode, codec: Codec, multiview: Multiview | None) -> PseudoLabeler | InstanceLabeler:
-    pseudo = config.PSEUDO
-    if not codec.instances:
-        return PseudoLabeler(pseudo.TARGET, pseudo.MIN_SCORE, multiview)
-    if pseudo.IGNORE_SCORE > pseudo.INSTANCE_SCORE:
-        raise ConfigError(
-            f"PSEUDO.IGNORE_SCORE is {pseudo.IGNORE_SCORE:g}; it must not be above PSEUDO.INSTANCE_SCORE "
-            f"{pseudo.INSTANCE_SCORE:g}"
-        )
-    return InstanceLabeler(pseudo.TARGET, pseudo.MIN_SCORE, pseudo.INSTANCE_SCORE, pseudo.IGNORE_SCORE)
-
-
-def build_weights(config: CfgNode) -> LossWeights:
-    """The loss weights; raises ConfigError where nothing would be learned."""
-    given, entry = config.WEIGHT, algorithm_entry(config)
-    weights = LossWeights(entry.pose_share * given.LOSS_POSE, given.LOSS_CONS, given.LOSS_MIX, given.LOSS_WORST)
-    if not entry.takes_unlabeled:
-        weights = LossWeights(weights.pose, cons=0)
-    late = config.TRAIN.UNSUP_START > 0 or config.TRAIN.WARM_EPOCH > 0
-    if weights.pose == 0 and (late or not (weights.cons or weights.mix)):
-        raise ConfigError("WEIGHT.LOSS_POSE is 0 and no other loss is active from the first step on")
-    return weights
-
-
-def build_ramp(config: CfgNode, epoch_steps: int) -> Ramp:
-    """When the unlabelled losses start: after the warm-up epochs, by shares of the steps that are left."""
-    train = config.TRAIN
-    warm = min(train.WARM_EPOCH, train.END_EPOCH) * epoch_steps
-    left = train.END_EPOCH * epoch_steps - warm
-    start = warm + round(train.UNSUP_START * left)
-    return Ramp(start, start + round(train.UNSUP_RAMP * left))
-
-
-def build_worst(config: CfgNode, start: int) -> WorstPolicy:
-    """The worst-case head, whose gradient reversal begins at step `start`."""
-    worst = config.WORST
-    schedule = ReversalSchedule(worst.LAMBDA_LOW, worst.LAMBDA_HIGH, worst.ALPHA, worst.STEPS, start)
-    return WorstPolicy(worst.FORM, worst.ETA, schedule, worst.EASY_ONLY, worst.PSEUDO_HEAD)
-
-
-def _reweight(config: CfgNode) -> str:
-    entry = algorithm_entry(config)
-    if not config.REWEIGHT or not entry.takes_unlabeled:
-        return ""
-    chosen = config.PSEUDO.REWEIGHT_BY
-    if chosen not in REWEIGHTINGS:
-        raise ConfigError(f"PSEUDO.REWEIGHT_BY is {chosen!r}; allowed: {', '.join(REWEIGHTINGS)}")
-    if chosen == "agreement" and bottom_up(config):
-        raise ConfigError(
-            f"PSEUDO.REWEIGHT_BY is 'agreement': {config.MODEL.CODEC} finds instances, which have no partner in another "
-            "network; allowed: gmm, soft"
-        )
-    if chosen == "agreement" and entry.students == 1:
-        raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
-    return chosen
-
-
-def build_policies(config: CfgNode) -> ViewPolicies:
-    """What is done to images; raises ConfigError for an operation that is not known."""
-    augment = config.AUGMENT
-    hard_views = tuple(tuple(operations) for operations in augment.HARD_VIEWS)
-    if not hard_views:
-        raise ConfigError("AUGMENT.HARD_VIEWS is empty; a hard view without operations is [[]]")
-    for operations in hard_views:
-        check_operations(operations)
-    return ViewPolicies(
-        labeled=_affine_policy(augment.LABELED, 0.0 if bottom_up(config) else augment.LABELED.HALF_BODY),
-        easy=_affine_policy(augment.EASY),
-        hard=_affine_policy(augment.HARD),
-        labeled_colors=ColorPolicy(augment.LABELED.COLOR),
-        hard_colors=ColorPolicy(augment.HARD.COLOR, augment.HARD.RAND_AUGMENT, augment.HARD.MAGNITUDE),
-        occlusion=_occlusion_policies(augment),
-        hard_views=hard_views,
-    )
-
-
-def _occlusion_policies(augment: CfgNode) -> OcclusionPolicies:
-    cutout, paste, boxes = augment.CUTOUT, augment.PASTE, augment.BOXES
-    return OcclusionPolicies(
-        cutout=CutoutPolicy(cutout.JOINTS, tuple(cutout.HALF_SIZE), cutout.JITTER),
-        mask_joints=tuple(augment.MASK_JOINTS),
-        paste=PastePolicy(paste.JOINTS, tuple(paste.HALF_SIZE)),
-        boxes=BoxPolicy(boxes.COUNT, tuple(boxes.HALF_SIZE)),
-        cutmix=CutMixPolicy(tuple(augment.CUTMIX.AREA), augment.CUTMIX.COUNT),
-        easy_mask=augment.EASY_MASK,
-        colors=ColorPolicy(0.0, augment.RAND_AUGMENT.OPERATIONS, augment.RAND_AUGMENT.MAGNITUDE),
-    )
-
-
-def _affine_policy(node: CfgNode, half_body: float = 0.0) -> AffinePolicy:
-    return AffinePolicy(
-        node.ROTATION, node.ROTATION_PROB, node.SCALE, node.SCALE_CLIP, node.FLIP, half_body, node.TRANSLATE
-    )

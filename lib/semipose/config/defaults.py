@@ -149,8 +149,8 @@ KEYS = {
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
     # --- AUGMENT: views
     # The views: standard deviation of the turn in degrees, clipped at twice that, and the share of images turned;
-    # standard deviation and largest change of the zoom; largest shift each way, as a share of the shorter side; share of
-    # images mirrored; of persons cut in half.
+    # standard deviation and largest change of the zoom; largest shift each way, in shorter sides; share of images
+    # mirrored; of persons cut in half.
     "AUGMENT.LABELED.ROTATION": Key(30.0, low=0, high=180),
     "AUGMENT.LABELED.ROTATION_PROB": Key(0.6, low=0, high=1),
     "AUGMENT.LABELED.SCALE": Key(0.25, low=0),
