@@ -81,7 +81,7 @@ def test_arguments_and_exit_codes_go_through(monkeypatch, capsys, tmp_path):
     code, text, _ = semipose(
         monkeypatch, capsys, "demo-data", "--out", str(out), "--labeled", "2", "--unlabeled", "2", "--val", "2"
     )
-    assert code == 0 and "drew 6 people" in text and (out / "annotations").is_dir()
+    assert code == 0 and "drew 6 pictures" in text and (out / "annotations").is_dir()
     code, _, err = semipose(monkeypatch, capsys, "convert", "lsp", "--root", str(tmp_path), "--out", str(out / "lsp"))
     assert code == 2 and "semipose convert lsp --help" in err or "--train-len" in err
     code, _, err = semipose(monkeypatch, capsys, "valid", "--checkpoint", str(tmp_path / "none"))

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ from pycocotools.coco import COCO as CocoFile
 import semipose
 from semipose.errors import ConfigError, DataError
 from semipose.prepare import drawn_people, drawn_scene
-from semipose.prepare.drawn_people import draw_person, write_demo_data
+from semipose.prepare.drawn_people import SETS, draw_person, write_demo_data
 from semipose.skeletons import get_skeleton
 
 COCO = get_skeleton("coco")
@@ -175,6 +176,15 @@ def test_a_picture_depends_on_seed_set_and_index_only(tmp_path):
     assert np.array_equal(saved, draw_person(np.random.default_rng([1, val, 0]), 80).image)
 
 
+def test_pictures_of_one_person_stay_as_they_were(tmp_path):
+    """Results in texts are of these pictures; a change needs a new number in GENERATOR."""
+    write_demo_data(tmp_path / "demo", 2, 3, 1, seed=1)
+    text = "".join((tmp_path / f"demo/annotations/person_keypoints_{name}.json").read_text() for name in SETS)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "20f46026537a1041"
+    means = [cv2.imdecode(np.frombuffer(p, np.uint8), 1).mean() for p in pictures(tmp_path / "demo").values()]
+    assert np.abs(np.array(means) - [146.07, 134.66, 127.88, 145.4, 146.94, 104.76]).max() < 0.05
+
+
 def test_same_settings_are_skipped_and_changed_ones_drawn_again(tmp_path):
     root, settings = tmp_path / "demo", {"labeled": 2, "unlabeled": 1, "val": 1}
     assert write_demo_data(root, **settings)
@@ -233,7 +243,7 @@ def test_command_line(tmp_path):
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
     first, second, wrong = run("--labeled", "2"), run("--labeled", "2"), run("--labeled", "0")
-    assert first.returncode == 0 and "drew 4 people" in first.stdout
+    assert first.returncode == 0 and "drew 4 pictures" in first.stdout
     assert second.returncode == 0 and "nothing to do" in second.stdout
     assert wrong.returncode == 2 and wrong.stderr.count("\n") == 1 and "labeled is 0" in wrong.stderr
     assert len(pictures(tmp_path / "demo")) == 4

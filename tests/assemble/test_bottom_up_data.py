@@ -1,0 +1,162 @@
+"""The data of a bottom-up run: counts are of pictures, weights are of instances."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_coco import draw, person, small_coco, write_set
+
+from semipose.assemble import build_data, build_dataset
+from semipose.assemble.check_data import check_dataset
+from semipose.assemble.training import build_health, build_multiview, build_pair_loader
+from semipose.codecs import CodecSettings, find_codec
+from semipose.config import load_config
+from semipose.errors import ConfigError
+from semipose.structures import IGNORED
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """`train`: 4 pictures with two persons each, a fifth with a person without keypoints, an empty sixth; `val`: two
+    pictures with two persons each and an empty one; a folder of three pictures; groups 1 and 2 on each picture."""
+    train, val = small_coco(6), small_coco(3, first=101, ending="png")
+    train["annotations"] = [row for row in train["annotations"] if row["image_id"] < 5]
+    val["annotations"] = [row for row in val["annotations"] if row["image_id"] < 103]
+    nobody = person(900, 5, np.random.default_rng(0)) | {"keypoints": [0] * 51, "num_keypoints": 0}
+    crowd = {"id": 901, "image_id": 2, "category_id": 1, "iscrowd": 1, "bbox": [60, 40, 19, 19]}
+    for row in (*train["annotations"], *val["annotations"]):
+        row["group_id"] = 1 + row["id"] % 2
+    train["annotations"] += [nobody, crowd | {"segmentation": {"size": [60, 80], "counts": [0, 600, 4200]}}]
+    write_set(tmp_path, "train", train)
+    write_set(tmp_path, "val", val)
+    for number in range(3):
+        draw(tmp_path / "pool" / f"{number}.png", 200 + number)
+    return tmp_path
+
+
+def config_of(root: Path, *pairs, algorithm="pose_dual", train="train"):
+    given = {
+        "ALGORITHM": algorithm, "MODEL.CODEC": "dekr", "MODEL.BACKBONE": "light_unet", "MODEL.IMAGE_SIZE": "[64,64]",
+        "DATASET.ROOT": root, "DATASET.TRAIN_SET": train, "DATASET.TEST_SET": "val", "GPUS": "cpu",
+        "TRAIN.BATCH_SIZE": 2, "TRAIN.BATCH_SIZE_UNSUP": 2, "WORKERS": 0,
+    }  # fmt: skip
+    words = [str(word) for pair in given.items() for word in pair]
+    return load_config([], {}, [*words, *map(str, pairs)])
+
+
+def test_counts_are_of_pictures(root):
+    data = build_data(config_of(root))
+    assert (data.labeled_mix.lengths, data.unlabeled_mix.lengths) == ((4,), (6,))
+    report = data.report
+    assert (report.labeled, report.unlabeled, report.overlap, report.validation) == (4, 6, 4, 3)
+    assert report.instances == (8, 4)
+    assert {path[-5:]: len(parts) for path, parts in data.regions.items()} == {"2.jpg": 1}
+
+
+def test_the_first_pictures_with_labels(root):
+    data = build_data(config_of(root, "DATASET.TRAIN_LEN", 3, "DATASET.TRAIN_UNSUP_SET", "pool"))
+    assert (data.labeled_mix.lengths, data.unlabeled_mix.lengths) == ((3,), (3,))
+    assert data.report.labeled == 3 and len(data.labeled) == 6
+    with pytest.raises(ConfigError, match="4 pictures"):
+        build_data(config_of(root, "DATASET.TRAIN_LEN", 5))
+
+
+def test_batches(root):
+    config = config_of(root)
+    loader = build_pair_loader(config, build_data(config))
+    batches = list(loader.batches(0))
+    assert len(batches) == 3 and sorted(i for b in batches for i in b.unlabeled.index.tolist()) == list(range(6))
+    batch = batches[0].labeled
+    assert batch.keypoints.shape == (2, 2, 17, 2) and batch.mask.shape == batch.images[:, 0].shape
+    hidden = {int(row): mask.numpy() for b in batches for row, mask in zip(b.labeled.index, b.labeled.mask)}
+    assert all(mask.all() == (row != 1) for row, mask in hidden.items())
+    assert batches[0].unlabeled.mask is None and not batches[0].unlabeled.weights.any()
+
+
+def test_the_codec_takes_a_batch(root):
+    config = config_of(root, algorithm="supervised")
+    batch = next(build_pair_loader(config, build_data(config)).batches(0)).labeled
+    side = batch.images.shape[-1]
+    codec = find_codec("dekr")(CodecSettings((side, side), 17, 4, 2.0))
+    target, _ = codec.encode(batch.keypoints, batch.weights, batch.mask[:, None].float())
+    assert target.shape[0] == 2 and target.isfinite().all()
+
+
+def grouped(root: Path, factors: dict) -> list:
+    return [{"annotation": "train", "group_id_weight": factors}]
+
+
+def test_group_weights_reach_their_instances_only(root):
+    plain, weighted, none = (
+        build_dataset(config, build_data(config).labeled, "replace", True)[0]
+        for config in (
+            config_of(root, algorithm="supervised", train=grouped(root, factors)) for factors in ({}, {1: 2.0}, {2: 0})
+        )
+    )
+    first, second = 0, 1  # annotation 10 has group 1, annotation 11 has group 2
+    assert plain.weights.unique().tolist() == [1]
+    assert (weighted.weights[0, first] == 2).all() and (weighted.weights[0, second] == 1).all()
+    assert (none.weights[0, second] == IGNORED).all() and (none.weights[0, first] == 1).all()
+
+
+def test_groups_by_a_mapping_file(root):
+    (root / "groups.json").write_text(json.dumps({"10": 7, "21": 7}))
+    document = json.loads((root / "annotations/person_keypoints_train.json").read_text())
+    for row in document["annotations"]:
+        row.pop("group_id", None)
+    (root / "annotations/person_keypoints_train.json").write_text(json.dumps(document))
+    source = [{"annotation": "train", "group_id_mapping_file": "groups.json", "group_id_weight": {7: 3.0}}]
+    config = config_of(root, algorithm="supervised", train=source)
+    weights = build_dataset(config, build_data(config).labeled, "replace", True).__getitems__([0, 1]).weights
+    assert weights[..., 0].tolist() == [[3, 1], [1, 3]]
+
+
+def test_validation_has_no_group_weights(root):
+    sets = [{"name": "val", "annotation": "val", "group_id_weight": {1: 3.0, 2: 0}}]
+    config = config_of(root, "DATASET.TEST_SET", sets, algorithm="supervised")
+    data = build_data(config)
+    batch = build_dataset(config, data.validation["val"], "omit").__getitems__([0, 1, 2])
+    assert batch.mask is None and len(batch) == 3
+    assert (batch.weights[:2] == 1).all() and (batch.weights[2] == 0).all()
+
+
+def test_boxes_are_refused(root):
+    with pytest.raises(ConfigError, match="USE_GT_BBOX"):
+        build_data(config_of(root, "TEST.USE_GT_BBOX", False, "TEST.COCO_BBOX_FILE", "det.json"))
+    pool = [{"name": "p", "annotation": "train", "boxes": "det.json"}]
+    with pytest.raises(ConfigError, match="'p': boxes"):
+        build_data(config_of(root, "DATASET.TRAIN_UNSUP_SET", pool))
+
+
+def test_what_is_about_single_persons(root):
+    config = config_of(root, "PSEUDO.MULTIVIEW_PAIRS", "[[left_eye,right_eye]]")
+    data = build_data(config)
+    with pytest.raises(ConfigError, match="MULTIVIEW_PAIRS"):
+        build_multiview(config, data)
+    codec = find_codec("dekr")(CodecSettings((64, 64), 17, 4, 2.0))
+    assert build_health(config, data, codec).hidden is None
+
+
+def found(config) -> tuple[dict, list[str]]:
+    checked = check_dataset(config)
+    counts = {check.name: (len(set(check.paths())), check.count) for check in checked.sources}
+    return counts, [f"{finding.source}: {finding.text}" for finding in checked.findings if finding.broken]
+
+
+def test_check_of_a_sound_set(root):
+    counts, broken = found(config_of(root, "DATASET.TRAIN_UNSUP_SET", "pool"))
+    assert broken == []
+    assert counts["labelled train"] == (4, 8) and counts["validation val"] == (3, 4)
+    assert counts["unlabelled pool"][0] == 3
+
+
+def test_check_sees_pictures_without_persons(root):
+    (root / "images/val/103.png").write_bytes(b"no image")
+    _, broken = found(config_of(root, "DATASET.TRAIN_UNSUP_SET", "pool"))
+    assert len(broken) == 1 and "103.png" in broken[0]
+
+
+def test_check_counts_pictures_for_a_batch(root):
+    config = config_of(root, "TRAIN.BATCH_SIZE", 5, algorithm="supervised")
+    assert any("only 4 pictures" in finding.text for finding in check_dataset(config).findings)
