@@ -16,6 +16,7 @@ from semipose.structures import Persons
 OF_ALL_FOUND = {"oks": evaluate_selected, "crowdpose": evaluate_crowdpose}
 FOUND = "found"  # share of the labelled persons for whom there is one
 FARTHEST = 0.5  # mean distance of one found for a person, in longer sides of its box
+INSTANCE_SCORE = 0.1  # fainter instances are scored, but not shown if nothing else is asked for
 _NOWHERE = -1e6  # pixels; keypoints of persons who were not found
 
 
