@@ -16,8 +16,9 @@ from semipose.views.sampler import centred_view
 WIDE = (120, 80)  # width, height of a picture
 PLACES = {1: [(30, 40)], 2: [(25, 40), (60, 38), (96, 42)], 3: [], 4: [(40, 40), (64, 44)]}  # roots by image id
 SMALL = [
-    "MODEL.CODEC", "dekr", "MODEL.BACKBONE", "light_unet", "MODEL.IMAGE_SIZE", "[128,128]", "MODEL.DEKR.JOINT_CHANNELS",
-    "2", "WORKERS", "0", "GPUS", "cpu", "TEST.BATCH_SIZE", "3", "DATASET.TRAIN_SET", "[val]", "DATASET.TEST_SET", "[val]",
+    "MODEL.CODEC", "dekr", "MODEL.BACKBONE", "light_unet", "MODEL.IMAGE_SIZE", "[128,128]",
+    "MODEL.DEKR.JOINT_CHANNELS", "2", "WORKERS", "0", "GPUS", "cpu", "TEST.BATCH_SIZE", "3",
+    "DATASET.TRAIN_SET", "[val]", "DATASET.TEST_SET", "[val]",
 ]  # fmt: skip
 
 

@@ -84,7 +84,8 @@ def test_parts_of_two_ranks_are_joined_in_order(root, monkeypatch):
     for rank in (1, 0):
         _, validator = make(root)
         entry = only(validator)
-        validator.sets = {"val": replace(entry, loader=evaluation_loader(entry.dataset, 1, Workers(rank=rank, ranks=2)))}
+        loader = evaluation_loader(entry.dataset, 1, Workers(rank=rank, ranks=2))
+        validator.sets = {"val": replace(entry, loader=loader)}
         for name, answer in {"rank": rank, "ranks": 2}.items():
             monkeypatch.setattr(validation, name, lambda answer=answer: answer)
         monkeypatch.setattr(validation, "gather", lambda part: parts.append(part) or parts[::-1])

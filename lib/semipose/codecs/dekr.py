@@ -74,6 +74,11 @@ class DekrCodec(MapCodec):
         found = without_duplicates(found)
         return self.to_view(found.points), found.scores
 
+    def difference(self, output: Tensor, other: Tensor) -> tuple[float, float]:
+        """Largest difference of two outputs: of their offsets in view pixels, and of their heatmaps."""
+        heat, offsets = (output - other).abs().split([self.joints + 1, 2 * self.joints], 1)
+        return float(offsets.max()) * self.stride, float(heat.max())
+
     def unsure_score(self) -> float:
         return 0.0
 
