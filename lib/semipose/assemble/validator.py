@@ -78,7 +78,8 @@ def build_metric_options(config: CfgNode) -> MetricOptions:
     test = config.TEST
     return MetricOptions(
         nms="none" if bottom_up(config) else test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD,
-        pck_threshold=test.PCK_THRESHOLD, pck_norm=_norm(config, "PCK_NORM"), pixels=test.PIXELS, nme_norm=_norm(config, "NME_NORM"),
+        pck_threshold=test.PCK_THRESHOLD, pck_norm=_norm(config, "PCK_NORM"), pixels=test.PIXELS,
+        nme_norm=_norm(config, "NME_NORM"),
     )  # fmt: skip
 
 
