@@ -27,6 +27,7 @@ class PictureDataset:
 
     Attributes:
         persons: a row for each picture.
+        regions: of each picture.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class PictureDataset:
     ):  # fmt: skip
         self._pictures = PersonDataset(source, [0.0] * instances.keypoints.shape[1], on_fault)
         self.source, self.on_fault, self.persons, self.instances = source, on_fault, source.crops.persons, instances
-        self._regions = [(regions or {}).get(path, ()) for path in instances.image_paths.tolist()]
+        self.regions = [(regions or {}).get(path, ()) for path in instances.image_paths.tolist()]
         self._by_picture = torch.from_numpy(np.argsort(instances.image_index, kind="stable"))
         counts = np.bincount(instances.image_index, minlength=len(self))
         self._counts, self._starts = torch.from_numpy(counts), torch.from_numpy(np.cumsum(counts) - counts)
@@ -75,18 +76,18 @@ class PictureDataset:
         return replace(batch, keypoints=self._keypoints[rows], weights=self._weights[rows], mask=self._mask(batch))
 
     def _mask(self, batch: PoseBatch) -> Tensor | None:
-        if not any(self._regions):
+        if not any(self.regions):
             return None
         mask = torch.ones((len(batch), *batch.images.shape[-2:]), dtype=torch.uint8)
         for own, row in zip(mask, batch.index.tolist()):
-            if self._regions[row]:
+            if self.regions[row]:
                 own[:] = torch.from_numpy(self._draw(row))
         return mask
 
     def _draw(self, row: int) -> np.ndarray:
         """(H, W) uint8 over the base crop of picture `row`, 0 in its regions; cut the same way as pixels are."""
         width, height = self.persons.boxes[row, 2:].astype(int).tolist()
-        drawn = 255 * draw_regions(self._regions[row], (width, height))
+        drawn = 255 * draw_regions(self.regions[row], (width, height))
         crop = self.source.crops.cut_from(np.repeat(drawn[..., None], 3, axis=2), [row])[0, 0]
         return (crop < 128).astype(np.uint8)
 

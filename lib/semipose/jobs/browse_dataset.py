@@ -6,6 +6,9 @@ easy-hard    the easy view and each of AUGMENT.HARD_VIEWS, with pseudo-labels: t
              place the true labels, where the source has any
 pseudo       what the teachers of a --checkpoint say about the easy view, joint by joint
 
+Bottom-up (MODEL.CODEC dekr) a PNG is a whole picture: a colour for each person, group and weight beside it, and regions
+of persons without labels are tinted.
+
 Example: semipose browse --cfg experiments/demo/cotrain.yaml --mode easy-hard --output-dir browse
 """
 
@@ -30,6 +33,13 @@ LEADS = {
     "easy-hard": "The easy view, which teachers read, and the hard views, which students learn from.",
     "pseudo": "The easy view with what the teachers say about it; 'off' is the distance to the true joint in pixels.",
 }
+PICTURE_LEADS = {
+    "original": "A colour for each person, beside it group and weight. Pink: persons without labels. Grey: what the "
+    "network's input shows.",
+    "transformed": "Left the view with its persons, pink where they have no labels; right the heatmaps, all in one.",
+    "easy-hard": LEADS["easy-hard"],
+    "pseudo": "The easy view with the persons that the teachers find, and their scores.",
+}  # bottom-up
 POOLED = ("easy-hard", "pseudo")  # modes that draw what is made of unlabelled images
 SPLIT = "difficulty."  # start of the keys of a record's easy/hard split
 
@@ -72,13 +82,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def browse(args: argparse.Namespace) -> int:
     """Draw all; returns the number of pictures. Raises SemiposeError."""
+    from semipose.assemble.set_rows import bottom_up
     from semipose.errors import DataError
     from semipose.visualize.browse import person_facts
+    from semipose.visualize.browse_pictures import picture_facts
     from semipose.visualize.contact_sheet import write_contact_sheet, write_picture
 
     phase = check(args)
     config, state = load(args)
-    sources, total = choose(config, phase, args.max_items)
+    whole, (sources, total) = bottom_up(config), choose(config, phase, args.max_items)
     draw = make_drawer(config, args, phase, state, total)
     size = config.TRAIN.BATCH_SIZE_UNSUP if args.mode in POOLED else config.TRAIN.BATCH_SIZE
     folder, entries, faults = Path(args.output_dir), [], []
@@ -88,13 +100,15 @@ def browse(args: argparse.Namespace) -> int:
         drawn = draw(source, batch, step) if len(batch) else []
         for row, item in zip(batch.index.tolist(), drawn, strict=True):
             persons, name = source.dataset.persons, f"{len(entries) + 1:04d}_{source.dataset.persons.ids[row]}.png"
-            facts = person_facts(persons, row) | {"source": source.name} | item.facts
+            facts = picture_facts(source.dataset, row) if whole else person_facts(persons, row)
+            facts |= {"source": source.name} | item.facts
             entries.append(write_picture(folder, name, item.picture, facts))
     if not entries:
         raise DataError(f"no image could be read: {faults[0]}")
-    title = f"{args.mode}, {phase}: {len(entries)} of {total} persons"
+    title = f"{args.mode}, {phase}: {len(entries)} of {total} {'pictures' if whole else 'persons'}"
     notes, skeletons = [f"left out: {fault}" for fault in faults], [source.skeleton for source in sources]
-    write_contact_sheet(folder / "index.html", title, LEADS[args.mode], entries, notes, skeletons)
+    lead, colors = (PICTURE_LEADS[args.mode], []) if whole else (LEADS[args.mode], skeletons)
+    write_contact_sheet(folder / "index.html", title, lead, entries, notes, colors)
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
     return len(entries)
@@ -146,7 +160,8 @@ def validation_sources(config) -> list[Shown]:
 
     skeletons = {source.name: source.skeleton for source in build_test_sources(config)}
     sets = read_validation(config).items()
-    return [Shown(n, build_dataset(config, p, "omit"), range(len(p)), skeletons[n]) for n, p in sets]
+    datasets = [(name, build_dataset(config, persons, "omit")) for name, persons in sets]
+    return [Shown(name, dataset, range(len(dataset)), skeletons[name]) for name, dataset in datasets]
 
 
 def training_sources(config, phase: str) -> list[Shown]:
@@ -162,7 +177,8 @@ def training_sources(config, phase: str) -> list[Shown]:
         raise ConfigError(
             f"ALGORITHM is {config.ALGORITHM!r}, which has no unlabelled images; name another: ALGORITHM X"
         )
-    dataset, skeleton = build_dataset(config, persons, "omit", phase == "train"), get_skeleton(config.DATASET.SKELETON)
+    labeled, skeleton = phase == "train", get_skeleton(config.DATASET.SKELETON)
+    dataset = build_dataset(config, persons, "omit", labeled, data.regions if labeled else None)
     ends = list(accumulate(mix.lengths))
     rows = [range(end - length, end) for end, length in zip(ends, mix.lengths)]
     return [Shown(name, dataset, part, skeleton) for name, part in zip(mix.names, rows)]
@@ -197,20 +213,29 @@ def make_drawer(config, args: argparse.Namespace, phase: str, state: dict | None
         size: persons in the data set of the phase.
     """
     from semipose import assemble
-    from semipose.visualize import browse as pictures
+    from semipose.assemble.set_rows import bottom_up
+    from semipose.visualize import browse, browse_pictures
 
-    shape = tuple(config.MODEL.IMAGE_SIZE)
+    shape, whole = tuple(config.MODEL.IMAGE_SIZE), bottom_up(config)
+    pictures = browse_pictures if whole else browse
+
+    def about(source: Shown) -> tuple:  # what a drawing function wants to know of the data set
+        return (source.dataset,) if whole else ()
+
+    def persons(source: Shown) -> tuple:
+        return () if whole else (source.dataset.persons,)
+
     if args.mode == "original":
-        return lambda s, batch, step: pictures.original_pictures(s.dataset.persons, batch, shape, s.skeleton)
+        return lambda s, batch, step: pictures.original_pictures(*about(s), *persons(s), batch, shape, s.skeleton)
     if phase == "val":
         codec = assemble.build_network(config, pretrained=False).codec
-        return lambda s, batch, step: pictures.centred_pictures(codec, shape, batch, s.skeleton)
+        return lambda s, batch, step: pictures.centred_pictures(*about(s), codec, shape, batch, s.skeleton)
     recipe, codec, teachers = make_recipe(config, state, args.checkpoint, size)
     check_losses(config, recipe, args.mode)
     if args.mode == "transformed":
-        return lambda s, batch, step: pictures.labeled_pictures(recipe, codec, batch, step, s.skeleton)
+        return lambda s, batch, step: pictures.labeled_pictures(*about(s), recipe, codec, batch, step, s.skeleton)
     draw = pictures.pseudo_pictures if args.mode == "pseudo" else pictures.easy_hard_pictures
-    return lambda s, batch, step: draw(recipe, codec, s.dataset.persons, batch, step, s.skeleton, teachers)
+    return lambda s, batch, step: draw(*about(s), recipe, codec, *persons(s), batch, step, s.skeleton, teachers)
 
 
 def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple:

@@ -52,12 +52,17 @@ def original_pictures(persons: Persons, batch: PoseBatch, size: tuple[int, int],
     Raises:
         DataError: an image cannot be read.
     """
+    rows = zip(batch.index.tolist(), input_regions(batch, size))
+    return [_original(persons, row, region, skeleton) for row, region in rows]
+
+
+def input_regions(batch: PoseBatch, size: tuple[int, int]) -> np.ndarray:
+    """(B, 4, 2) corners of what a network input of (width, height) `size` shows, in image pixels."""
     base = batch.images.shape[-1], batch.images.shape[-2]
     width, height = size
     corners = torch.tensor([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
     to_image = affine.compose(batch.to_image.cpu(), centre_map(base, size, len(batch)))
-    regions = affine.apply(to_image, corners.expand(len(batch), -1, -1)).numpy()
-    return [_original(persons, row, region, skeleton) for row, region in zip(batch.index.tolist(), regions)]
+    return affine.apply(to_image, corners.expand(len(batch), -1, -1)).numpy()
 
 
 def labeled_pictures(recipe: Recipe, codec: Codec, batch: PoseBatch, step: int, skeleton: Skeleton) -> list[Drawn]:
@@ -86,7 +91,7 @@ def easy_hard_pictures(
     """
     known = known_labels(persons, batch)
     views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
-    answers = _answers(recipe, views, teachers)
+    answers = ask(recipe, views, teachers)
     if not teachers:
         answers = {WHERE_KNOWN: labels_as_teacher(codec, views.easy, batch, known)}
     rows = [_easy_hard_row(recipe, codec, views, name, *found, skeleton) for name, found in answers.items()]
@@ -106,7 +111,7 @@ def pseudo_pictures(
     """What teachers say about the easy view, joint by joint, and the true joints where they are known."""
     views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
     truth, _ = labels_as_teacher(codec, views.easy, batch, known_labels(persons, batch))
-    said = _answers(recipe, views, teachers)
+    said = ask(recipe, views, teachers)
     kept = {
         name: recipe.labeler(found.prediction, codec, None, trust).weights > 0 for name, (found, trust) in said.items()
     }
@@ -186,7 +191,7 @@ def _with_targets(
         panels = [draw_view(picture, points[i], weights[i] > 0, skeleton), draw_target(picture, target[i])]
         factors = ", ".join(f"{value:g}" for value in np.unique(weights[i][weights[i] > 0]))
         facts = {"taught": f"{(weights[i] > 0).sum()} keypoints" + (f" with weight {factors}" if factors else "")}
-        drawn.append(Drawn(join_panels(panels, [_titled("view", view, i), "target"], 2), facts))
+        drawn.append(Drawn(join_panels(panels, [titled("view", view, i), "target"], 2), facts))
     return drawn
 
 
@@ -197,9 +202,7 @@ def _as_maps(view: View, codec: Codec, target: Tensor, weights: Tensor) -> Tenso
     return draw_gaussians(points / codec.stride, size, 1.0) * (weights > 0)[..., None, None]
 
 
-def _answers(
-    recipe: Recipe, views: Views, teachers: dict[str, Teacher]
-) -> dict[str, tuple[TeacherAnswer, Tensor | None]]:
+def ask(recipe: Recipe, views: Views, teachers: dict[str, Teacher]) -> dict[str, tuple[TeacherAnswer, Tensor | None]]:
     """By name what each teacher says about the easy view, and how far it is trusted."""
     answers = ask_teachers(recipe, teachers, views)
     return {name: (answer, trust_in(recipe, name, teachers, answers, views)) for name, answer in answers.items()}
@@ -227,7 +230,7 @@ def _easy_hard_row(
 def _column(view: View, points: Tensor, weights: Tensor, title: str, skeleton: Skeleton) -> list:
     points, shown = points.cpu().numpy(), weights.cpu().numpy() > 0
     pictures = enumerate(view_pictures(view))
-    return [(draw_view(p, points[i], shown[i], skeleton), _titled(title, view, i)) for i, p in pictures]
+    return [(draw_view(p, points[i], shown[i], skeleton), titled(title, view, i)) for i, p in pictures]
 
 
 def _true_panel(picture: np.ndarray, truth: Prediction, i: int, skeleton: Skeleton) -> np.ndarray:
@@ -256,7 +259,7 @@ def _about_labels(known: Tensor) -> str:
     return "none: no labels and no checkpoint, so operations on joints hide nothing"
 
 
-def _titled(title: str, view: View, i: int) -> str:
+def titled(title: str, view: View, i: int) -> str:
     return f"{title} (mirrored)" if view.flipped[i] else title
 
 

@@ -1,6 +1,6 @@
 """Persons on a picture: limbs and keypoints, boxes, numbers, and a legend."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ _FAR = 1e6  # pixels; keeps a wild prediction within the 32 bits of OpenCV
 def draw_instances(
     image: np.ndarray, keypoints: np.ndarray, scores: np.ndarray | None, skeleton: Skeleton,
     boxes: np.ndarray | None = None, ids: np.ndarray | None = None, min_score: float = 0.0, legend: bool = False,
+    labels: Sequence[str] | None = None,
 ) -> np.ndarray:  # fmt: skip
     """All persons of a picture, with lines, dots and text that fit its size.
 
@@ -34,6 +35,7 @@ def draw_instances(
             persons have the colours of their places.
         min_score: keypoints with a lower score, or NaN, are not drawn, nor their limbs.
         legend: add a strip beside or below the picture that names the colours.
+        labels: N texts in place of the numbers; all of a person then has the person's colour.
 
     Returns:
         (H, W, 3) uint8; larger with a legend.
@@ -54,12 +56,13 @@ def draw_instances(
     colors = [person_color(int(n)) for n in (range(1, len(keypoints) + 1) if ids is None else ids)]
     for box, color in [] if boxes is None else zip(boxes, colors):
         _draw_box(canvas, box, color, (width + 1) // 2)
-    for person in zip(keypoints, scores, shown):
-        _draw_person(canvas, *person, skeleton, width)
-    for n in [] if ids is None else range(len(keypoints)):
+    for *person, color in zip(keypoints, scores, shown, colors):
+        _draw_person(canvas, *person, skeleton, width, None if labels is None else color)
+    texts = ids if labels is None else labels
+    for n in [] if texts is None else range(len(keypoints)):
         corner = _corner(keypoints[n][shown[n]], None if boxes is None else boxes[n], width)
         if corner is not None:
-            write_plate(canvas, str(ids[n]), *corner, colors[n])
+            write_plate(canvas, str(texts[n]), *corner, colors[n])
     return add_legend(canvas, skeleton) if legend else canvas
 
 
@@ -88,15 +91,18 @@ def line_width(shape: tuple[int, ...]) -> int:
 
 
 def _draw_person(
-    canvas: np.ndarray, points: np.ndarray, scores: np.ndarray, shown: np.ndarray, skeleton: Skeleton, width: int
-) -> None:
+    canvas: np.ndarray, points: np.ndarray, scores: np.ndarray, shown: np.ndarray, skeleton: Skeleton, width: int,
+    color: Color | None = None,
+) -> None:  # fmt: skip
+    """In one colour, or in those of the keypoints."""
     opacity = _FAINTEST + (1 - _FAINTEST) * scores.clip(0, 1)
     width = _width_on(points[np.isfinite(points).all(-1)], width)
     for a, b in skeleton.link_indices:
         if shown[a] and shown[b]:
-            _draw_limb(canvas, points[[a, b]], link_colors(skeleton, (a, b)), width, min(opacity[a], opacity[b]))
+            colors = (color, color) if color else link_colors(skeleton, (a, b))
+            _draw_limb(canvas, points[[a, b]], colors, width, min(opacity[a], opacity[b]))
     for k in np.flatnonzero(shown):
-        _draw_dot(canvas, points[k], keypoint_colors(skeleton)[k], width, opacity[k])
+        _draw_dot(canvas, points[k], color or keypoint_colors(skeleton)[k], width, opacity[k])
 
 
 def _width_on(points: np.ndarray, width: int) -> int:
