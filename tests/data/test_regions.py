@@ -30,6 +30,14 @@ def test_run_lengths_may_begin_with_ones():
     assert region.draw().tolist() == [[1, 1, 0]]
 
 
+@pytest.mark.parametrize("mask", [PICTURE, 1 - PICTURE, PICTURE * 0, PICTURE * 0 + 1])
+def test_run_lengths_of_a_mask(mask):
+    found = RunLengths.of(mask)
+    assert np.array_equal(found.draw(), mask) and (found.counts[1:] > 0).all()
+    if mask is PICTURE:
+        assert found.counts.tolist() == COUNTS
+
+
 def test_compressed_run_lengths():
     (region,) = parse_segmentation({"size": [4, 5], "counts": COMPRESSED})
     assert region.counts.tolist() == COUNTS

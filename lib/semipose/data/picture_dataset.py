@@ -9,7 +9,7 @@ from torch import Tensor
 
 from semipose.data.crop_cache import CachedCrops, DirectCrops
 from semipose.data.person_dataset import FoundRows, PersonDataset
-from semipose.data.regions import Region, draw_regions
+from semipose.data.regions import Region, RunLengths, draw_regions
 from semipose.geometry import affine
 from semipose.structures import IGNORED, Persons, PoseBatch
 
@@ -37,6 +37,7 @@ class PictureDataset:
         self._pictures = PersonDataset(source, [0.0] * instances.keypoints.shape[1], on_fault)
         self.source, self.on_fault, self.persons, self.instances = source, on_fault, source.crops.persons, instances
         self.regions = [(regions or {}).get(path, ()) for path in instances.image_paths.tolist()]
+        self._drawn: dict[int, RunLengths] = {}
         self._by_picture = torch.from_numpy(np.argsort(instances.image_index, kind="stable"))
         counts = np.bincount(instances.image_index, minlength=len(self))
         self._counts, self._starts = torch.from_numpy(counts), torch.from_numpy(np.cumsum(counts) - counts)
@@ -81,11 +82,17 @@ class PictureDataset:
         mask = torch.ones((len(batch), *batch.images.shape[-2:]), dtype=torch.uint8)
         for own, row in zip(mask, batch.index.tolist()):
             if self.regions[row]:
-                own[:] = torch.from_numpy(self._draw(row))
+                own[:] = torch.from_numpy(self._drawn_mask(row))
         return mask
 
+    def _drawn_mask(self, row: int) -> np.ndarray:
+        """(H, W) uint8 over the base crop of picture `row`, 0 in its regions; kept, as drawing takes some time."""
+        if row not in self._drawn:
+            self._drawn[row] = RunLengths.of(self._draw(row))
+        return self._drawn[row].draw()
+
     def _draw(self, row: int) -> np.ndarray:
-        """(H, W) uint8 over the base crop of picture `row`, 0 in its regions; cut the same way as pixels are."""
+        """The mask of picture `row`, cut the same way as pixels are."""
         width, height = self.persons.boxes[row, 2:].astype(int).tolist()
         drawn = 255 * draw_regions(self.regions[row], (width, height))
         crop = self.source.crops.cut_from(np.repeat(drawn[..., None], 3, axis=2), [row])[0, 0]

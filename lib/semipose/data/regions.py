@@ -18,6 +18,14 @@ class RunLengths:
     size: tuple[int, int]
     counts: np.ndarray
 
+    @staticmethod
+    def of(mask: np.ndarray) -> "RunLengths":
+        """Of a mask (H, W) of 0 and 1."""
+        column = mask.T.ravel()
+        changes = np.flatnonzero(column[1:] != column[:-1]) + 1
+        start = [0, 0] if column[0] else [0]  # the first run is of 0
+        return RunLengths(mask.shape, np.diff(np.concatenate([start, changes, [len(column)]])).astype(np.int32))
+
     def draw(self) -> np.ndarray:
         """(H, W) uint8, 0 or 1."""
         runs = np.arange(len(self.counts), dtype=np.uint8) % 2

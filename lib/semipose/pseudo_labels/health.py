@@ -29,13 +29,15 @@ class HiddenAnnotations:
 
 @dataclass(frozen=True)
 class _Network:
-    """A record as arrays: keypoints (N, K, 2), peaks (N, K), fresh (N,), kept (N, K), easy (N,) or None."""
+    """A record as arrays: keypoints (N, K, 2), peaks (N, K), fresh (N,), kept (N, K), easy (N,) or None, and of whole
+    pictures counts (N, 2), else None."""
 
     keypoints: np.ndarray
     peaks: np.ndarray
     fresh: np.ndarray
     kept: np.ndarray
     easy: np.ndarray | None
+    counts: np.ndarray | None
 
 
 class PseudoLabelHealth:
@@ -61,7 +63,8 @@ class PseudoLabelHealth:
         """The numbers of `pseudo_labels.statistics`; with two networks each with the name of its network.
 
         `health_kept` becomes `health_kept_first`, `health_kept/nose` becomes `health_kept_first/nose`. The agreement
-        belongs to both. A number for which nothing was counted is left out.
+        belongs to both; of whole pictures there is none, as instances have no partner. A number for which nothing was
+        counted is left out.
 
         Args:
             records: by the name of a network.
@@ -72,7 +75,7 @@ class PseudoLabelHealth:
         for name, network in networks.items():
             own = self._numbers(network)
             found |= own if len(networks) == 1 else {_named(key, name): value for key, value in own.items()}
-        if len(networks) == 2:
+        if len(networks) == 2 and all(network.counts is None for network in networks.values()):
             first, second = networks.values()
             found |= statistics.bank_agreement(
                 first.keypoints, second.keypoints, first.kept & second.kept, first.fresh & second.fresh, self.stride
@@ -84,11 +87,14 @@ class PseudoLabelHealth:
         easy = None if easy is None else easy.cpu().numpy()
         keypoints, peaks, stamp = (t.cpu().numpy() for t in (record.keypoints, record.peaks, record.stamp))
         fresh = statistics.fresh_rows(stamp, first_step)
-        return _Network(keypoints, peaks, fresh, statistics.kept_joints(peaks, self.min_score), easy)
+        counts = None if record.counts is None else record.counts.cpu().numpy()
+        return _Network(keypoints, peaks, fresh, statistics.kept_joints(peaks, self.min_score), easy, counts)
 
     def _numbers(self, network: _Network) -> dict[str, float]:
         found = statistics.peak_health(network.peaks, network.fresh, self.min_score, self.names)
         found |= statistics.easy_share(network.easy, network.fresh)
+        if network.counts is not None:
+            found |= statistics.instance_health(network.counts, network.fresh)
         if self.hidden is not None:
             found |= statistics.pseudo_pck(
                 network.keypoints, network.kept, network.fresh, network.easy, self.hidden.keypoints,

@@ -32,6 +32,21 @@ def peak_health(peaks, fresh, min_score: float, names) -> dict[str, float]:
     return found
 
 
+def instance_health(counts, fresh) -> dict[str, float]:
+    """Of whole pictures: `health_instances`, those that are learned in a picture, on average, and `health_kept`, their
+    share of all that were found.
+
+    Args:
+        counts: (N, 2) instances that are learned, and that were found.
+        fresh: (N,) bool, rows that count.
+    """
+    counts = np.asarray(counts, np.float64)[np.asarray(fresh, bool)]
+    if not len(counts):
+        return {}
+    kept, found = counts.sum(axis=0)
+    return {"health_instances": kept / len(counts), "health_kept": kept / max(found, 1)}
+
+
 def kept_joints(peaks, min_score: float) -> np.ndarray:
     """(N, K) bool, joints whose peak is finite and at least `min_score`, as the pseudo-labels keep them."""
     peaks = np.asarray(peaks)
