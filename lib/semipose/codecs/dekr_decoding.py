@@ -68,7 +68,9 @@ def without_duplicates(found: FoundInstances) -> FoundInstances:
 
 def find_roots(root: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (B, N) and flat pixel numbers (B, N) of the highest local maxima of maps (B, h, w)."""
-    highest = F.max_pool2d(root.unsqueeze(1), NEIGHBOURHOOD, 1, NEIGHBOURHOOD // 2).squeeze(1)
+    reach = NEIGHBOURHOOD // 2
+    along_y = F.max_pool2d(root.unsqueeze(1), (NEIGHBOURHOOD, 1), 1, (reach, 0))  # one axis at a time: half the time
+    highest = F.max_pool2d(along_y, (1, NEIGHBOURHOOD), 1, (0, reach)).squeeze(1)
     peaks = torch.where((root == highest) & (root > FAINTEST), root, 0).flatten(1)
     return peaks.topk(min(MOST, peaks.shape[1]), dim=1)
 
