@@ -8,6 +8,7 @@ Examples:
   semipose predict output/mouse video.mp4 --out found --overlay
   semipose predict output/people photos --boxes detections.json --out found --format coco labelme
   semipose predict output/people walk.mp4 --detector person --out found   (needs: pip install 'semipose[detector]')
+  semipose predict output/scenes photos --out found --instance-score 0.3   (bottom-up: no boxes)
   semipose predict theirs.pth photos --out found --cfg theirs.yaml MODEL.CODEC msra
 
 Exit code 0: done; frames that could not be read are counted and named. 2: a mistake in the command, or nothing could be
