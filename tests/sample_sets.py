@@ -9,7 +9,7 @@ from PIL import Image
 from scipy.io import savemat
 
 from semipose.data.sources import guess_format
-from semipose.skeletons import COCO, get_skeleton
+from semipose.skeletons import get_skeleton
 
 
 def write_images(folder: Path, name: str) -> list[dict]:
@@ -50,7 +50,10 @@ def write_coco(root: Path, entry: dict) -> None:
         return write_pool(root, entry)
     file = root / entry["annotation"]
     name = file.stem.removeprefix("person_keypoints_")
-    write_persons(file, write_images(file.parents[1] / "images" / name, name), COCO.keypoints)
+    images = write_images(file.parents[1] / "images" / name, name)
+    write_persons(file, images, get_skeleton(entry["skeleton"]).keypoints)
+    if "group_id_mapping_file" in entry:
+        (root / entry["group_id_mapping_file"]).write_text(json.dumps({"1": 1, "2": 0, "3": 1}))
 
 
 def write_aic(root: Path, entry: dict) -> None:
@@ -110,4 +113,5 @@ def write_sets(root: Path, data) -> None:
             if isinstance(entry, str):
                 write_set(root, entry, get_skeleton(data.SKELETON).keypoints)
             else:
+                entry = {"skeleton": data.SKELETON} | entry
                 WRITERS[entry.get("format") or guess_format("", entry["annotation"], pool=False)](root, entry)

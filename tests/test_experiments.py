@@ -13,6 +13,7 @@ from sample_sets import write_sets
 
 from semipose import assemble
 from semipose.algorithms import ALGORITHMS
+from semipose.codecs import find_codec
 from semipose.config import flat_keys, load_config, to_plain
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.errors import ConfigError
@@ -25,7 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
 KINDS = ("data", "method", "network")
 PIECES = {kind: [f"{kind}/{path.stem}" for path in sorted((FOLDER / kind).glob("*.yaml"))] for kind in KINDS}
-FAMILIES = sorted({path.parent.name for path in FOLDER.glob("*/*.yaml")} - {*KINDS, "sweeps"})  # sweeps: plans
+NO_RUNS = ("sweeps", "skeletons")
+FAMILIES = sorted({path.parent.name for path in FOLDER.glob("*/*.yaml")} - {*KINDS, *NO_RUNS})
 LEAVES = [f"{path.parent.name}/{path.stem}" for family in FAMILIES for path in sorted((FOLDER / family).glob("*.yaml"))]
 # what is trained here: the leaves, and each method that they do not have
 RUNS = LEAVES + [f"data/coco_1k {method} network/res18_256x192" for method in PIECES["method"]]
@@ -89,7 +91,9 @@ def test_the_network_gives_heatmaps_at_a_quarter_of_the_size(name):
     with torch.device("meta"):
         width, height = config.MODEL.IMAGE_SIZE
         heatmaps = assemble.build_network(config)(torch.zeros(2, 3, height, width))
-    assert heatmaps.shape == (2, len(get_skeleton("coco")), height // 4, width // 4)
+    joints = len(get_skeleton("coco"))
+    channels = 3 * joints + 1 if find_codec(config.MODEL.CODEC).instances else joints  # a root, and offsets x and y
+    assert heatmaps.shape == (2, channels, height // 4, width // 4)
 
 
 def test_a_heatmap_size_that_does_not_fit_is_refused():
@@ -98,7 +102,7 @@ def test_a_heatmap_size_that_does_not_fit_is_refused():
 
 
 def test_recipe_views_and_optimisers_are_built(config):
-    network = SimpleNamespace(mean=torch.full((1, 3, 1, 1), 0.5))
+    network = SimpleNamespace(mean=torch.full((1, 3, 1, 1), 0.5), codec=find_codec(config.MODEL.CODEC))
     recipe = assemble.build_recipe(config, network, epoch_steps=100, unlabeled_size=50)
     assert 100 * config.TRAIN.WARM_EPOCH <= recipe.ramp.start <= recipe.ramp.end < 100 * config.TRAIN.END_EPOCH
     assert assemble.build_policies(config) == recipe.views.policies
@@ -121,7 +125,7 @@ def test_values_that_fit_together(config):
     assert config.DATASET.CROP_MARGIN > 1, "views zoom out and turn; without a margin they show black borders"
 
 
-@pytest.mark.parametrize("folder", ["demo", "lsp", "mouse"])
+@pytest.mark.parametrize("folder", ["demo", "lsp", "mouse", "scenes"])
 def test_compared_runs_differ_in_the_method_only(folder):
     """Same data, network, optimiser and schedule, so that a difference is one of the method."""
     one, two = (flat_keys(to_plain(load(f"{folder}/{name}"))) for name in ("supervised", "cotrain"))
@@ -158,6 +162,8 @@ def on_samples(config, root: Path, **values):
 def small(config, root: Path):
     """Also with a small network, an epoch or, with a warm-up, two of one step each."""
     width, height = (32, 32) if config.MODEL.IMAGE_SIZE[0] == config.MODEL.IMAGE_SIZE[1] else (48, 64)
+    if find_codec(config.MODEL.CODEC).instances:
+        width, height = 96, 96  # on smaller ones no person is large enough to have a root
     warm = min(1, config.TRAIN.WARM_EPOCH)
     return on_samples(
         config, root, MODEL__BACKBONE="light_unet", MODEL__SIGMA=1.0, MODEL__IMAGE_SIZE=[width, height],
