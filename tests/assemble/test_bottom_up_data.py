@@ -169,3 +169,15 @@ def test_check_sees_pictures_without_persons(root):
 def test_check_counts_pictures_for_a_batch(root):
     config = config_of(root, "TRAIN.BATCH_SIZE", 5, algorithm="supervised")
     assert any("only 4 pictures" in finding.text for finding in check_dataset(config).findings)
+
+
+def test_check_says_what_is_masked(root):
+    file = root / "annotations/person_keypoints_train.json"
+    document = json.loads(file.read_text())
+    document["annotations"][-1]["segmentation"]["counts"] = "@"
+    file.write_text(json.dumps(document))
+    checked = check_dataset(config_of(root, algorithm="supervised"))
+    told = [finding.text for finding in checked.findings if finding.source == "labelled train"]
+    assert not checked.broken
+    assert [text for text in told if "annotation id 901: segmentation" in text]
+    assert [text for text in told if "1 images have regions" in text]
