@@ -12,6 +12,7 @@ from pathlib import Path
 
 import bench_backbones
 import bench_compile
+import bench_decoding
 import bench_epoch
 import bench_loader
 import bench_memory
@@ -32,6 +33,7 @@ SECTIONS = {
     "epoch": bench_epoch.tables,
     "options": bench_options.tables,
     "backbones": bench_backbones.tables,
+    "decoding": bench_decoding.tables,
     "predict": bench_predict.tables,
     "memory": bench_memory.tables,
     "start": bench_start.tables,

@@ -17,6 +17,7 @@ from semipose.assemble.from_checkpoint import build_predictor, find_checkpoint
 from semipose.data.images import read_image
 from semipose.engine.checkpoint import load_checkpoint
 from semipose.errors import ConfigError
+from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.predict import Instances, Predictor
 from semipose.predict.description import Description
 from semipose.predict.detector import Detector, detect
@@ -58,16 +59,18 @@ class Model:
                 an image of Pillow, or a list or tuple of these; sizes may differ. OpenCV's pictures are BGR: pass
                 `picture[..., ::-1]`.
             boxes: (N, 4) x, y, width, height in pixels; for a list of pictures a list of such arrays, with None where
-                the box is the whole picture. None: the whole picture is one box.
+                the box is the whole picture. None: the whole picture is one box. A bottom-up network takes no boxes.
             detector: picture (H, W, 3) uint8 RGB -> boxes (N, 4), scores (N,); in place of `boxes`.
 
         Raises:
             DataError: a file that cannot be read, a picture or boxes of another shape or type.
+            ConfigError: boxes and a detector, or one of them for a bottom-up network.
         """
         several = isinstance(pictures, list | tuple)
         items = list(pictures) if several else [pictures]
-        if detector is not None and boxes is not None:
-            raise ConfigError("boxes and detector are both given; give one of them")
+        if detector is not None and (boxes is not None or self.predictor.bottom_up):
+            other = "a bottom-up network takes none" if self.predictor.bottom_up else "boxes are given too"
+            raise ConfigError(f"detector is given, but {other}")
         if detector is not None:
             items = [_read(item) for item in items]
             boxes = [detect(detector, item) for item in items]
@@ -111,6 +114,8 @@ def load_model(
     device: str = "",
     flip_test: bool = False,
     cfg: Sequence[str | PathLike] | str = (),
+    scales: Sequence[float] = (1.0,),
+    instance_score: float = INSTANCE_SCORE,
 ) -> Model:
     """The trained network of a run; all that it needs is in its checkpoint.
 
@@ -124,10 +129,12 @@ def load_model(
             one that was trained without mirrored pictures.
         cfg: for a pose checkpoint of others, which says nothing of itself: YAML files, joined left to right, then keys
             and values, such as ["theirs.yaml", "MODEL.CODEC", "msra"].
+        scales: bottom-up: sizes in which a picture is looked at, in units of the network's input. More take more time.
+        instance_score: bottom-up: fainter instances (mean score of the keypoints) are left out.
 
     Raises:
         ModelError: no checkpoint is there, or it cannot be loaded, or does not fit `cfg`.
-        ConfigError: no network `which`, or no such device; `cfg` is missing, or not needed.
+        ConfigError: no network `which`, or no such device; `cfg` is missing, or not needed; `scales` that cannot be.
     """
     source, place = find_checkpoint(fspath(path)), _device(device)
     cfg = [cfg] if isinstance(cfg, str | PathLike) else [fspath(word) for word in cfg]
@@ -139,8 +146,19 @@ def load_model(
             raise ConfigError(f"{source}: no network {which!r}; it has: {description.which}")
     else:
         predictor, description = build_predictor(load_checkpoint(source), str(source), which, place, flip_test, cfg)
+    predictor.scales, predictor.instance_score = _checked(tuple(scales), predictor, source), instance_score
     log.info("%s: %s on %s", source, description.which, predictor.device)
     return Model(predictor, source, description)
+
+
+def _checked(scales: tuple[float, ...], predictor: Predictor, source: Path) -> tuple[float, ...]:
+    if not scales or not all(0 < scale < 100 for scale in scales):
+        raise ConfigError(f"{source}: scales are {list(scales)}; one number above 0 or more expected")
+    if scales != (1.0,) and (not predictor.bottom_up or source.suffix == ".onnx"):
+        raise ConfigError(
+            f"{source}: scales are {list(scales)}; others than [1.0] are for checkpoints of bottom-up runs"
+        )
+    return scales
 
 
 def _device(name: str) -> torch.device:

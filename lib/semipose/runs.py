@@ -20,7 +20,9 @@ from semipose.engine.resume import content, find_for_all_ranks, refuse_different
 from semipose.engine.trainer import Trainer
 from semipose.errors import ConfigError, ModelError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
+from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.evaluation.validation import ValidationSet, of_set
+from semipose.geometry.boxes import keypoint_boxes
 from semipose.models.freezing import frozen_report
 from semipose.models.pose_network import PoseNetwork
 from semipose.runtime.determinism import make_deterministic
@@ -130,7 +132,7 @@ def validate(
         if not is_first():
             continue
         scores[name] = validator.score_each(entry, found)
-        print(format_rows(f"{name}: {len(entry.dataset)} persons", scores[name]))
+        print(format_rows(f"{name}: {len(entry.dataset)} {'pictures' if entry.whole else 'persons'}", scores[name]))
         rows, people = list(found.values())[-1]
         if entry.groups:
             print(format_groups(f"{name}, by group", validator.score_groups(entry, of_set(entry, people))))
@@ -153,11 +155,15 @@ def _show(
     folder: Path, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions, skeleton: Skeleton,
     options: ShowOptions,
 ) -> None:  # fmt: skip
-    labels = entry.labels.persons.keypoints, entry.labels.skeleton
+    boxes = entry.dataset.persons.boxes[rows]
+    if entry.whole:
+        shown = people.box_scores >= INSTANCE_SCORE
+        rows, people = rows[shown], people.take(shown)
+        boxes = keypoint_boxes(people.keypoints)
     try:
         written = write_pictures(
-            folder, entry.dataset.persons, rows, people.keypoints, people.keypoint_scores, skeleton, labels,
-            log.warning, options,
+            folder, entry.dataset.persons, rows, people.keypoints, people.keypoint_scores, boxes, skeleton,
+            (entry.labels.persons, entry.labels.skeleton), log.warning, options,
         )  # fmt: skip
     except OSError as error:
         raise write_error(error, folder) from error

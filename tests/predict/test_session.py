@@ -96,7 +96,7 @@ def test_csv_of_several_animals(call, tmp_path):
         "name,x,y,width,height\n1.png,0,0,30,30\n1.png,20,20,40,30\n3.png,5,5,20,20\ngone.png,1,2,3,4\n"
     )
     code, out, err = call(tmp_path / "set", "--boxes", tmp_path / "b.csv", "--nms", "0")
-    assert code == 0 and "1 frames without a box" in out and "boxes of 1 pictures" in err
+    assert code == 0 and "1 frames without an instance" in out and "boxes of 1 pictures" in err
     rows = rows_of(tmp_path / "out/set.csv")
     assert [row[0] for row in rows] == ["scorer", "individuals", "bodyparts", "coords", "1.png", "2.png", "3.png"]
     assert set(rows[1][1:]) == {"individual1", "individual2"} and len(rows[1]) == 1 + 2 * 17 * 3

@@ -48,7 +48,7 @@ def show(folder, persons, options=None, faults=None):
     keypoints = np.array([[(30, 40), (90, 40)], [(30, 70), (90, 70)], [(50, 50), (90, 90)], [(1, 1), (2, 2)]], float)
     scores = np.array([(1.0, 0.2)] * 4)
     return write_pictures(
-        folder, persons, np.arange(4), keypoints, scores, PAIR, (persons.keypoints, PAIR),
+        folder, persons, np.arange(4), keypoints, scores, persons.boxes, PAIR, (persons, PAIR),
         (faults if faults is not None else []).append, options or ShowOptions(),
     )  # fmt: skip
 
@@ -99,3 +99,10 @@ def test_the_page_leads_to_all_pictures(tmp_path, persons):
     text = "".join(page.text)
     assert "a <b> #1.png" in text and "val <i>: 2 pictures" in text and "gone.png" in text
     assert "snout" in text and "tail" in text
+
+
+def test_an_image_with_labels_alone_is_shown_too(tmp_path, persons):
+    """Bottom-up nobody may be found on it."""
+    nothing = np.zeros((0, 2, 2)), np.zeros((0, 2)), np.zeros((0, 4))
+    assert write_pictures(tmp_path, persons, np.zeros(0, int), *nothing, PAIR, (persons, PAIR)) == 1
+    assert counts(picture(tmp_path, "5_a <b> #1.png")[:120, :120], COLORS[0]) == 1

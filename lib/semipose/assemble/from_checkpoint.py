@@ -14,7 +14,9 @@ from semipose.algorithms.algorithm import load_networks
 from semipose.assemble.devices import build_device
 from semipose.assemble.networks import build_algorithm, build_plan
 from semipose.assemble.other_checkpoint import build_others, is_own, needs_cfg
+from semipose.assemble.set_rows import bottom_up
 from semipose.config import config_of_text, default_config, flat_keys, load_config, split_words, to_plain
+from semipose.data.pictures import PADDING
 from semipose.errors import ConfigError, ModelError
 from semipose.predict import Predictor
 from semipose.predict.description import Description
@@ -109,7 +111,7 @@ def build_predictor(
     plans = tuple(build_plan(config, skeleton, second=name.endswith("second")) for name in groups[which])
     description = Description(
         which, plans, tuple(network.codec.settings.stride for network in chosen), config.DATASET.CROP_MARGIN,
-        config.DATASET.BOX_PADDING, skeleton, version=__version__,
+        PADDING if bottom_up(config) else config.DATASET.BOX_PADDING, skeleton, version=__version__,
     )  # fmt: skip
     return description.predictor(chosen, flip_test), description
 

@@ -8,7 +8,9 @@ import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.devices import build_workers
+from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import build_dataset, build_test_sources, source_entries
+from semipose.codecs import BOTTOM_UP
 from semipose.data.formats import locate_coco, read_crowd_index
 from semipose.data.loaders import evaluation_loader
 from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, read_own
@@ -26,6 +28,7 @@ from semipose.evaluation import (
     with_keypoints,
     with_visible,
 )
+from semipose.evaluation.picture_metrics import FOUND, OF_ALL_FOUND
 from semipose.evaluation.validation import ValidationSet, Validator
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between, get_skeleton
 from semipose.structures import Persons
@@ -51,16 +54,32 @@ def build_validator(
     sets = {name: _build_set(config, sources[name], entries[name], persons[name], options) for name in persons}
     return Validator(
         sets, get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
-        config.TEST.FLIP_TEST, options, on_faults, poll,
+        config.TEST.FLIP_TEST, options, _scales(config), on_faults, poll,
     )  # fmt: skip
 
 
+def _scales(config: CfgNode) -> tuple[float, ...]:
+    """TEST.SCALES; raises ConfigError for others than [1.0] where a person in its box is looked at."""
+    scales = tuple(config.TEST.SCALES)
+    if not scales:
+        raise ConfigError("TEST.SCALES is []; one number or more expected")
+    if scales != (1.0,) and not bottom_up(config):
+        raise ConfigError(
+            f"TEST.SCALES is {list(scales)}: only for {', '.join(BOTTOM_UP)}, not for MODEL.CODEC {config.MODEL.CODEC}"
+        )
+    return scales
+
+
 def build_metric_options(config: CfgNode) -> MetricOptions:
-    """The part of TEST that metrics depend on; raises ConfigError for an unknown norm."""
+    """The part of TEST that metrics depend on; raises ConfigError for an unknown norm.
+
+    Bottom-up there are no duplicates left for OKS_NMS.
+    """
     test = config.TEST
     return MetricOptions(
-        nms=test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD, pck_threshold=test.PCK_THRESHOLD,
-        pck_norm=_norm(config, "PCK_NORM"), pixels=test.PIXELS, nme_norm=_norm(config, "NME_NORM"),
+        nms="none" if bottom_up(config) else test.OKS_NMS, nms_threshold=test.OKS_THRESHOLD,
+        pck_threshold=test.PCK_THRESHOLD, pck_norm=_norm(config, "PCK_NORM"), pixels=test.PIXELS,
+        nme_norm=_norm(config, "NME_NORM"),
     )  # fmt: skip
 
 
@@ -95,6 +114,7 @@ def _metric_keys(config: CfgNode, entry: ValidationSet) -> list[str]:
     """What a set reports."""
     keys = [key for name in entry.metrics for key in METRICS[name].keys if key != "PCK_px" or config.TEST.PIXELS > 0]
     groups = {a["group_id"] for a in entry.labels.ground_truth.dataset["annotations"]} if entry.groups else set()
+    keys += [FOUND] if entry.whole and not set(entry.metrics) <= OF_ALL_FOUND.keys() else []
     return keys + [f"AP_group_{group}" for group in sorted(groups)]
 
 

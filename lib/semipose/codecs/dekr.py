@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semipose.codecs.codec import CodecSettings
-from semipose.codecs.dekr_decoding import FoundInstances, find_instances
+from semipose.codecs.dekr_decoding import FoundInstances, find_instances, without_duplicates
 from semipose.codecs.dekr_head import DekrHead
 from semipose.codecs.dekr_targets import DekrTarget, draw_target, sorted_instances
 from semipose.codecs.map_codec import MapCodec, aligned_offsets
@@ -60,6 +60,24 @@ class DekrCodec(MapCodec):
         """Points (B, N, K, 2), and scores (B, N, K) that are 0 for instances that are only padding."""
         found = self.find(output)
         return found.points, found.scores
+
+    def decode_sizes(self, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """As `decode`, of outputs for the same views at several sizes: all their instances without duplicates."""
+        parts = [find_instances(output, self.joints) for output in outputs]
+        sizes = [output.new_tensor(output.shape[:1:-1]) for output in outputs]
+        own = sizes[0].new_tensor(self.size)
+        points = [(part.points + 0.5) * (own / size) - 0.5 for part, size in zip(parts, sizes)]
+        found = FoundInstances(
+            torch.cat(points, 1), torch.cat([part.heights for part in parts], 1),
+            torch.cat([part.roots for part in parts], 1),
+        )  # fmt: skip
+        found = without_duplicates(found)
+        return self.to_view(found.points), found.scores
+
+    def difference(self, output: Tensor, other: Tensor) -> tuple[float, float]:
+        """Largest difference of two outputs: of their offsets in view pixels, and of their heatmaps."""
+        heat, offsets = (output - other).abs().split([self.joints + 1, 2 * self.joints], 1)
+        return float(offsets.max()) * self.stride, float(heat.max())
 
     def unsure_score(self) -> float:
         return 0.0

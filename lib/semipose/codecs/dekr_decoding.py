@@ -44,8 +44,8 @@ class FoundInstances:
         return FoundInstances(self.points, self.heights, self.roots * real)
 
     def shorten(self) -> "FoundInstances":
-        """Without the last ones that are real in no picture; at least one is left."""
-        count = max(1, int((self.roots > 0).sum(1).max())) if len(self.roots) else 1
+        """`MOST` at most, without the last ones that are real in no picture; at least one is left."""
+        count = min(MOST, max(1, int((self.roots > 0).sum(1).max()))) if len(self.roots) else 1
         return FoundInstances(self.points[:, :count], self.heights[:, :count], self.roots[:, :count])
 
 
@@ -57,13 +57,20 @@ def find_instances(output: Tensor, joints: int) -> FoundInstances:
     pixels = torch.stack([places % width, places // width], -1).to(heat.dtype)
     steps = offsets.flatten(2).gather(2, places.unsqueeze(1).expand(-1, 2 * joints, -1))
     points = pixels.unsqueeze(2) + steps.unflatten(1, (joints, 2)).movedim(-1, 1)
-    found = FoundInstances(points, heights_at(heat, points), roots).sort()
+    return without_duplicates(FoundInstances(points, heights_at(heat, points), roots))
+
+
+def without_duplicates(found: FoundInstances) -> FoundInstances:
+    """The best `MOST` instances of each picture, of which no two are the same, the best first."""
+    found = found.sort()
     return found.keep(~duplicates(found)).sort().shorten()
 
 
 def find_roots(root: Tensor) -> tuple[Tensor, Tensor]:
     """Scores (B, N) and flat pixel numbers (B, N) of the highest local maxima of maps (B, h, w)."""
-    highest = F.max_pool2d(root.unsqueeze(1), NEIGHBOURHOOD, 1, NEIGHBOURHOOD // 2).squeeze(1)
+    reach = NEIGHBOURHOOD // 2
+    along_y = F.max_pool2d(root.unsqueeze(1), (NEIGHBOURHOOD, 1), 1, (reach, 0))  # one axis at a time: half the time
+    highest = F.max_pool2d(along_y, (1, NEIGHBOURHOOD), 1, (0, reach)).squeeze(1)
     peaks = torch.where((root == highest) & (root > FAINTEST), root, 0).flatten(1)
     return peaks.topk(min(MOST, peaks.shape[1]), dim=1)
 

@@ -211,10 +211,12 @@ KEYS = {
     # --- TEST: evaluation
     "TEST.BATCH_SIZE": Key(64, low=1),
     "TEST.FLIP_TEST": Key(False),  # average with the mirrored image
+    # bottom-up: the pictures are looked at in these sizes, in units of the input, and what is found is put together
+    "TEST.SCALES": Key([1.0], low=0.1, high=10),
     "TEST.USE_GT_BBOX": Key(True),
     "TEST.COCO_BBOX_FILE": Key(""),  # detections, for USE_GT_BBOX False; relative to DATASET.ROOT
     "TEST.BBOX_THRESHOLD": Key(0.0, low=0),  # smallest score of a detection
-    "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "none")),
+    "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "none")),  # bottom-up codecs have their own
     "TEST.OKS_THRESHOLD": Key(0.9, low=0, high=1),
     # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py
     "TEST.METRICS": Key(["oks", "pck"]),

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -57,6 +58,13 @@ class KeypointPredictions:
     def take(self, rows) -> "KeypointPredictions":
         """The persons in `rows` (indices or boolean mask), in that order."""
         return KeypointPredictions(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+    @staticmethod
+    def concatenate(parts: "Sequence[KeypointPredictions]") -> "KeypointPredictions":
+        """All persons of one or more parts, in order."""
+        return KeypointPredictions(
+            **{f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(KeypointPredictions)}
+        )
 
 
 def evaluate_oks(

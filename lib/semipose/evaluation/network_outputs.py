@@ -1,10 +1,15 @@
 """Outputs and keypoints from networks."""
 
+from collections.abc import Iterable
+from math import lcm
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semipose.geometry import affine
 from semipose.models.compiling import uncompiled
+from semipose.models.pose_network import PoseNetwork
 from semipose.structures import PoseBatch
 from semipose.views.view import View
 
@@ -23,8 +28,28 @@ def predict_output(network: nn.Module, view: View, flip_test: bool = False) -> T
     return output
 
 
+def resized_views(view: View, scales: Iterable[float], networks: Iterable[nn.Module]) -> list[View]:
+    """The view with its images resized by each factor, to the nearest size that all the networks take."""
+    parts = [part for network in networks for part in network.modules() if isinstance(part, PoseNetwork)]
+    step = lcm(*(part.backbone.size_multiple for part in parts))
+    return [view if scale == 1 else view.with_images(_resized(view.images, scale, step)) for scale in scales]
+
+
+def _resized(images: Tensor, scale: float, step: int) -> Tensor:
+    size = [max(1, round(side * scale / step)) * step for side in images.shape[-2:]]
+    return F.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def decode_scales(networks: list[nn.Module], outputs: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
+    """`decode_mean` of the outputs of each network for `resized_views`; several only with a codec of instances."""
+    if len(outputs[0]) == 1:
+        return decode_mean(networks, [output for (output,) in outputs])
+    codec = networks[0].codec
+    return codec.decode_sizes([codec.average(list(same)) for same in zip(*outputs)])
+
+
 def decode_mean(networks: list[nn.Module], outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Points (B, K, 2) in view pixels and scores (B, K) of an ensemble.
+    """Points (B, K, 2) in view pixels and scores (B, K) of an ensemble; of instances (B, N, K, 2) and (B, N, K).
 
     The outputs of equal codecs are averaged. Otherwise each is decoded, and the mean of the points is taken, weighted
     by the scores.
@@ -39,5 +64,5 @@ def decode_mean(networks: list[nn.Module], outputs: list[Tensor]) -> tuple[Tenso
 
 
 def points_in_image(points: Tensor, view: View, batch: PoseBatch) -> Tensor:
-    """Points (B, K, 2) in view pixels, in image pixels."""
+    """Points (B, K, 2) or (B, N, K, 2) in view pixels, in image pixels."""
     return affine.apply(affine.compose(batch.to_image, view.to_base), points)

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from semipose.data.person_dataset import PersonDataset
+from semipose.data.picture_dataset import PictureDataset
 from semipose.evaluation import (
     KeypointPredictions,
     LabelledSet,
@@ -19,13 +20,15 @@ from semipose.evaluation import (
     score,
     select_detections,
 )
-from semipose.evaluation.network_outputs import decode_mean, points_in_image, predict_output
+from semipose.evaluation.network_outputs import decode_scales, points_in_image, predict_output, resized_views
+from semipose.evaluation.picture_metrics import found_people, score_pictures
 from semipose.runtime.ranks import by_first, gather, rank, ranks
 from semipose.skeletons import KeypointConverter, Skeleton
 from semipose.views.sampler import centred_view
 
 EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px")  # metrics that are given for each predictor
-Found = dict[str, tuple[np.ndarray, KeypointPredictions]]  # rows of persons and their predictions, by predictor
+# rows of persons, or of pictures with the instances on them, and their predictions, by predictor
+Found = dict[str, tuple[np.ndarray, KeypointPredictions]]
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,25 @@ class ValidationSet:
     """One set to be scored.
 
     Attributes:
-        loader: batches of `dataset`, each person at most once.
-        dataset: the persons, with ground-truth or detector boxes.
-        labels: what metrics are computed from, with the persons of `dataset`.
+        loader: batches of `dataset`, each row at most once.
+        dataset: the persons, with ground-truth or detector boxes; or whole pictures (bottom-up).
+        labels: what metrics are computed from, with the persons of `dataset`, or those on its pictures.
         metrics: names in `evaluation.METRICS`.
         outputs: from the network's keypoints to those of `labels`; None = they are the same.
         groups: whether AP is given for each group as well.
     """
 
     loader: object
-    dataset: PersonDataset
+    dataset: PersonDataset | PictureDataset
     labels: LabelledSet
     metrics: tuple[str, ...]
     outputs: KeypointConverter | None = None
     groups: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether whole pictures are looked at, on which networks find any number of instances."""
+        return isinstance(self.dataset, PictureDataset)
 
 
 class Validator:
@@ -57,6 +65,7 @@ class Validator:
         skeleton: of the networks.
         size: (width, height) of the views.
         flip_test: average with the mirrored image.
+        scales: of the views; several only for whole pictures.
         options: of the metrics.
         on_faults: called with the fault lines of each batch.
         poll: called before each batch; may raise to stop.
@@ -67,13 +76,13 @@ class Validator:
 
     def __init__(
         self, sets: dict[str, ValidationSet], skeleton: Skeleton, size: tuple[int, int],
-        flip_test: bool = False, options: MetricOptions | None = None,
+        flip_test: bool = False, options: MetricOptions | None = None, scales: tuple[float, ...] = (1.0,),
         on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None, poll: Callable[[], None] = lambda: None,
     ):  # fmt: skip
         options = options or MetricOptions()
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
-        self.sets, self.skeleton, self.size = sets, skeleton, size
+        self.sets, self.skeleton, self.size, self.scales = sets, skeleton, size, scales
         self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
         self.flip_order = torch.tensor(skeleton.flip_order)
 
@@ -97,7 +106,7 @@ class Validator:
         return metrics
 
     def predict(self, entry: ValidationSet, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> Found:
-        """Rows of the persons of a set and what is predicted for them, by predictor; the main result comes last.
+        """Rows of a set and what is predicted for them, by predictor; the main result comes last.
 
         The predictions have the keypoints of the network.
         """
@@ -114,24 +123,32 @@ class Validator:
             number, rows = turn * ranks() + rank(), batch.index.clone()
             batch = batch.to(device)
             view = centred_view(batch, self.size, self.flip_order)
-            outputs = {name: predict_output(network, view, self.flip_test) for name, network in predictors.items()}
+            views = resized_views(view, self.scales, predictors.values())
+            outputs = {
+                name: [predict_output(network, one, self.flip_test) for one in views]
+                for name, network in predictors.items()
+            }
             for name in order:
                 members = main if name not in predictors else (name,)
-                points, scores = decode_mean([predictors[n] for n in members], [outputs[n] for n in members])
+                points, scores = decode_scales([predictors[n] for n in members], [outputs[n] for n in members])
                 parts[name].append((number, rows, points_in_image(points, view, batch), scores))
         # fetched only now: each fetch waits until the GPU has finished all its work
         found = {name: [(*key, points.cpu(), scores.cpu()) for *key, points, scores in parts[name]] for name in order}
         parts = {name: sorted(sum(gather(pieces), []), key=itemgetter(0)) for name, pieces in found.items()}
-        return {name: self._joined(entry.dataset, pieces) for name, pieces in parts.items()}
+        join = self._joined_pictures if entry.whole else self._joined
+        return {name: join(entry.dataset, pieces) for name, pieces in parts.items()}
 
     def score_each(self, entry: ValidationSet, found: Found) -> dict[str, dict[str, float]]:
         """`score` of each predictor."""
         return {who: self.score(entry, *predicted) for who, predicted in found.items()}
 
     def score(self, entry: ValidationSet, rows: np.ndarray, people: KeypointPredictions) -> dict[str, float]:
-        """All metrics of a set, for what was predicted for the persons `rows`."""
+        """All metrics of a set, for what was predicted for its `rows`."""
         people = of_set(entry, people)
-        metrics = score(entry.metrics, entry.labels.take(rows), people, self.options)
+        if entry.whole:
+            metrics = score_pictures(entry.metrics, entry.labels, people, self.options)
+        else:
+            metrics = score(entry.metrics, entry.labels.take(rows), people, self.options)
         if entry.groups:
             metrics |= {f"AP_group_{group}": found["AP"] for group, found in self.score_groups(entry, people).items()}
         return metrics
@@ -146,6 +163,8 @@ class Validator:
 
     def _selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
         options = self.options
+        if entry.whole:
+            return people
         return select_detections(people, entry.labels.ground_truth.sigmas, options.nms, options.nms_threshold)
 
     def _joined(self, dataset: PersonDataset, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
@@ -159,6 +178,16 @@ class Validator:
             box_scores=persons.scores[rows].astype(np.float64),
             areas=self._crop_areas(dataset, rows),
         )
+
+    def _joined_pictures(self, dataset: PictureDataset, pieces: list) -> tuple[np.ndarray, KeypointPredictions]:
+        image_ids = dataset.persons.image_ids[dataset.persons.image_index]
+        nothing = torch.empty(0, 1, len(self.skeleton), 2)
+        parts = [
+            found_people(points, scores, rows, image_ids)
+            for _, rows, points, scores in pieces or [(0, torch.empty(0, dtype=torch.int64), nothing, nothing[..., 0])]
+        ]
+        rows, people = zip(*parts)
+        return np.concatenate(rows), KeypointPredictions.concatenate(people)
 
     def _crop_areas(self, dataset: PersonDataset, rows: np.ndarray) -> np.ndarray:
         """The region that a crop shows without its margin: the scale of a person in OKS-NMS, as in HRNet."""

@@ -94,9 +94,10 @@ def comparison_crops(model) -> tuple:
             load_checkpoint(model.source), str(model.source), {"GPUS": "cpu"}, ["DATASET.CACHE", "none"]
         )
         persons = next(iter(assemble.read_validation(config).values()))
-        batch = assemble.build_dataset(config, persons.take(slice(0, CROPS)), "omit").__getitems__(range(CROPS))
+        dataset = assemble.build_dataset(config, persons.take(slice(0, CROPS)), "omit")
+        batch = dataset.__getitems__(range(min(CROPS, len(dataset))))
         if len(batch):
-            return batch.images.numpy(), f"{len(batch)} persons of its validation set"
+            return batch.images.numpy(), f"{len(batch)} crops of its validation set"
         reason = batch.faults[0]
     except (SemiposeError, IndexError) as error:
         reason = str(error)

@@ -34,8 +34,15 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--overlay", action="store_true", help="also pictures or an mp4 with skeletons")
     made.add_argument("--which", default="", help="a network of the run, or ensemble; default: its main result")
     made.add_argument("--device", default="", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one")
-    made.add_argument("--batch-size", type=int, default=32, help="persons at once (default %(default)s)")
+    made.add_argument("--batch-size", type=int, help="persons at once (default 32), or whole pictures (default 8)")
     made.add_argument("--flip-test", action="store_true", help="average with the mirrored picture")
+    whole = made.add_argument_group("bottom-up networks, which take whole pictures and no boxes")
+    whole.add_argument(
+        "--instance-score", type=float, help="smallest mean score of the keypoints of an instance (default 0.1)"
+    )
+    whole.add_argument(
+        "--scales", nargs="+", type=float, default=[1.0], metavar="FACTOR", help="sizes to look at (default: 1)"
+    )
     boxes = made.add_argument_group("boxes (default: the whole picture is the box of one animal or person)")
     boxes.add_argument("--boxes", metavar="FILE", help="COCO results or annotations (.json), or a .csv table")
     boxes.add_argument("--images", default="", metavar="FILE", help="COCO file that says which image_id is which file")
@@ -48,7 +55,9 @@ def parser() -> argparse.ArgumentParser:
         "--nms", type=float, default=0.9, help="OKS above which two poses are one (default %(default)s; 0: keep all)"
     )
     video = made.add_argument_group("videos")
-    video.add_argument("--track", action="store_true", help="persons keep their number; needs --boxes or --detector")
+    video.add_argument(
+        "--track", action="store_true", help="persons keep their number; needs --boxes, --detector or bottom-up"
+    )
     video.add_argument("--max-gap", type=int, default=15, help="frames a track may be unseen (default %(default)s)")
     video.add_argument("--smooth", choices=("one-euro", "savgol"), help="also NAME.smooth.*; the raw files stay")
     made.add_argument(
@@ -63,10 +72,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     made = parser()
     args = made.parse_intermixed_args(arguments)
-    if args.batch_size < 1 or not 0 <= args.nms <= 1 or args.max_gap < 0:
+    if (args.batch_size is not None and args.batch_size < 1) or not 0 <= args.nms <= 1 or args.max_gap < 0:
         made.error("--batch-size must be 1 or more, --nms 0 to 1, --max-gap 0 or more")
-    if any(score != score for score in (args.min_score, args.box_score, args.detector_score)):
-        made.error("--min-score, --box-score and --detector-score must be numbers, not nan")
+    if any(value != value for value in (args.min_score, args.box_score, args.detector_score, args.instance_score or 0)):
+        made.error("--min-score, --box-score, --detector-score and --instance-score must be numbers, not nan")
     idle = flag_without_effect(args, made)
     if idle:
         made.error(idle)
@@ -119,8 +128,11 @@ def predict(args: argparse.Namespace) -> int:
 
     from semipose.api import load_model
 
-    model = load_model(args.run, args.which, args.device, args.flip_test, args.cfg)
-    model.predictor.batch_size = args.batch_size
+    model = load_model(args.run, args.which, args.device, args.flip_test, args.cfg, args.scales)
+    check_instances(args, model)
+    if args.instance_score is not None:
+        model.predictor.instance_score = args.instance_score
+    model.predictor.batch_size = args.batch_size or model.predictor.batch_size
     print(f"{model.source}: {model.which} on {model.predictor.device}", file=sys.stderr)
     return predict_all(model, sources, make_options(args, model, boxes, out))
 
@@ -129,11 +141,22 @@ def check_video_flags(args: argparse.Namespace, sources: list) -> None:
     """Raises ConfigError for flags of videos that do not go together, or not with the sources."""
     from semipose.errors import ConfigError
 
-    several = bool(args.boxes or args.detector)
     flag = "--track" if args.track else "--smooth"
     picture = next((source.title for source in sources if not source.is_video), None)
     if (args.track or args.smooth) and picture is not None:
         raise ConfigError(f"{flag}: {picture} is no video; pictures have no order in time")
+
+
+def check_instances(args: argparse.Namespace, model) -> None:
+    """Raises ConfigError for flags that do not fit the number of instances that the network finds."""
+    from semipose.errors import ConfigError
+
+    bottom_up, given = model.predictor.bottom_up, "--boxes" if args.boxes else "--detector"
+    if bottom_up and (args.boxes or args.detector):
+        raise ConfigError(f"{given}: {model.source} is bottom-up: it finds all instances of a picture without boxes")
+    if not bottom_up and args.instance_score is not None:
+        raise ConfigError(f"--instance-score: {model.source} is not bottom-up; for boxes there is --box-score")
+    several = bool(args.boxes or args.detector or bottom_up)
     if args.track and not several:
         raise ConfigError("--track: the whole picture is one box, so there is one animal; give --boxes or --detector")
     if args.smooth and several and not args.track:
@@ -202,7 +225,7 @@ def report_source(source, report, seconds: float) -> None:
     rate = report.frames / max(seconds, 1e-9)
     print(f"{source.title}: {report.frames} frames, {report.instances} instances, {rate:.1f} frames per second")
     if report.empty:
-        print(f"  {report.empty} frames without a box")
+        print(f"  {report.empty} frames without an instance")
     for fault in report.faults[:NAMED]:
         print(f"  left out: {fault}", file=sys.stderr)
     if len(report.faults) > NAMED:

@@ -52,8 +52,8 @@ def export_onnx(
         precision: of the weights, a key of `PRECISIONS`.
 
     Raises:
-        ConfigError: unknown precision, or outputs that cannot be averaged. ModelError: packages are missing.
-        SemiposeError: the file cannot be written.
+        ConfigError: unknown precision, outputs that cannot be averaged, or `decode` of a bottom-up network.
+        ModelError: packages are missing. SemiposeError: the file cannot be written.
     """
     if precision not in PRECISIONS:
         raise ConfigError(f"--precision is {precision!r}; allowed: {', '.join(PRECISIONS)}")
@@ -61,6 +61,8 @@ def export_onnx(
         raise ConfigError(
             "networks with different codecs have no common output: export them with --decode, or one alone"
         )
+    if decode and predictor.bottom_up:
+        raise ConfigError("--decode: a bottom-up network finds any number of instances; export it without")
     with _needed_packages():
         import onnx
         import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
@@ -91,9 +93,14 @@ def export_weights(predictor: Predictor, description: Description, path: str | P
 def difference(predictor: Predictor, other: Predictor, crops: np.ndarray) -> tuple[float, float]:
     """Largest difference in keypoints (input pixels) and scores of two predictors.
 
+    Bottom-up the maps are compared, offsets in input pixels and heatmaps, as the number of instances may differ.
+
     Args:
         crops: (B, 3, H, W) uint8 RGB context crops.
     """
+    if predictor.bottom_up:
+        codec = predictor.networks[0].codec
+        return codec.difference(*(codec.average(one.outputs(crops)) for one in (predictor, other)))
     still = np.tile(np.eye(2, 3, dtype=np.float32), (len(crops), 1, 1))
     pairs = zip(predictor.predict_crops(crops, still), other.predict_crops(crops, still))
     return tuple(float(np.abs(ours - theirs).max()) for ours, theirs in pairs)

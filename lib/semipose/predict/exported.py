@@ -48,6 +48,8 @@ class OnnxNetwork(nn.Module):
 class Decoded:
     """Stands in for a codec where the network decodes by itself."""
 
+    instances = False
+
     @staticmethod
     def average(outputs: list[Tensor]) -> Tensor:
         """Of the one network."""

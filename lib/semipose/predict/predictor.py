@@ -6,36 +6,39 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from semipose.data.context_crops import ContextCrops
-from semipose.errors import DataError
-from semipose.evaluation.network_outputs import decode_mean, points_in_image, predict_output
+from semipose.errors import ConfigError, DataError
+from semipose.evaluation.network_outputs import decode_scales, points_in_image, predict_output, resized_views
+from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.geometry.boxes import box_to_region
-from semipose.predict.instances import Instances
+from semipose.predict.instances import Instances, found_in_picture
 from semipose.predict.pictures import as_rgb
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons, PoseBatch
 from semipose.views.sampler import centred_view
+from semipose.views.view import View
 
 Boxes = np.ndarray | None
 LARGEST = 1e7  # pixels; boxes are kept as float32
+PERSONS, PICTURES = 32, 8  # that go through the network at once
 
 
 @dataclass
 class _Waiting:
-    """A picture whose persons are not all predicted yet."""
+    """A picture whose boxes are not all predicted yet, with what is known of each; bottom-up it is the only box."""
 
     boxes: np.ndarray
     box_scores: np.ndarray
-    keypoints: np.ndarray
-    scores: np.ndarray
+    keypoints: list[np.ndarray]
+    scores: list[np.ndarray]
     left: int
 
 
 @dataclass
 class _Crops:
-    """Crops of persons that go through the network together, and whose they are."""
+    """Crops that go through the network together, and whose they are."""
 
     images: list[np.ndarray] = field(default_factory=list)
     to_image: list[np.ndarray] = field(default_factory=list)
@@ -45,21 +48,29 @@ class _Crops:
 class Predictor:
     """Keypoints in pictures, by one network or by the mean of several.
 
+    A codec of instances (bottom-up) takes whole pictures and no boxes, and finds any number of instances in each.
+
     Args:
         networks: their outputs are averaged; all are on one device, and each has a `codec`.
         size: (width, height) of what they take.
         skeleton: names of the keypoints.
         margin, padding: of the crops in the validation of the training, so that both see the same pixels.
         flip_test: average with the mirrored picture.
-        batch_size: persons that go through the network at once.
+        batch_size: persons or whole pictures that go through the network at once; 0 = `PERSONS` or `PICTURES`.
+        scales: bottom-up: the sizes in which a picture is looked at, in units of `size`.
+        instance_score: bottom-up: smallest score of an instance that is handed out.
     """
 
     def __init__(
         self, networks: list[nn.Module], skeleton: Skeleton, size: tuple[int, int], margin: float = 1.0,
-        padding: float = 1.25, flip_test: bool = False, batch_size: int = 32,
+        padding: float = 1.25, flip_test: bool = False, batch_size: int = 0, scales: tuple[float, ...] = (1.0,),
+        instance_score: float = INSTANCE_SCORE,
     ):  # fmt: skip
         self.networks, self.skeleton, self.size = networks, skeleton, size
-        self.margin, self.padding, self.flip_test, self.batch_size = margin, padding, flip_test, batch_size
+        self.margin, self.padding, self.flip_test = margin, padding, flip_test
+        self.bottom_up = networks[0].codec.instances
+        self.batch_size = batch_size or (PICTURES if self.bottom_up else PERSONS)
+        self.scales, self.instance_score = scales, instance_score
         self.device = next(networks[0].parameters()).device
         self._flip_order = torch.tensor(skeleton.flip_order)
 
@@ -67,7 +78,7 @@ class Predictor:
         """The instances of each picture of a list; `boxes` has (N, 4) or (N, 5) or None for each picture.
 
         Raises:
-            DataError: a picture or its boxes have another shape or type than `stream` takes.
+            DataError, ConfigError: a picture or its boxes are none that `stream` takes.
         """
         if boxes is not None and len(boxes) != len(pictures):
             raise DataError(f"boxes for {len(boxes)} pictures, but there are {len(pictures)}; one array for each")
@@ -81,7 +92,7 @@ class Predictor:
                 (N, 5) with a score, or None for the whole picture.
 
         Raises:
-            DataError: a picture or its boxes have another shape or type.
+            DataError: a picture or its boxes have another shape or type. ConfigError: boxes for a bottom-up network.
         """
         waiting, crops = deque(), _Crops()
         for picture, boxes in items:
@@ -100,13 +111,16 @@ class Predictor:
 
     def _add(self, image: np.ndarray, boxes: Boxes, crops: _Crops) -> _Waiting:
         """Cuts the crops of a picture."""
+        if self.bottom_up and boxes is not None:
+            raise ConfigError("boxes are given, but this network finds all instances of a whole picture by itself")
         whole = [[0, 0, image.shape[1], image.shape[0]]]
         rows = checked_boxes(whole if boxes is None else boxes)
         count, joints = len(rows), len(self.skeleton)
         used = np.flatnonzero(usable(rows, (image.shape[1], image.shape[0])))
         entry = _Waiting(
-            rows[:, :4], rows[:, 4], np.full((count, joints, 2), np.nan), np.zeros((count, joints)), len(used)
-        )
+            rows[:, :4], rows[:, 4], list(np.full((count, joints, 2), np.nan)), list(np.zeros((count, joints))),
+            len(used),
+        )  # fmt: skip
         cutter = ContextCrops(_persons(rows[used, :4], joints), self.size, self.margin, self.padding)
         crops.images += list(cutter.cut_from(image, range(len(used))))
         crops.to_image += list(cutter.to_image)
@@ -125,26 +139,45 @@ class Predictor:
     def predict_crops(self, images: np.ndarray, to_image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Keypoints (B, K, 2) in image pixels and their scores (B, K), as the validation computes them.
 
+        Bottom-up they are (B, N, K, 2) and (B, N, K); scores of 0 are padding.
+
         Args:
             images: (B, 3, H, W) uint8 RGB context crops.
             to_image: (B, 2, 3) maps from crop pixels to image pixels.
         """
+        batch, view = self._see(images, to_image)
+        views = resized_views(view, self.scales, self.networks)
+        outputs = [[predict_output(network, one, self.flip_test) for one in views] for network in self.networks]
+        points, scores = decode_scales(self.networks, outputs)
+        points = points_in_image(points, view, batch)
+        return points.cpu().numpy().astype(np.float64), scores.cpu().numpy().astype(np.float64)
+
+    def outputs(self, images: np.ndarray) -> list[Tensor]:
+        """What each network puts out for context crops, without the flip test."""
+        still = np.tile(np.eye(2, 3, dtype=np.float32), (len(images), 1, 1))
+        _, view = self._see(images, still)
+        return [predict_output(network, view) for network in self.networks]
+
+    def _see(self, images: np.ndarray, to_image: np.ndarray) -> tuple[PoseBatch, View]:
         count, joints = len(images), len(self.skeleton)
         nothing = torch.zeros(count, joints)
         batch = PoseBatch(
             torch.from_numpy(images), nothing[..., None].repeat(1, 1, 2), nothing,
             torch.from_numpy(to_image), torch.arange(count),
         ).to(self.device)  # fmt: skip
-        view = centred_view(batch, self.size, self._flip_order)
-        outputs = [predict_output(network, view, self.flip_test) for network in self.networks]
-        points, scores = decode_mean(self.networks, outputs)
-        points = points_in_image(points, view, batch)
-        return points.cpu().numpy().astype(np.float64), scores.cpu().numpy().astype(np.float64)
+        return batch, centred_view(batch, self.size, self._flip_order)
 
     def _finished(self, waiting: deque) -> Iterator[Instances]:
         while waiting and not waiting[0].left:
-            done = waiting.popleft()
-            yield Instances(done.keypoints, done.scores, done.boxes, done.box_scores, self.skeleton.keypoints)
+            yield self._instances(waiting.popleft())
+
+    def _instances(self, done: _Waiting) -> Instances:
+        names = self.skeleton.keypoints
+        if self.bottom_up:
+            size = tuple(done.boxes[0, 2:].astype(int).tolist())
+            return found_in_picture(done.keypoints[0], done.scores[0], names, size, self.instance_score)
+        keypoints, scores = np.reshape(done.keypoints, (-1, len(names), 2)), np.reshape(done.scores, (-1, len(names)))
+        return Instances(keypoints, scores, done.boxes, done.box_scores, names)
 
 
 def checked_boxes(boxes) -> np.ndarray:

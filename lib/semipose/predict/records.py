@@ -73,7 +73,7 @@ class Records:
         ids = None if found.track_ids is None else found.track_ids.tolist()
         arrays = [rows.round(_DIGITS).tolist() for rows in (found.keypoints, found.scores, found.boxes)]
         place = [record.name, record.number, record.time, record.size, record.image_id]
-        row = [*place, *arrays, found.box_scores.tolist(), ids]
+        row = [*place, *arrays, found.box_scores.tolist(), ids, found.bottom_up]
         try:
             self._file.write(json.dumps(row) + "\n")
         except OSError as error:
@@ -89,11 +89,11 @@ class Records:
                     return  # Ctrl-C came while it was written
                 yield self._record(*json.loads(line))
 
-    def _record(self, name, number, time, size, image_id, keypoints, scores, boxes, box_scores, ids) -> Record:
+    def _record(self, name, number, time, size, image_id, keypoints, scores, boxes, box_scores, ids, whole) -> Record:
         joints = len(self.names)
         instances = Instances(
             np.array(keypoints, np.float64).reshape(-1, joints, 2), np.array(scores, np.float64).reshape(-1, joints),
             np.array(boxes, np.float64).reshape(-1, 4), np.array(box_scores, np.float64), self.names,
-            None if ids is None else np.array(ids, np.int64),
+            None if ids is None else np.array(ids, np.int64), whole,
         )  # fmt: skip
         return Record(name, number, time, tuple(size), image_id, instances)

@@ -39,7 +39,7 @@ class Options:
         out: folder of all files.
         formats: of `FORMATS`.
         scorer: names the network in the csv.
-        boxes, detector: where boxes come from; neither: the whole picture is one box.
+        boxes, detector: where boxes come from; neither: the whole picture is one box, or the network is bottom-up.
         nms: OKS above which the weaker of two poses is a duplicate and goes, where boxes are given; 0 keeps all.
         max_gap: give persons of a video numbers, and end a track that is unseen for more frames than this; None: no
             numbers.
@@ -63,7 +63,7 @@ class Options:
 
     @property
     def whole(self) -> bool:
-        """Whether the whole picture is the box of one instance."""
+        """Whether whole pictures are looked at, without boxes."""
         return self.boxes is None and self.detector is None
 
 
@@ -73,7 +73,7 @@ class Report:
 
     Attributes:
         frames, instances: that were predicted.
-        empty: frames without a box.
+        empty: frames without an instance.
         faults: a line for each frame that could not be read, and for other things left out.
         stopped: whether it was ended by Ctrl-C.
         files: that were written.

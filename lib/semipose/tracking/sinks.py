@@ -12,6 +12,7 @@ import numpy as np
 
 from semipose.errors import write_error
 from semipose.evaluation import METRICS
+from semipose.evaluation.picture_metrics import FOUND
 from semipose.pseudo_labels import SplitReport
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 RUN_LOGGER = "semipose"
 PIXELS = ("EPE",)
 # starts of names of values in 0..1
-SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "PCK") + tuple(
+SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "PCK", FOUND) + tuple(
     key for metric in METRICS.values() for key in metric.keys if not key.startswith(PIXELS)
 )
 MAIN = {metric.main for metric in METRICS.values()}  # the console shows these of each of several validation sets

@@ -29,22 +29,23 @@ class ShowOptions:
 
 
 def write_pictures(
-    folder: Path, persons: Persons, rows: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, skeleton: Skeleton,
-    labels: tuple[np.ndarray, Skeleton], on_fault: Callable[[str], None] = lambda line: None,
+    folder: Path, persons: Persons, rows: np.ndarray, keypoints: np.ndarray, scores: np.ndarray, boxes: np.ndarray,
+    skeleton: Skeleton, labels: tuple[Persons, Skeleton], on_fault: Callable[[str], None] = lambda line: None,
     options: ShowOptions = ShowOptions(),
 ) -> int:  # fmt: skip
-    """Writes a PNG for each image with a prediction, and index.html with all of them.
+    """Writes a PNG for each image with a prediction or a label, and index.html with all of them.
 
     Labels are on the left where the image has some, predictions on the right. Files are named by the image id and the
     name of the image.
 
     Args:
-        persons: gives the images and boxes.
-        rows: (N,) the person of each prediction.
+        persons: gives the images.
+        rows: (N,) the row of `persons` of each prediction.
         keypoints: (N, K, 2) image pixels.
         scores: (N, K) in 0..1; uncertain joints are drawn fainter.
+        boxes: (N, 4) x, y, width, height in image pixels.
         skeleton: of the predictions.
-        labels: (M, K', 3) keypoints of all `persons`, and their skeleton.
+        labels: persons on the images of `persons`, with K' keypoints, and their skeleton.
         on_fault: called with a line for each image that cannot be read.
 
     Returns:
@@ -56,19 +57,20 @@ def write_pictures(
     """
     folder.mkdir(parents=True, exist_ok=True)
     images, entries, faults = persons.image_index[rows], [], []
-    for image in np.unique(images).tolist():
+    labelled = labels[0].image_index[labels[0].keypoints[..., 2].any(axis=1)]
+    for image in np.union1d(images, labelled).tolist():
         try:
             picture = read_image(str(persons.image_paths[image]))
         except DataError as error:
             faults.append(str(error))
             on_fault(str(error))
             continue
-        shown, truth = images == image, labels[0][persons.image_index == image]
-        boxes = persons.boxes[rows[shown]] if options.boxes else None
+        shown, truth = images == image, labels[0].keypoints[labels[0].image_index == image]
         panels = _draw_labels(picture, truth, labels[1])
         panels["predictions"] = draw_instances(
-            picture, keypoints[shown], scores[shown], skeleton, boxes, min_score=options.min_score
-        )
+            picture, keypoints[shown], scores[shown], skeleton, boxes[shown] if options.boxes else None,
+            min_score=options.min_score,
+        )  # fmt: skip
         facts = {"predicted": str(shown.sum()), "labelled": str((truth[..., 2] > 0).any(-1).sum())}
         entries.append(_write_picture(folder, persons, image, panels, skeleton, facts))
     notes = [f"left out: {fault}" for fault in faults]

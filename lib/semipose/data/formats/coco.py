@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 
+from semipose.data.formats.detections import load_detections
 from semipose.data.formats.image_list import ImageList, box_areas, whole_frames
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.errors import DataError
@@ -106,7 +107,7 @@ def read_detections(
     subsets. The log has their number.
 
     Args:
-        detection_file: JSON list of `{image_id, category_id, bbox, score}`.
+        detection_file: JSON list of `{image_id, category_id, bbox, score}`, or a COCO file (see `load_detections`).
         annotation_file: JSON file with at least `images`.
         image_dir: folder that its file names refer to.
         skeleton: gives K for the (N, K, 3) keypoints, which are zero.
@@ -115,8 +116,9 @@ def read_detections(
     Raises:
         DataError: naming the file, the id, the field and the reason; also if no detection is on a listed image.
     """
-    images = ImageList(annotation_file, image_dir, _load_document(annotation_file))
-    table = Table(detection_file, "detection", load_json(detection_file))
+    document = _load_document(annotation_file)
+    images = ImageList(annotation_file, image_dir, document)
+    table = Table(detection_file, "detection", load_detections(detection_file, document.get("images")))
     known = images.known(table)
     if len(table) and not known.any():
         raise DataError(f"{detection_file}: none of its {len(table)} detections is on an image of {annotation_file}")
