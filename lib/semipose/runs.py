@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from semipose import __version__, assemble
 from semipose.algorithms import Algorithm
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
+from semipose.assemble.set_rows import as_rows, bottom_up
 from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
@@ -207,12 +208,18 @@ def _make_trainer(
     log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
     trainer = assemble.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     _report_networks(trainer.algorithm)
-    labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
-    labeled["sources"] = list(zip(data.labeled_mix.names, data.labeled_mix.lengths))  # whose they are, in this order
     if is_first():
         _write(checkpoints.folder / "config.yaml", to_yaml(config))
-        _write(checkpoints.folder / "labeled.json", json.dumps(labeled))
+        _write(checkpoints.folder / "labeled.json", json.dumps(labelled_rows(config, data)))
     return trainer
+
+
+def labelled_rows(config: CfgNode, data: assemble.RunData) -> dict:
+    """What the labelled side is: the ids of its persons, bottom-up also of its images, and whose the rows are."""
+    labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
+    if bottom_up(config):
+        labeled["image_ids"] = as_rows(config, data.labeled).ids.tolist()
+    return labeled | {"sources": list(zip(data.labeled_mix.names, data.labeled_mix.lengths))}  # in this order
 
 
 def _report_networks(algorithm: Algorithm) -> None:

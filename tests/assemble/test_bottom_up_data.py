@@ -13,6 +13,7 @@ from semipose.assemble.training import build_health, build_multiview, build_pair
 from semipose.codecs import CodecSettings, find_codec
 from semipose.config import load_config
 from semipose.errors import ConfigError
+from semipose.runs import labelled_rows
 from semipose.structures import IGNORED
 
 
@@ -52,6 +53,14 @@ def test_counts_are_of_pictures(root):
     assert (report.labeled, report.unlabeled, report.overlap, report.validation) == (4, 6, 4, 3)
     assert report.instances == (8, 4)
     assert {path[-5:]: len(parts) for path, parts in data.regions.items()} == {"2.jpg": 1}
+
+
+def test_the_record_of_a_run_names_its_pictures(root):
+    config = config_of(root, "DATASET.TRAIN_LEN", 2)
+    rows = labelled_rows(config, build_data(config))
+    assert (
+        rows["image_ids"] == [1, 2] and rows["annotation_ids"] == [10, 11, 20, 21] and rows["sources"] == [("train", 2)]
+    )
 
 
 def test_the_first_pictures_with_labels(root):
@@ -160,3 +169,15 @@ def test_check_sees_pictures_without_persons(root):
 def test_check_counts_pictures_for_a_batch(root):
     config = config_of(root, "TRAIN.BATCH_SIZE", 5, algorithm="supervised")
     assert any("only 4 pictures" in finding.text for finding in check_dataset(config).findings)
+
+
+def test_check_says_what_is_masked(root):
+    file = root / "annotations/person_keypoints_train.json"
+    document = json.loads(file.read_text())
+    document["annotations"][-1]["segmentation"]["counts"] = "@"
+    file.write_text(json.dumps(document))
+    checked = check_dataset(config_of(root, algorithm="supervised"))
+    told = [finding.text for finding in checked.findings if finding.source == "labelled train"]
+    assert not checked.broken
+    assert [text for text in told if "annotation id 901: segmentation" in text]
+    assert [text for text in told if "1 images have regions" in text]

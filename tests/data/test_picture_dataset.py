@@ -9,17 +9,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from small_coco import source_of
 
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
-from semipose.data.formats import read_coco
 from semipose.data.loaders import PairLoader, Side, Workers, evaluation_loader
 from semipose.data.person_dataset import CachedRows
 from semipose.data.picture_dataset import PictureDataset
-from semipose.data.pictures import picture_rows, picture_sizes
+from semipose.data.pictures import chosen_pictures, picture_rows, picture_sizes, unlabelled_regions
 from semipose.data.regions import box_region
+from semipose.data.sources import read_labeled
 from semipose.geometry import affine
-from semipose.skeletons import COCO, Skeleton
+from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import IGNORED, Persons, PoseBatch
 from semipose.views.affine_draws import AffinePolicy
 from semipose.views.sampler import ViewPolicies, ViewSampler
@@ -223,11 +224,30 @@ def test_a_mask_lies_over_its_pixels(tmp_path, make_persons, size, seed):
     assert white[within & (view.mask > 0.99)].min() > 0.4
 
 
+SETS = {
+    "coco": ("coco/test_coco.json", [1, 2, 4, 5], 2),
+    "aic": ("aic/test_aic.json", [3, 3, 3], 0),
+    "crowdpose": ("crowdpose/test_crowdpose.json", [2, 2], 1),
+    "mpii": ("mpii/test_mpii.json", [1, 1, 1, 1, 1], 0),
+    "jhmdb": ("jhmdb/test_jhmdb_sub1.json", [1, 1, 1], 0),
+    "ochuman": ("ochuman/test_ochuman.json", [1, 2, 2], 0),
+}  # file, persons on each picture, pictures with regions
+
+
 @pytest.mark.skipif(not SAMPLES, reason="SEMIPOSE_SAMPLES is not set")
-def test_the_coco_sample():
-    folder = os.path.join(SAMPLES, "coco")
-    persons = read_coco(os.path.join(folder, "test_coco.json"), folder, COCO)
-    source = make_crop_source(crops_of(persons, (256, 256)), "none", Path())
-    batch = PictureDataset(source, persons, [1.0] * 17, "replace").__getitems__(range(4))
-    assert (batch.weights > 0).any(-1).sum(1).tolist() == [1, 2, 4, 5]
-    assert (batch.weights > 0).sum((1, 2)).tolist() == [17, 29, 59, 76]
+@pytest.mark.parametrize("name", SETS)
+def test_the_samples(name):
+    file, counts, masked = SETS[name]
+    skeleton = get_skeleton(name)
+    folder = {"format": name, "annotation": file, "images": os.path.dirname(file), "skeleton": skeleton}
+    source = source_of(SAMPLES, **folder)
+    persons = chosen_pictures(source, read_labeled(source, skeleton), "labelled")
+    regions, weights = unlabelled_regions(source, persons), [1.0] * len(skeleton)
+    crops = make_crop_source(crops_of(persons, (256, 256)), "none", Path())
+    batch = PictureDataset(crops, persons, weights, "replace", regions).__getitems__(range(len(counts)))
+    assert (batch.weights > 0).any(-1).sum(1).tolist() == counts and len(regions) == masked
+    assert (batch.weights > 0).sum() == (persons.keypoints[..., 2] > 0).sum() and not batch.faults
+    places = affine.apply(batch.to_image, batch.keypoints)[batch.weights > 0]
+    order = np.argsort(persons.image_index, kind="stable")
+    labels = persons.keypoints[order][persons.keypoints[order][..., 2] > 0][:, :2]
+    assert np.abs(places.numpy() - labels).max() < 0.01

@@ -1,12 +1,12 @@
 """Whole pictures (bottom-up): the images of `Persons` are the rows of a set, and all persons on them its instances."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 
 from semipose.data.formats.coco_regions import read_regions
-from semipose.data.formats.image_list import whole_frames
+from semipose.data.formats.image_list import box_areas
 from semipose.data.images import image_size
 from semipose.data.regions import Region, box_region
 from semipose.data.sources import COCO_FILES, Source, places, read_pool
@@ -14,19 +14,23 @@ from semipose.errors import ConfigError, DataError
 from semipose.structures import Persons
 
 PADDING = 1.0  # growth of the frame; at scale 1 a network's input shows all of the picture
-_PER_IMAGE = [f.name for f in fields(Persons) if f.name in ("image_paths", "image_ids", "image_sizes")]
 
 
 def picture_rows(persons: Persons, sizes: np.ndarray | None = None) -> Persons:
-    """One row for each image, whether or not a person is on it, with the image's id.
+    """One row for each image, whether or not a person is on it, with the image's id and no keypoints.
 
     Args:
         sizes: (I, 2) of the images, whose frames are then the boxes; None = boxes are zero.
     """
     count, joints = len(persons.image_paths), persons.keypoints.shape[1]
-    sizes = np.zeros((count, 2)) if sizes is None else sizes
-    frames = whole_frames(persons.image_paths, persons.image_ids, sizes, joints)
-    return replace(frames, ids=persons.image_ids)
+    boxes = np.zeros((count, 4), np.float32)
+    if sizes is not None:
+        boxes[:, 2:] = sizes
+    return replace(
+        persons, image_index=np.arange(count, dtype=np.int32), ids=persons.image_ids, boxes=boxes,
+        keypoints=np.zeros((count, joints, 3), np.float32), areas=box_areas(boxes), scores=np.ones(count, np.float32),
+        weights=None, group_ids=None, head_sizes=None,
+    )  # fmt: skip
 
 
 def picture_sizes(persons: Persons) -> np.ndarray:
@@ -39,7 +43,7 @@ def picture_sizes(persons: Persons) -> np.ndarray:
 def labelled_pictures(persons: Persons) -> Persons:
     """Without the images on which nobody is labelled."""
     posed = persons.keypoints[..., 2].any(axis=1)
-    return take_images(persons, np.isin(np.arange(len(persons.image_paths)), persons.image_index[posed]))
+    return persons.take_images(np.isin(np.arange(len(persons.image_paths)), persons.image_index[posed]))
 
 
 def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
@@ -63,7 +67,7 @@ def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
     if len(rows) < end or source.start >= len(rows):
         asked = f"start is {source.start} and length (or TRAIN_LEN) is {source.length}"
         raise ConfigError(f"source {source.name!r}: {asked}; it has {len(rows)} pictures")
-    return take_images(persons, (rows >= source.start) & (rows < (end if source.length else len(rows))))
+    return persons.take_images((rows >= source.start) & (rows < (end if source.length else len(rows))))
 
 
 def unlabelled_regions(source: Source, labelled: Persons) -> dict[str, list[Region]]:
@@ -86,14 +90,6 @@ def _boxes_of_others(source: Source, labelled: Persons) -> dict[str, list[Region
         if others.path(row) in used:
             regions.setdefault(others.path(row), []).append(box_region(box))
     return regions
-
-
-def take_images(persons: Persons, keep: np.ndarray) -> Persons:
-    """The images of the mask `keep` (I,), and the persons on them."""
-    on_them = persons.take(keep[persons.image_index])
-    place = (np.cumsum(keep) - 1).astype(np.int32)
-    per_image = {name: getattr(persons, name)[keep] for name in _PER_IMAGE}
-    return replace(on_them, image_index=place[on_them.image_index], **per_image)
 
 
 def _size(path: str) -> tuple[int, int]:
