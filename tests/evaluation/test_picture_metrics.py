@@ -92,3 +92,11 @@ def test_low_scores_are_scores_too():
     assert rows.tolist() == [4, 4] and found.image_ids.tolist() == [40, 40]
     assert found.box_scores.tolist() == pytest.approx([0.04, 0.1])
     assert found.areas.tolist() == [1, 1]  # of a straight line
+
+
+def test_crowdpose_takes_all_that_was_found():
+    labelled = persons((0, 0), (0, 0), images=[0, 1])
+    truth = ground_truth_from_persons(labelled, PAIR.sigmas, {7: 0.05, 8: 0.9})
+    labels = LabelledSet("set", truth, labelled, PAIR)
+    metrics = score_pictures(("crowdpose",), labels, people((7, (0, 0), 0.04)), MetricOptions())
+    assert metrics["AP_E"] == pytest.approx(1) and metrics["AP_H"] == 0 and 0.4 < metrics["AP"] < 0.6

@@ -11,7 +11,7 @@ from small_crowds import PLACES, WIDE, crowd_config, write_crowds
 from small_videos import write_video
 from untrained_run import picture
 
-from semipose import assemble, load_model
+from semipose import assemble, cli, load_model
 from semipose.config import load_config, to_yaml
 from semipose.data.formats import read_detections
 from semipose.data.images import read_image
@@ -207,6 +207,36 @@ def test_what_it_finds_are_boxes_for_a_top_down_network(call, root, tmp_path):
     boxes, _ = read_boxes(str(found)).boxes("002.png", WIDE)
     assert len(boxes) == sum(names[row["image_id"]] == "002.png" for row in wanted)
     pairs = ["DATASET.ROOT", str(root), "DATASET.TEST_SET", "[val]", "TEST.USE_GT_BBOX", "false"]
-    config = load_config([], {"GPUS": "cpu", "WORKERS": 0}, [*pairs, "TEST.COCO_BBOX_FILE", str(found), "MODEL.CODEC", "gaussian"])
+    config = load_config(
+        [], {"GPUS": "cpu", "WORKERS": 0}, [*pairs, "TEST.COCO_BBOX_FILE", str(found), "MODEL.CODEC", "gaussian"]
+    )
     (entry,) = assemble.build_validator(config, assemble.read_validation(config)).sets.values()
     assert len(entry.dataset) == len(wanted) and len(entry.labels.ground_truth.dataset["annotations"]) == 6
+
+
+def test_valid_writes_numbers_results_and_pictures(run, root, config, tmp_path, monkeypatch, capsys):
+    show = "--show-dir", str(tmp_path / "show"), "--show-boxes"
+    words = ["valid", "--checkpoint", str(run), "--out", str(tmp_path / "scores.json"), *show, "TEST.PIXELS", "2"]
+    monkeypatch.setattr("sys.argv", words)
+    with pytest.raises(SystemExit) as end:
+        cli.valid()
+    out = capsys.readouterr().out
+    assert not end.value.code and "val: 4 pictures" in out and "group 1" in out
+    scores = json.loads((tmp_path / "scores.json").read_text())["val"]["student"]
+    assert {"AP", "AP_group_1", "PCK", "EPE", "PCK_px", "found"} <= scores.keys()
+    results = json.loads((tmp_path / "scores.val.results.json").read_text())
+    assert {row["image_id"] for row in results} <= set(PLACES) and len(results) > 4
+    for row in results:
+        assert row["score"] == pytest.approx(np.mean(row["keypoints"][2::3]))
+    assert len(list((tmp_path / "show/val").glob("*.png"))) >= sum(map(bool, PLACES.values()))
+
+
+def test_the_mean_of_two_networks(root, tmp_path):
+    config = crowd_config(root, "ALGORITHM", "cotrain1", "TRAIN.BATCH_SIZE", "2")
+    algorithm = assemble.build_algorithm(config)
+    for network in algorithm.predictors().values():
+        getattr(network, "module", network).head.heat[-1].bias.data += 0.3
+    save_atomic({"config": to_yaml(config), "algorithm": algorithm.state_dict()}, tmp_path / "best.pth")
+    first, both = (load_model(tmp_path, which, instance_score=0) for which in ("first", ""))
+    assert both.which == "ensemble" and len(both(picture(1))) > 0
+    assert not np.array_equal(both(picture(1)).scores[:1], first(picture(1)).scores[:1])
