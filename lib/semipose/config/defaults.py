@@ -26,7 +26,7 @@ KEYS = {
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
     "DATASET.TRAIN_SET": Key("train2017"),
     "DATASET.TRAIN_IMAGES": Key(""),  # image folder of TRAIN_SET; "" = looked for in the usual places
-    "DATASET.TRAIN_LEN": Key(0, low=0),  # labelled = the first N person instances; 0 = all
+    "DATASET.TRAIN_LEN": Key(0, low=0),  # labelled = the first N persons (bottom-up: pictures); 0 = all
     "DATASET.TRAIN_UNSUP_SET": Key([]),  # unlabelled sources; [] = all of TRAIN_SET
     "DATASET.TEST_SET": Key("val2017"),
     "DATASET.TEST_IMAGES": Key(""),  # image folder of TEST_SET; "" = looked for in the usual places
@@ -34,7 +34,7 @@ KEYS = {
     "DATASET.CACHE_DIR": Key("data/cache"),  # for CACHE disk
     # Room for rotation and zooming out: a larger margin leaves less black at the borders of rotated views.
     "DATASET.CROP_MARGIN": Key(1.25, low=1),  # size of a stored crop in units of the input
-    "DATASET.BOX_PADDING": Key(1.25, low=0.1),  # growth of the person box
+    "DATASET.BOX_PADDING": Key(1.25, low=0.1),  # growth of the person box; not bottom-up
     "DATASET.MAX_BAD": Key(10, low=0),  # unreadable images that are skipped before the run stops
     # --- MODEL: the network and its heatmaps
     # resnet18/34/50/101/152, light_unet, light_unet_deep, hrnet_w32, hrnet_w48, or timm/NAME: a network of timm, such
