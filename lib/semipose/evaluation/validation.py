@@ -21,12 +21,12 @@ from semipose.evaluation import (
     select_detections,
 )
 from semipose.evaluation.network_outputs import decode_scales, points_in_image, predict_output, resized_views
-from semipose.evaluation.picture_metrics import found_people, score_pictures
+from semipose.evaluation.picture_metrics import FOUND, found_people, score_pictures
 from semipose.runtime.ranks import by_first, gather, rank, ranks
 from semipose.skeletons import KeypointConverter, Skeleton
 from semipose.views.sampler import centred_view
 
-EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px")  # metrics that are given for each predictor
+EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px", FOUND)  # metrics that are given for each predictor
 # rows of persons, or of pictures with the instances on them, and their predictions, by predictor
 Found = dict[str, tuple[np.ndarray, KeypointPredictions]]
 
