@@ -22,9 +22,9 @@ from semipose.errors import ConfigError, ModelError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
 from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.evaluation.validation import ValidationSet, of_set
-from semipose.geometry.boxes import keypoint_boxes
 from semipose.models.freezing import frozen_report
 from semipose.models.pose_network import PoseNetwork
+from semipose.predict.instances import found_boxes
 from semipose.runtime.determinism import make_deterministic
 from semipose.runtime.freed_memory import keep_freed_memory
 from semipose.runtime.launch import launch
@@ -159,7 +159,7 @@ def _show(
     if entry.whole:
         shown = people.box_scores >= INSTANCE_SCORE
         rows, people = rows[shown], people.take(shown)
-        boxes = keypoint_boxes(people.keypoints)
+        boxes = found_boxes(people.keypoints)
     try:
         written = write_pictures(
             folder, entry.dataset.persons, rows, people.keypoints, people.keypoint_scores, boxes, skeleton,

@@ -22,17 +22,6 @@ def box_to_region(boxes: np.ndarray, aspect: float, padding: float) -> tuple[np.
     return centres, np.stack([width, width / aspect], axis=1) * padding
 
 
-def keypoint_boxes(keypoints: np.ndarray, margin: float = 0.1) -> np.ndarray:
-    """Boxes (N, 4) x, y, width, height around keypoints (N, K, 2), both in image pixels.
-
-    Args:
-        margin: on each side, in units of the longer side; one pixel at least.
-    """
-    low, high = keypoints.min(axis=1), keypoints.max(axis=1)
-    room = np.maximum(margin * (high - low).max(axis=1, keepdims=True), 1)
-    return np.concatenate([low - room, high - low + 2 * room], axis=1)
-
-
 def crop_to_image(centres: np.ndarray, sizes: np.ndarray, crop: tuple[int, int], shown: tuple[int, int]) -> np.ndarray:
     """Affine maps (N, 2, 3) from crop pixels to image pixels.
 

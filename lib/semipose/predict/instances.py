@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.evaluation.oks import person_scores
-from semipose.geometry.boxes import keypoint_boxes
+
+MARGIN = 0.1  # of a box around what was found, in parts of its longer side
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,16 @@ def found_in_picture(
     """
     own = scores.mean(axis=1)
     real = (own > 0) & (own >= least)
-    boxes = _clipped(keypoint_boxes(keypoints[real]), size)
+    boxes = _clipped(found_boxes(keypoints[real]), size)
     return Instances(keypoints[real], scores[real], boxes, own[real], names, bottom_up=True)
+
+
+def found_boxes(keypoints: np.ndarray) -> np.ndarray:
+    """Boxes (N, 4) x, y, width, height around all keypoints (N, K, 2), grown at each edge by `MARGIN` of the longer
+    side, and by a pixel at least."""
+    low, high = keypoints.min(axis=1), keypoints.max(axis=1)
+    room = np.maximum(MARGIN * (high - low).max(axis=1, keepdims=True), 1)
+    return np.concatenate([low - room, high - low + 2 * room], axis=1)
 
 
 def _clipped(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.formats.detections import load_detections
+from semipose.data.formats.detection_rows import detection_rows
 from semipose.data.formats.json_rows import WrongRows, load_json
 from semipose.data.sources import COCO_FILES, Source, places
 from semipose.errors import SemiposeError
@@ -71,7 +71,7 @@ def check_detections(source: Source, read: Reader) -> FileCheck:
     except SemiposeError as error:
         return FileCheck((str(error),))
     wrong = wrong.get("detection", {})
-    rows = load_detections(source.path(source.boxes), load_json(places(source)[0]).get("images"))
+    rows = detection_rows(source.path(source.boxes), load_json(places(source)[0]).get("images"))
     if not isinstance(rows, list):
         return FileCheck(tuple(wrong.values()))
     sound = [row for number, row in enumerate(rows) if number not in wrong]

@@ -5,7 +5,7 @@ import logging
 
 import numpy as np
 
-from semipose.data.formats.detections import load_detections
+from semipose.data.formats.detection_rows import detection_rows
 from semipose.data.formats.image_list import ImageList, box_areas, whole_frames
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.errors import DataError
@@ -107,7 +107,7 @@ def read_detections(
     subsets. The log has their number.
 
     Args:
-        detection_file: JSON list of `{image_id, category_id, bbox, score}`, or a COCO file (see `load_detections`).
+        detection_file: JSON list of `{image_id, category_id, bbox, score}`, or a COCO file (see `detection_rows`).
         annotation_file: JSON file with at least `images`.
         image_dir: folder that its file names refer to.
         skeleton: gives K for the (N, K, 3) keypoints, which are zero.
@@ -118,7 +118,7 @@ def read_detections(
     """
     document = _load_document(annotation_file)
     images = ImageList(annotation_file, image_dir, document)
-    table = Table(detection_file, "detection", load_detections(detection_file, document.get("images")))
+    table = Table(detection_file, "detection", detection_rows(detection_file, document.get("images")))
     known = images.known(table)
     if len(table) and not known.any():
         raise DataError(f"{detection_file}: none of its {len(table)} detections is on an image of {annotation_file}")

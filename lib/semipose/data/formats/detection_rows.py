@@ -6,7 +6,7 @@ from collections import Counter
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 
 
-def load_detections(detection_file: str, images: object) -> object:
+def detection_rows(detection_file: str, images: object) -> object:
     """The rows `{image_id, category_id, bbox, score}` of a file, with the image ids of the annotation.
 
     A list is returned as it is. Of a COCO file these are the annotations, and its images are found by their names: the

@@ -5,7 +5,7 @@ import json
 import pytest
 from refusals import refused
 
-from semipose.data.formats.detections import load_detections
+from semipose.data.formats.detection_rows import detection_rows
 
 IMAGES = [{"id": 7, "file_name": "a/one.jpg"}, {"id": 3, "file_name": "b/one.jpg"}, {"id": 5, "file_name": "b/two.jpg"}]
 
@@ -15,7 +15,7 @@ def ids(tmp_path, *names, images=IMAGES) -> list[int]:
     boxes = [{"image_id": number, "bbox": [1, 2, 3, 4], "score": 0.5} for number in range(len(names))]
     file = tmp_path / "boxes.json"
     file.write_text(json.dumps({"images": rows, "annotations": boxes}))
-    found = load_detections(str(file), images)
+    found = detection_rows(str(file), images)
     assert all(row["bbox"] == [1, 2, 3, 4] for row in found)
     return [row["image_id"] for row in found]
 
@@ -31,13 +31,13 @@ def test_the_same_name_or_the_only_one_with_that_last_part(tmp_path, name, numbe
 def test_a_list_is_left_as_it_is(tmp_path):
     file, rows = tmp_path / "boxes.json", [{"image_id": 1}, "strange"]
     file.write_text(json.dumps(rows))
-    assert load_detections(str(file), IMAGES) == rows
+    assert detection_rows(str(file), IMAGES) == rows
 
 
 def test_images_without_names_are_refused(tmp_path):
     file = tmp_path / "boxes.json"
     file.write_text(json.dumps({"images": [{"id": 4}], "annotations": []}))
-    refused(lambda: load_detections(str(file), IMAGES), "boxes.json", "file_name", "4")
+    refused(lambda: detection_rows(str(file), IMAGES), "boxes.json", "file_name", "4")
 
 
 def test_wrong_rows_of_the_annotation_do_no_harm(tmp_path):
