@@ -67,10 +67,11 @@ def write_project(root: Path, count: int = 10) -> tuple[str, str]:
 
 
 def damage_frame(video: str, number: int, path: Path) -> str:
-    """A copy of a video of `write_video` in which one frame has lost the head of its JPEG."""
+    """A copy of a video of `write_video` in which the JPEG of one frame is gone."""
     data, place = bytearray(Path(video).read_bytes()), 0
     for _ in range(number + 1):
         place = data.find(b"\xff\xd8\xff", place + 3)
-    data[place : place + 200] = bytes(200)
+    end = data.find(b"\xff\xd9", place)
+    data[place:end] = bytes(end - place)
     path.write_bytes(data)
     return str(path)
