@@ -7,11 +7,14 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
+from semipose.assemble.overlaps import build_parts, find_overlaps, without_overlap
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
+from semipose.data.overlap import LABELLED, POOL
 from semipose.data.person_dataset import PersonDataset
+from semipose.data.same_files import RealPaths
 from semipose.data.source_mix import SourceMix
 from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
 from semipose.data.summary import DataReport, report_data
@@ -58,15 +61,18 @@ def build_data(config: CfgNode) -> RunData:
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
     train = [chosen_persons(source, persons) for source, persons in zip(sources, whole)]
-    labeled, unlabeled = Persons.concatenate(train), None
-    pool_entries, pool = entries, whole
+    parts, pool_entries, pool = build_parts(LABELLED, entries, train), entries, whole
     if algorithm_entry(config).takes_unlabeled:
         if config.DATASET.TRAIN_UNSUP_SET:
             pool_entries, pool = _read_pool(config, skeleton)
-        unlabeled = Persons.concatenate(pool)
-    validation = read_validation(config)
-    report = report_data(labeled, unlabeled, list(validation.values()))
-    unlabeled_mix = None if unlabeled is None else build_mix(pool_entries, pool)
+        parts += build_parts(POOL, pool_entries, pool)
+    validation, files = read_validation(config) if config.DATASET.TEST_SET else {}, RealPaths()
+    overlaps = find_overlaps(config, parts, list(validation.values()), files)
+    pool = without_overlap(config, parts, overlaps)[len(train) :]
+    labeled, unlabeled = Persons.concatenate(train), Persons.concatenate(pool) if pool else None
+    most = config.DATASET.OVERLAP.PICTURES
+    report = report_data(labeled, unlabeled, list(validation.values()), overlaps, files, most)
+    unlabeled_mix = build_mix(pool_entries, pool) if pool else None
     return RunData(labeled, unlabeled, build_mix(entries, train), unlabeled_mix, validation, report)
 
 

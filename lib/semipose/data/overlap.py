@@ -1,14 +1,13 @@
 """Images of training that a validation set shows too: the same files, their copies, and frames of the same video."""
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semipose.data.formats.video import frame_numbers, video_thumbnails
 from semipose.data.same_files import RealPaths, same_files
-from semipose.data.thumbnails import find_alike, read_thumbnails
+from semipose.data.thumbnails import find_alike, is_plain, read_thumbnails
 from semipose.data.video_frames import near_frames
 from semipose.errors import DataError
 from semipose.structures import Persons
@@ -22,7 +21,7 @@ class OverlapOptions:
     """How training is compared with validation.
 
     Attributes:
-        pictures: sources of more images are compared by path and content only; 0 = all of them.
+        pictures: sources of more images, or all if validation has more, are compared by path and content only.
         guard: frames of a video on each side of one that validation shows, which are left out of the pool with it.
         folder: where thumbnails are kept.
     """
@@ -44,48 +43,44 @@ class Part:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What a part has in common with validation.
+    """What a part of training has in common with validation.
 
     Attributes:
-        shown: (I,) bool, images of the part that a validation set has too.
-        beside: (I,) bool, other frames of a video, next to one that validation shows.
-        twins: the validation image that each shown image is, by row.
+        side, name: of the part.
+        images: how many have a person.
+        twins: by the row of an image in the part its path, and the validation image that it is.
+        beside: rows of other frames of a video, next to one that validation shows.
         by_picture: whether pictures were compared, not only paths and content.
+        unclear: validation images that are too plain to be known by their picture, or cannot be read.
     """
 
-    part: Part
-    shown: np.ndarray
-    beside: np.ndarray
-    twins: dict[int, str] = field(default_factory=dict)
+    side: str
+    name: str
+    images: int
+    twins: dict[int, tuple[str, str]]
+    beside: tuple[int, ...] = ()
     by_picture: bool = False
+    unclear: int = 0
+
+    def rest(self, persons: Persons) -> Persons:
+        """The persons of the part on its other images."""
+        return persons.take(~np.isin(persons.image_index, [*self.twins, *self.beside]))
 
     @property
-    def rest(self) -> Persons:
-        """The persons on the other images."""
-        persons = self.part.persons
-        return persons.take(~(self.shown | self.beside)[persons.image_index])
-
-    @property
-    def pairs(self) -> list[tuple[str, str]]:
-        """Each shown image and its twin in validation."""
-        return [(str(self.part.persons.image_paths[row]), twin) for row, twin in sorted(self.twins.items())]
-
-    def __str__(self) -> str:
-        pairs = [twin if path == twin else f"{twin} (as {path})" for path, twin in self.pairs[:SHOWN]]
-        return ", ".join(pairs) + (", ..." if len(self.twins) > SHOWN else "")
+    def names(self) -> str:
+        """The first images."""
+        pairs = list(self.twins.values())
+        shown = [twin if path == twin else f"{twin} (as {path})" for path, twin in pairs[:SHOWN]]
+        return ", ".join(shown) + (", ..." if len(pairs) > SHOWN else "")
 
 
 class HeldOut:
-    """The images of all validation sets."""
+    """The images of all validation sets, to compare the parts of training with."""
 
     def __init__(self, validation: Sequence[Persons], options: OverlapOptions, files: RealPaths):
         self.options, self.files = options, files
         self.paths = list(dict.fromkeys(path for persons in validation for path in used_images(persons).values()))
         self._thumbnails = None
-
-    @property
-    def has_pictures(self) -> bool:
-        return 0 < len(self.paths) <= self.options.pictures
 
     @property
     def thumbnails(self) -> np.ndarray:
@@ -97,30 +92,31 @@ class HeldOut:
     def compare(self, part: Part) -> Overlap:
         """What the images of `part` that have a person have in common with these."""
         images = used_images(part.persons)
-        by_file = same_files(images.values(), self.paths, self.files)
-        twins = {row: by_file[path] for row, path in images.items() if path in by_file}
-        none = np.zeros(len(part.persons.image_paths), bool)
-        overlap = Overlap(part, none, none.copy(), twins)
-        if part.video and self.has_pictures:
-            overlap = self._compare_video(overlap)
-        elif self.has_pictures and len(images) <= self.options.pictures:
-            overlap = self._compare_pictures(overlap, images)
-        overlap.shown[list(overlap.twins)] = True
-        return overlap
+        twins = same_files(images.values(), self.paths, self.files)
+        twins = {row: (path, twins[path]) for row, path in images.items() if path in twins}
+        overlap = Overlap(part.side, part.name, len(images), twins)
+        if not 0 < len(self.paths) <= self.options.pictures or not images:
+            return overlap
+        if not part.video and len(images) > self.options.pictures:
+            return overlap
+        overlap = replace(overlap, by_picture=True, unclear=int(is_plain(self.thumbnails).sum()))
+        return (self._compare_video if part.video else self._compare_pictures)(overlap, images)
 
     def _compare_pictures(self, overlap: Overlap, images: dict[int, str]) -> Overlap:
         alike = find_alike(self.thumbnails, read_thumbnails(list(images.values()), self.options.folder))
-        seen = {row: self.paths[held] for row, held in zip(images, alike.tolist()) if held >= 0}
-        return replace(overlap, twins=seen | overlap.twins, by_picture=True)
+        return replace(overlap, twins=self._twins(images, alike) | overlap.twins)
 
-    def _compare_video(self, overlap: Overlap) -> Overlap:
+    def _compare_video(self, overlap: Overlap, images: dict[int, str]) -> Overlap:
         """All frames of the video count, also those between the ones that are taken."""
-        paths = overlap.part.persons.image_paths
-        alike, numbers = find_alike(self.thumbnails, video_thumbnails(paths[0])), frame_numbers(paths)
-        seen = {row: self.paths[held] for row, held in enumerate(alike[numbers].tolist()) if held >= 0}
+        numbers = frame_numbers(list(images.values()))
+        alike = find_alike(self.thumbnails, video_thumbnails(next(iter(images.values()))))
+        twins = self._twins(images, alike[numbers]) | overlap.twins
         near = near_frames(alike >= 0, self.options.guard)[numbers]
-        near[list(seen)] = False
-        return replace(overlap, beside=near, twins=seen | overlap.twins, by_picture=True)
+        beside = tuple(row for row, is_near in zip(images, near.tolist()) if is_near and row not in twins)
+        return replace(overlap, twins=twins, beside=beside)
+
+    def _twins(self, images: dict[int, str], alike: np.ndarray) -> dict[int, tuple[str, str]]:
+        return {row: (images[row], self.paths[held]) for row, held in zip(images, alike.tolist()) if held >= 0}
 
 
 def used_images(persons: Persons) -> dict[int, str]:
@@ -128,11 +124,10 @@ def used_images(persons: Persons) -> dict[int, str]:
     return {row: str(persons.image_paths[row]) for row in np.unique(persons.image_index).tolist()}
 
 
-def refuse_shared(overlaps: Sequence[Overlap]) -> None:
-    """Raises DataError if a training set has images of validation."""
-    for overlap in overlaps:
-        if overlap.twins:
-            raise DataError(
-                f"{len(overlap.twins)} validation images are also in the {overlap.part.side} set "
-                f"{overlap.part.name!r}: {overlap}; split them first"
-            )
+def refuse_shared(overlap: Overlap) -> None:
+    """Raises DataError if the part has images of validation."""
+    if overlap.twins:
+        raise DataError(
+            f"{len(overlap.twins)} validation images are also in the {overlap.side} set {overlap.name!r}: "
+            f"{overlap.names}; split them first"
+        )

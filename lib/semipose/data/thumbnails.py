@@ -63,13 +63,18 @@ def save_thumbnails(path: str, thumbnails: np.ndarray) -> None:
     os.replace(temporary, path)
 
 
+def is_plain(thumbnails: np.ndarray) -> np.ndarray:
+    """(N,) bool: pictures that show too little to be known by it, such as black ones."""
+    return np.ptp(thumbnails, axis=(1, 2)) < PLAIN
+
+
 def find_alike(held_out: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(B,) int32: for each of `others` (B, 32, 32) which of `held_out` (A, 32, 32) it shows; -1 = none.
 
-    A copy differs a little everywhere; another frame of a fixed camera differs in the one place where the animal is. So
-    two pictures are the same if all differences are small (NOISE), or if the largest does not stand out of the others
-    (LOCAL times their root mean square) and none is large (MOST); their mean is at most MEAN. Measured, largest difference
-    and its ratio to the root mean square (32 x 32 pixels, shares of the contrast):
+    A copy differs a little everywhere; another frame of a fixed camera differs in the one place where the animal is.
+    So two pictures are the same if all differences are small (NOISE), or if the largest does not stand out of the
+    others (LOCAL times their root mean square) and none is large (MOST); their mean is at most MEAN. Measured: largest
+    difference, as a share of the contrast, and its ratio to the root mean square:
 
     * JPEG of quality 50 to 95: 0.024 on a video of a mouse and on photos, 0.11 on pure noise; ratio up to 9.
     * resized to 0.8 to 1.3 of the size: 0.04 on the mouse, 0.10 on photos of 100 pixels (0.13 by nearest pixels).
@@ -82,7 +87,7 @@ def find_alike(held_out: np.ndarray, others: np.ndarray) -> np.ndarray:
     levels = others.mean(axis=(1, 2))
     order = np.argsort(levels)
     contrasts, coarse = np.ptp(held_out, axis=(1, 2)), _coarse(others)
-    for row in np.flatnonzero(contrasts >= PLAIN):
+    for row in np.flatnonzero(~is_plain(held_out)):
         picture, contrast = held_out[row].astype(np.int16), float(contrasts[row])
         reach = picture.mean() + np.array([-MEAN, MEAN]) * contrast
         near = order[slice(*np.searchsorted(levels[order], reach))]

@@ -29,8 +29,8 @@ def read_video(video: str, num_keypoints: int, cache_folder: str, every: int = 1
 
     The frames are written to `<cache_folder>/<name>-<key>/000012.png`, where they stay. The key changes with the path,
     the size and the time of the video and with `every`. An extraction that was cut short starts anew. If several
-    processes ask for it, one extracts and the others wait. Frames that cannot be decoded are left out and counted in one
-    line of the log, with those that the header names and the file does not have.
+    processes ask for it, one extracts and the others wait. Frames that cannot be decoded, or that only the header has,
+    are counted in one line of the log.
 
     Args:
         video: file that OpenCV can read.
@@ -49,7 +49,9 @@ def read_video(video: str, num_keypoints: int, cache_folder: str, every: int = 1
     folder = os.path.join(cache_folder, _folder_name(video, every))
     frames = _read_index(folder) or _extract(video, wanted, folder)
     if frames.read < frames.total:
-        _log.warning("%s: %d of %d frames are read, the others are damaged or missing", video, frames.read, frames.total)
+        _log.warning(
+            "%s: %d of %d frames are read, the others are damaged or missing", video, frames.read, frames.total
+        )
     paths = np.array([os.path.join(folder, name) for name in frames.names], str)
     if not len(paths):
         raise DataError(f"{video}: none of the frames that `every` {every} takes can be decoded")
