@@ -76,6 +76,8 @@ def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
             checks += [check_source(config, side, source) for source in _sources(config, key)]
         except ConfigError as error:
             findings.append(Finding(str(error), True, source=side))
+    if not config.DATASET.TEST_SET:
+        findings.append(Finding("DATASET.TEST_SET is empty: no scores and no best.pth", source="validation"))
     names = Counter(check.name for check in checks if check.side == "validation")
     twice = [name for name, count in names.items() if count > 1]
     text = "DATASET.TEST_SET: two sources have this name; give each its own 'name'"
@@ -84,7 +86,7 @@ def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
 
 def _sources(config: CfgNode, key: str) -> list[Source]:
     if key == "TEST_SET":
-        return build_test_sources(config) if config.DATASET.TEST_SET else []
+        return build_test_sources(config)
     return [build_source(config, entry) for entry in source_entries(config, key)]
 
 

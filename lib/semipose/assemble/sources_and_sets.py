@@ -81,10 +81,12 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
 
     Raises:
         DataError: a set has no person.
-        ConfigError: two sources have the same name, or detections are asked for and not named.
+        ConfigError: there is no set, two sources have the same name, or detections are asked for and not named.
     """
-    persons = {}
-    for source in build_test_sources(config):
+    persons, sources = {}, build_test_sources(config)
+    if not sources:
+        raise ConfigError("DATASET.TEST_SET is empty: there is nothing to validate on")
+    for source in sources:
         if source.name in persons:
             raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
         persons[source.name] = chosen_persons(source, read_own(source))
@@ -109,8 +111,8 @@ def source_entries(config: CfgNode, key: str) -> list[dict]:
     """All keys of each source of one of the three SETs; a plain name also takes TRAIN_IMAGES or TEST_IMAGES."""
     data = config.DATASET
     value = data[key]
-    entries = [value] if isinstance(value, str) else value
-    if not entries and key != "TRAIN_UNSUP_SET":
+    entries = ([value] if value else []) if isinstance(value, str) else value
+    if not entries and key == "TRAIN_SET":
         raise ConfigError(f"DATASET.{key} names no source")
     folder = {"TRAIN_SET": data.TRAIN_IMAGES, "TEST_SET": data.TEST_IMAGES}.get(key, "")
     plain = {"images": folder if len(entries) == 1 else ""}

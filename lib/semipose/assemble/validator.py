@@ -40,7 +40,7 @@ def build_validator(
     config: CfgNode, persons: dict[str, Persons], on_faults: Callable = lambda lines: None,
     poll: Callable = lambda: None,
 ) -> Validator:  # fmt: skip
-    """The validator of DATASET.TEST_SET, whose persons are given by source (see `read_validation`).
+    """The validator of DATASET.TEST_SET, whose persons are given by source (see `read_validation`); none, without sets.
 
     Raises:
         ConfigError: a metric that is not known or that a set cannot give; keypoints that fit no skeleton.
@@ -77,11 +77,16 @@ def _norm(config: CfgNode, key: str) -> str | tuple[str, str]:
 
 
 def best_metric(config: CfgNode, validator: Validator) -> str:
-    """The metric that best.pth is chosen by: TEST.BEST, or else the first metric of the first set.
+    """The metric that best.pth is chosen by: TEST.BEST, or else the first metric of the first set; "" without sets.
 
     Raises:
-        ConfigError: no set has it.
+        ConfigError: no set has it, or there is none and something depends on it.
     """
+    if not validator.sets:
+        for key, value in (("TEST.BEST", config.TEST.BEST), ("TRAIN.PATIENCE", config.TRAIN.PATIENCE)):
+            if value:
+                raise ConfigError(f"{key} is {value!r}, but there is no validation set (DATASET.TEST_SET)")
+        return ""
     first, *_ = validator.sets.values()
     known = _metric_keys(config, first)
     if len(validator.sets) > 1:
