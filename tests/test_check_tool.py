@@ -153,7 +153,6 @@ def test_the_labelled_part_of_a_file_and_the_rest_of_it_as_pool(tool, root, caps
     """Without a pool of its own all of TRAIN_SET is one: its other images may be those of validation."""
     shutil.copy(root / "images/val/101.png", root / "images/train/004.jpg")
     source = {"annotation": "train", "length": 6}
-    (root / "c.yaml").write_text("")
     code, findings = check(tool, root, capsys, TRAIN_SET=source, TRAIN_UNSUP_SET=[])
     assert (
         code == 0 and len(findings) == 1 and findings[0].startswith("note   unlabelled train: left out of the pool: 1 ")

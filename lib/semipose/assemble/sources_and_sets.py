@@ -132,7 +132,8 @@ def build_source(config: CfgNode, entry: dict) -> Source:
     data = config.DATASET
     own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
     skeleton = get_skeleton(skeleton_file(data.ROOT, entry["skeleton"] or own))
-    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames")}
+    links = tuple(os.path.join(data.ROOT, folder) for folder in data.LINKS)
+    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames"), "links": links}
     fields = Source.__dataclass_fields__.keys() & entry.keys()
     return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})
 

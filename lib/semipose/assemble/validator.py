@@ -144,7 +144,7 @@ def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
     sigmas = np.array(source.skeleton.sigmas)
     labeled = read_own(replace(source, boxes="")) if source.boxes else persons
     annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
-    if source.format not in READ_AS_THEY_ARE or source.start or source.length:
+    if source.format not in READ_AS_THEY_ARE or source.start or source.length or source.exclude:
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
         return ground_truth_from_persons(labeled, sigmas, crowds)
     groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))

@@ -30,6 +30,9 @@ KEYS = {
     "DATASET.TRAIN_UNSUP_SET": Key([]),  # unlabelled sources; [] = all of TRAIN_SET
     "DATASET.TEST_SET": Key("val2017"),
     "DATASET.TEST_IMAGES": Key(""),  # image folder of TEST_SET; "" = looked for in the usual places
+    # Folders outside the image folder that links among the images may lead to (dvc, git-annex, split folders), relative
+    # to ROOT; other links are refused
+    "DATASET.LINKS": Key([]),
     # Images of the pool that a validation set shows too: the same file, a copy, the same picture encoded or resized
     # anew, or a frame of the same video. leave_out = without them, refuse = the run ends. Labelled ones end it always.
     "DATASET.OVERLAP.POOL": Key("leave_out", choices=("leave_out", "refuse")),
