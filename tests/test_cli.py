@@ -89,6 +89,20 @@ def test_a_run_without_validation(call, tmp_path, capsys):
         refused(call("train", "--dry-run", "DATASET.TEST_SET", "[]", key, value), key, "DATASET.TEST_SET")
 
 
+def test_a_start_from_ones_own_best_network(call, tmp_path):
+    assert call("cotrain1", "--name", "x")[0] == 0
+    best = str(tmp_path / "out/x/best.pth")
+    code, out, err = call("train", "--name", "y", "ALGORITHM", "supervised", "MODEL.PRETRAINED", best, "TRAIN.LR", "0")
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if "starts from" in line]
+    assert len(lines) == 1 and "network 1 of 2 (ema_first)" in lines[0] and "left out" not in lines[0]
+    taken = torch.load(best, weights_only=True)["algorithm"]["teachers.first.module.head.final.weight"]
+    started = torch.load(tmp_path / "out/y/last.pth", weights_only=True)["algorithm"][
+        "student.network.head.final.weight"
+    ]
+    assert torch.equal(taken, started)  # the rate is 0
+
+
 def test_flags_reach_the_configuration(call, tmp_path):
     flags = "--name f --ema 0 --pose 0.25 --cons 0 --seed 7 --workers 0 --gpus cpu".split()
     assert call("cotrain1", *flags)[0] == 0

@@ -103,6 +103,14 @@ def test_files_of_one_size_that_differ_or_cannot_be_read(persons_on, make_person
     assert not found.twins and found.unclear == 1
 
 
+@pytest.mark.parametrize("content", [b"", b"<html>503 Service Unavailable</html>"])
+def test_files_that_are_no_images_are_no_copies_of_each_other(tmp_path, content):
+    paths = [str(tmp_path / name) for name in ("a.png", "b.png")]
+    for path in paths:
+        Path(path).write_bytes(content)
+    assert same_files(paths[:1], paths[1:], RealPaths()) == {}
+
+
 def test_many_are_counted_and_some_are_named(persons_on):
     train = persons_on("train", *[f"{i}.png" for i in range(9)])
     with pytest.raises(DataError, match="^9 validation images are also in the labelled set") as error:

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable
 
 from semipose.data.archives import read_bytes, real_path, stored_size
+from semipose.data.images import image_size
 from semipose.errors import DataError
 
 _HEAD = 4096  # bytes that nearly always tell two files of one size apart
@@ -20,7 +21,8 @@ class RealPaths(dict):
 def same_files(paths: Iterable[str], held_out: Iterable[str], files: RealPaths) -> dict[str, str]:
     """Those of `paths` that are one of `held_out` or a copy of one, whatever its name, and which one.
 
-    Only files that have their size in common are read. One that cannot be read is no copy.
+    Only files that have their size in common are read. One that is no image, such as an empty file or the error page of
+    a server in its place, is no copy.
     """
     by_file = {files[path]: path for path in held_out}
     found = {path: by_file[files[path]] for path in paths if files[path] in by_file}
@@ -47,6 +49,7 @@ def _head(path: str) -> bytes | None:
 
 def _digest(path: str) -> bytes | None:
     try:
+        image_size(path)
         return hashlib.sha256(read_bytes(path)).digest()
     except DataError:
         return None
