@@ -2,11 +2,13 @@
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semipose.data.archives import image_root
+from semipose.data.exclude import without_excluded
 from semipose.data.formats import (
     has_annotation,
     locate_coco,
@@ -20,6 +22,7 @@ from semipose.data.formats import (
     read_ochuman,
     read_unlabeled_coco,
 )
+from semipose.data.formats.image_list import links_to
 from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.formats.lightning_pose import read_lightning_pose
@@ -46,6 +49,7 @@ class Source:
         root: folder that paths are relative to.
         skeleton: of the annotation.
         frames: folder that frames of videos are kept in.
+        links: folders besides that of the images that links among them may lead to.
     """
 
     name: str
@@ -54,6 +58,7 @@ class Source:
     images: str
     skeleton: Skeleton
     keypoint_pairs: tuple
+    exclude: list
     start: int
     length: int
     group_id_mapping_file: str
@@ -65,6 +70,7 @@ class Source:
     every: int
     root: str
     frames: str
+    links: tuple = ()
 
     def path(self, relative: str) -> str:
         """A path of this source, joined with the root; "" stays "" (not given)."""
@@ -95,10 +101,10 @@ def guess_format(root: str, annotation: str, pool: bool) -> str:
 def read_own(source: Source) -> Persons:
     """The labelled persons of a source in its own skeleton, or its detections; raises DataError or ConfigError."""
     if source.boxes:
-        return _detected(source)
+        return _chosen_images(source, _detected)
     if source.format in UNLABELED:
         raise ConfigError(f"source {source.name!r}: format {source.format!r} has no labels; it can only be a pool")
-    return _grouped(source, _read(source))
+    return _grouped(source, _chosen_images(source, _read))
 
 
 def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
@@ -116,7 +122,7 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     """The persons of an unlabelled source. Its labels, if any, are kept as hidden labels in the keypoints of
     `skeleton`."""
     try:
-        return _with_hidden_labels(source, _read_boxes(source), skeleton)
+        return _with_hidden_labels(source, _chosen_images(source, _read_boxes), skeleton)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_hidden_labels(source, error.persons, skeleton)
@@ -152,6 +158,13 @@ def convert_persons(persons: Persons, mapping: KeypointConverter) -> Persons:
 def places(source: Source) -> tuple[str, str]:
     """The annotation file and the image folder or archive; raises DataError if they are not there (COCO's formats)."""
     return _located(source) if source.format in COCO_FILES else _files(source)
+
+
+def _chosen_images(source: Source, read: Callable[[Source], Persons]) -> Persons:
+    """What `read` gives, without excluded images."""
+    with links_to(source.links):
+        persons = read(source)
+    return without_excluded(persons, source.exclude, source.root, source.name) if source.exclude else persons
 
 
 def _read_boxes(source: Source) -> Persons:

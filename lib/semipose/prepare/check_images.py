@@ -1,6 +1,5 @@
-"""The image files of sources: whether they can be read, their true sizes, and pictures that two sources share."""
+"""The image files of sources: whether they can be read, and their true sizes."""
 
-import hashlib
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.archives import read_bytes, real_path, stored_size
+from semipose.data.archives import read_bytes
 from semipose.data.formats.folder import image_files
 from semipose.data.images import image_size, read_image
 from semipose.errors import DataError
@@ -75,20 +74,6 @@ def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
     return np.array(sizes, np.float64).reshape(-1, 2)
 
 
-def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of files, one of each list, that are the same file or have the same content; names do not matter."""
-    by_file = {real_path(path): path for path in second}
-    pairs, others = [], []
-    for path in sorted(set(first)):
-        twin = by_file.get(real_path(path))
-        pairs, others = (pairs + [(path, twin)], others) if twin else (pairs, others + [path])
-    sizes = {size for size in map(stored_size, others) if size}
-    by_content = {_digest(path): path for path in by_file.values() if stored_size(path) in sizes}
-    sizes = {stored_size(path) for path in by_content.values()}
-    copies = [(path, by_content.get(_digest(path))) for path in others if stored_size(path) in sizes]
-    return sorted(pairs + [pair for pair in copies if pair[1]])
-
-
 def _checked(paths: list[str], headers_only: bool) -> Iterable[ImageCheck]:
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for start in range(0, len(paths), _PART):
@@ -134,10 +119,3 @@ def _orientation(path: str) -> int:
             return image.getexif().get(_ORIENTATION_TAG, 1)
     except (DataError, OSError, ValueError, SyntaxError):
         return 1
-
-
-def _digest(path: str) -> bytes:
-    try:
-        return hashlib.sha256(read_bytes(path)).digest()
-    except DataError:
-        return os.urandom(32)  # unlike any other file
