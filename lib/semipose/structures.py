@@ -56,6 +56,13 @@ class Persons:
         per_person = [f.name for f in fields(Persons) if f.name not in ("image_paths", "image_ids")]
         return replace(self, **{name: getattr(self, name)[rows] for name in per_person})
 
+    def take_images(self, keep: np.ndarray) -> "Persons":
+        """The images of the mask `keep` (I,), and the persons on them."""
+        persons, place = self.take(keep[self.image_index]), (np.cumsum(keep) - 1).astype(np.int32)
+        of_images = [f.name for f in fields(Persons) if f.name.startswith("image_") and f.name != "image_index"]
+        kept = {name: getattr(self, name)[keep] for name in of_images}
+        return replace(persons, image_index=place[persons.image_index], **kept)
+
     @staticmethod
     def concatenate(parts: "list[Persons]") -> "Persons":
         """All persons of several sources, in order."""

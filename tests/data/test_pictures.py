@@ -13,7 +13,6 @@ from semipose.data.pictures import (
     labelled_pictures,
     picture_rows,
     picture_sizes,
-    take_images,
     unlabelled_regions,
 )
 from semipose.data.sources import read_labeled, read_pool
@@ -47,7 +46,7 @@ def test_the_size_of_a_file_that_is_no_image(people, tmp_path):
 
 
 def test_some_images_and_those_on_them(people):
-    part = take_images(people, np.array([True, False, False, True, False]))
+    part = people.take_images(np.array([True, False, False, True, False]))
     assert names(part) == [100, 103] and part.image_paths.tolist() == people.image_paths[[0, 3]].tolist()
     rows = np.isin(people.image_index, (0, 3))
     assert part.ids.tolist() == people.ids[rows].tolist()

@@ -1,7 +1,7 @@
 """Whole pictures (bottom-up): the images of `Persons` are the rows of a set, and all persons on them its instances."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +14,6 @@ from semipose.errors import ConfigError, DataError
 from semipose.structures import Persons
 
 PADDING = 1.0  # growth of the frame; at scale 1 a network's input shows all of the picture
-_OF_IMAGES = [f.name for f in fields(Persons) if f.name.startswith("image_") and f.name != "image_index"]
 
 
 def picture_rows(persons: Persons, sizes: np.ndarray | None = None) -> Persons:
@@ -44,7 +43,7 @@ def picture_sizes(persons: Persons) -> np.ndarray:
 def labelled_pictures(persons: Persons) -> Persons:
     """Without the images on which nobody is labelled."""
     posed = persons.keypoints[..., 2].any(axis=1)
-    return take_images(persons, np.isin(np.arange(len(persons.image_paths)), persons.image_index[posed]))
+    return persons.take_images(np.isin(np.arange(len(persons.image_paths)), persons.image_index[posed]))
 
 
 def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
@@ -68,7 +67,7 @@ def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
     if len(rows) < end or source.start >= len(rows):
         asked = f"start is {source.start} and length (or TRAIN_LEN) is {source.length}"
         raise ConfigError(f"source {source.name!r}: {asked}; it has {len(rows)} pictures")
-    return take_images(persons, (rows >= source.start) & (rows < (end if source.length else len(rows))))
+    return persons.take_images((rows >= source.start) & (rows < (end if source.length else len(rows))))
 
 
 def unlabelled_regions(source: Source, labelled: Persons) -> dict[str, list[Region]]:
@@ -91,14 +90,6 @@ def _boxes_of_others(source: Source, labelled: Persons) -> dict[str, list[Region
         if others.path(row) in used:
             regions.setdefault(others.path(row), []).append(box_region(box))
     return regions
-
-
-def take_images(persons: Persons, keep: np.ndarray) -> Persons:
-    """The images of the mask `keep` (I,), and the persons on them."""
-    on_them = persons.take(keep[persons.image_index])
-    place = (np.cumsum(keep) - 1).astype(np.int32)
-    per_image = {name: getattr(persons, name)[keep] for name in _OF_IMAGES}
-    return replace(on_them, image_index=place[on_them.image_index], **per_image)
 
 
 def _size(path: str) -> tuple[int, int]:
