@@ -1,6 +1,7 @@
 """The data of a bottom-up run: counts are of pictures, weights are of instances."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from semipose.assemble.check_data import check_dataset
 from semipose.assemble.training import build_health, build_multiview, build_pair_loader
 from semipose.codecs import CodecSettings, find_codec
 from semipose.config import load_config
-from semipose.errors import ConfigError
+from semipose.errors import ConfigError, DataError
 from semipose.runs import labelled_rows
 from semipose.structures import IGNORED
 
@@ -169,3 +170,23 @@ def test_check_sees_pictures_without_persons(root):
 def test_check_counts_pictures_for_a_batch(root):
     config = config_of(root, "TRAIN.BATCH_SIZE", 5, algorithm="supervised")
     assert any("only 4 pictures" in finding.text for finding in check_dataset(config).findings)
+
+
+def test_pictures_that_validation_shows_leave_the_pool(root):
+    """Also one without persons; and those that a source excludes."""
+    shutil.copy(root / "images/val/103.png", root / "pool/copy.png")
+    shutil.copy(root / "images/val/101.png", root / "pool/other.png")
+    data = build_data(config_of(root, "DATASET.TRAIN_UNSUP_SET", "pool"))
+    assert [Path(path).name for path in data.unlabeled.image_paths] == ["0.png", "1.png", "2.png"]
+    assert data.unlabeled_mix.lengths == (3,) and data.report.left_out == 2
+    pool = [{"annotation": "pool", "exclude": ["1.png"]}]
+    data = build_data(config_of(root, "DATASET.TRAIN_UNSUP_SET", pool))
+    assert [Path(path).name for path in data.unlabeled.image_paths] == ["0.png", "2.png"]
+
+
+def test_labelled_pictures_that_validation_shows_are_refused(root):
+    shutil.copy(root / "images/train/003.jpg", root / "images/val/103.png")
+    with pytest.raises(DataError, match="003.jpg"):
+        build_data(config_of(root, algorithm="supervised"))
+    counts, broken = found(config_of(root, algorithm="supervised"))
+    assert len(broken) == 1 and "003.jpg" in broken[0]

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from semipose.codecs import find_codec
 from semipose.data.overlap import Overlap
-from semipose.data.pictures import chosen_pictures, picture_rows, take_images
+from semipose.data.pictures import chosen_pictures, picture_rows
 from semipose.data.same_files import RealPaths
 from semipose.data.sources import Source, chosen_persons
 from semipose.data.summary import DataReport, report_data
@@ -37,7 +37,7 @@ def of_rows(config: CfgNode, persons: Persons, rows: Persons) -> Persons:
     """The persons of some of the rows that `as_rows` made of them."""
     if not bottom_up(config):
         return rows
-    return take_images(persons, np.isin(np.arange(len(persons.image_paths)), rows.image_index))
+    return persons.take_images(np.isin(np.arange(len(persons.image_paths)), rows.image_index))
 
 
 def report_rows(

@@ -36,7 +36,7 @@ def without_excluded(persons: Persons, patterns: Sequence[str], root: str, name:
     if out.all():
         raise DataError(f"source {name!r}: exclude leaves none of its {len(paths)} images")
     _log.info("%s: left out %d of %d images (exclude)", name, out.sum(), len(paths))
-    return persons.take(~out[persons.image_index])
+    return persons.take_images(~out)
 
 
 def _plain(path: str) -> str:
