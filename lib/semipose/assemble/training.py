@@ -22,7 +22,7 @@ from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.engine.trainer import RunRecord, Trainer, TrainerOptions
 from semipose.errors import ConfigError
-from semipose.evaluation import person_norm
+from semipose.evaluation import boxes_are_frames, person_norm, sized_by_keypoints
 from semipose.geometry import affine
 from semipose.models.compiling import check_compiler, compile_networks
 from semipose.pseudo_labels import Multiview, fit_multiview
@@ -123,11 +123,12 @@ def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHea
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
     """The norm of the PCK of pseudo-labels: TEST.PCK_NORM, or the box where the skeleton has no such norm."""
-    skeleton = get_skeleton(config.DATASET.SKELETON)
+    skeleton, pool = get_skeleton(config.DATASET.SKELETON), data.unlabeled
+    pool = sized_by_keypoints(pool) if boxes_are_frames(pool) else pool
     try:
-        return person_norm(data.unlabeled, skeleton, build_metric_options(config).pck_norm)
+        return person_norm(pool, skeleton, build_metric_options(config).pck_norm)
     except ConfigError:
-        return person_norm(data.unlabeled, skeleton, "box")
+        return person_norm(pool, skeleton, "box")
 
 
 def build_trainer(
