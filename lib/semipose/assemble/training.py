@@ -25,6 +25,8 @@ from semipose.errors import ConfigError
 from semipose.evaluation import boxes_are_frames, person_norm, sized_by_keypoints
 from semipose.geometry import affine
 from semipose.models.compiling import check_compiler, compile_networks
+from semipose.models.pose_network import PoseNetwork
+from semipose.models.single_values import norms_with_one_value
 from semipose.pseudo_labels import Multiview, fit_multiview
 from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth, hidden_annotations
@@ -65,6 +67,23 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
     )  # fmt: skip
     learners = {phase: algorithm.learners(phase) for phase in algorithm.phases}
     return Stepper(learners, settings, total, Precision(train.AMP, device, algorithm))
+
+
+def check_batch_norm(config: CfgNode, algorithm: Algorithm, loader: PairLoader) -> None:
+    """Raises ConfigError where a BatchNorm would have to learn from one value of each channel, as torch cannot."""
+    synchronised = config.TRAIN.SYNC_BN and ranks() > 1
+    if synchronised or algorithm.recipe.fewest_images(*loader.fewest) != 1:
+        return
+    size = config.MODEL.IMAGE_SIZE
+    for name, network in algorithm.predictors().items():
+        norms = norms_with_one_value(network, size) if isinstance(network, PoseNetwork) else []
+        if norms:
+            raise ConfigError(
+                f"MODEL.IMAGE_SIZE {size[0]}x{size[1]} with a batch of one image: BatchNorm {norms[0]!r} of network "
+                f"{name!r} gets one value of each channel. Needed: a larger image, a larger batch (TRAIN.BATCH_SIZE is "
+                f"{config.TRAIN.BATCH_SIZE}; the last batch of an epoch may have one image left: "
+                "TRAIN.STEPS_PER_EPOCH), or MODEL.FREEZE_BN true"
+            )
 
 
 def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
@@ -141,6 +160,7 @@ def build_trainer(
     epoch_steps = len(loader) * len(algorithm_entry(config).phases)
     unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
     algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
+    check_batch_norm(config, algorithm, loader)
     compile_algorithm(config, algorithm)
     validator = build_validator(config, data.validation, faults, interrupts.check)
     record = RunRecord(
