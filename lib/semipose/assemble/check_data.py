@@ -11,7 +11,7 @@ from semipose.assemble.networks import build_students
 from semipose.assemble.overlaps import find_overlaps, is_refused
 from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry, build_source, build_test_sources, source_entries
-from semipose.assemble.validator import build_metric_options, build_validator
+from semipose.assemble.validator import FRAMED, build_metric_options, build_validator
 from semipose.data.overlap import LABELLED, POOL, Part
 from semipose.data.same_files import RealPaths
 from semipose.data.sources import Source, places
@@ -120,9 +120,11 @@ def _scored(config: CfgNode, check: SourceCheck) -> list[Finding]:
         found = dry_run(entry.labels, build_metric_options(config))
     except SemiposeError as error:
         return [Finding(str(error), True)]
+    framed = [Finding(FRAMED)] if entry.labels.framed else []
     if found.scores["AP"] < NEARLY_ALL or found.broken:
-        return [Finding(": ".join([str(found), "; ".join(found.reasons) or "no reason is known"]), found.broken)]
-    return list(map(Finding, found.reasons))
+        text = ": ".join([str(found), "; ".join(found.reasons) or "no reason is known"])
+        return [*framed, Finding(text, found.broken)]
+    return framed + list(map(Finding, found.reasons))
 
 
 def _shared(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
