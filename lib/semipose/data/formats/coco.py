@@ -81,7 +81,7 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
         table = _without_keypoints(table)
     else:
         _check_names(kinds, skeleton)
-    person = of_persons(table, kinds)
+    person = _of_persons(table, kinds)
     log_counts = (~person).sum(), (person & crowd).sum()
     table = table.where(~crowd & person)
     persons = _persons(images, table, skeleton, int(one_based))
@@ -170,7 +170,7 @@ def _categories(file: str, document: dict) -> Table:
     return Table(file, "category", [] if categories is None else categories)
 
 
-def of_persons(table: Table, kinds: Table) -> np.ndarray:
+def _of_persons(table: Table, kinds: Table) -> np.ndarray:
     """(N,) bool, whether each annotation is of a person category."""
     named = np.array([row.get("name") == "person" for row in kinds.rows], bool)
     chosen = next((mask for mask in (_with_keypoints(kinds), named) if mask.any()), None)

@@ -5,7 +5,6 @@ from collections import defaultdict
 
 import numpy as np
 
-from semipose.data.formats.coco import of_persons
 from semipose.data.formats.json_rows import Table, describe, load_json
 from semipose.data.regions import Region, box_region, parse_segmentation
 from semipose.structures import Persons
@@ -14,7 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_regions(annotation_file: str, labelled: Persons) -> dict[int, list[Region]]:
-    """The regions by image id, of all annotations of persons that are not among the labelled ones.
+    """The regions by image id, of all annotations in the categories of the labelled persons that are not among them.
 
     A region is the segmentation of an annotation, or else its box. Where a segmentation cannot be read the box stands
     in for it; the log says how many these are.
@@ -31,13 +30,12 @@ def read_regions(annotation_file: str, labelled: Persons) -> dict[int, list[Regi
     def unlabelled(row: dict) -> bool:
         return _number(row, "image_id") in images and _number(row, "id") not in known
 
-    document = load_json(annotation_file, keep=unlabelled)
-    table = Table(annotation_file, "annotation", document.get("annotations") or [])
-    table = table.where(np.array([unlabelled(row) for row in table.rows], bool))
-    table = table.where(of_persons(table, Table(annotation_file, "category", document.get("categories") or [])))
+    rows = Table(annotation_file, "annotation", load_json(annotation_file, unlabelled)["annotations"]).rows
+    kinds = {_number(row, "category_id") for row in rows if _number(row, "id") in known}
     regions, faults = defaultdict(list), []
-    for row in table.rows:
-        regions[row["image_id"]] += _regions_of(row, faults)
+    for row in filter(unlabelled, rows):
+        if {None, _number(row, "category_id")} & kinds:
+            regions[row["image_id"]] += _regions_of(row, faults)
     regions = {image: parts for image, parts in regions.items() if parts}
     if regions:
         _log.info("%s: %d images have regions of persons without labels", annotation_file, len(regions))
