@@ -190,3 +190,15 @@ def test_labelled_pictures_that_validation_shows_are_refused(root):
         build_data(config_of(root, algorithm="supervised"))
     counts, broken = found(config_of(root, algorithm="supervised"))
     assert len(broken) == 1 and "003.jpg" in broken[0]
+
+
+def test_check_says_what_is_masked(root):
+    file = root / "annotations/person_keypoints_train.json"
+    document = json.loads(file.read_text())
+    document["annotations"][-1]["segmentation"]["counts"] = "@"
+    file.write_text(json.dumps(document))
+    checked = check_dataset(config_of(root, algorithm="supervised"))
+    told = [finding.text for finding in checked.findings if finding.source == "labelled train"]
+    assert not checked.broken
+    assert [text for text in told if "annotation id 901: segmentation" in text]
+    assert [text for text in told if "1 images have regions" in text]

@@ -1,5 +1,6 @@
 """Check of one source of a configuration, before its images are read."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -9,6 +10,7 @@ from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.overlap import used_images
+from semipose.data.pictures import unlabelled_regions
 from semipose.data.sources import (
     COCO_FILES,
     Source,
@@ -98,7 +100,18 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
         # without a pool of its own the whole labelled set is the pool
         is_pool = algorithm_entry(config).takes_unlabeled and not config.DATASET.TRAIN_UNSUP_SET
         check.add(_chosen(config, check, skeleton, cut=side != "labelled" or not is_pool))
+    if check.whole and side == "labelled" and check.persons is not None:
+        check.add(_region_notes(check))
     return check
+
+
+def _region_notes(check: SourceCheck) -> list[Finding]:
+    """What the log of a run says of persons without labels."""
+    if check.source.format not in COCO_FILES or check.file.faults:
+        return []
+    with reader_messages(logging.INFO) as lines:
+        unlabelled_regions(check.source, check.persons)
+    return [Finding(line) for _, line in lines]
 
 
 def _reader(side: str, skeleton: Skeleton) -> Callable[[Source], Persons]:
