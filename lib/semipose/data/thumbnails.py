@@ -47,6 +47,8 @@ def read_thumbnails(paths: Sequence[str], folder: str) -> np.ndarray:
     found = load_thumbnails(kept)
     if found is not None and len(found) == len(paths):
         return found
+    if kept:
+        _log.info("reading %d images to compare them as pictures; what is read is kept in %s", len(paths), folder)
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         made = np.array(list(threads.map(_thumbnail, paths)), np.uint8).reshape(-1, SIDE, SIDE)
     if kept:
