@@ -144,6 +144,25 @@ def test_frames_of_a_video_and_their_neighbours(day, tmp_path, make_persons):
     assert not compare(pool, *sets, video=True, pictures=1).by_picture  # but not the validation sets
 
 
+def test_frames_that_were_taken_out_of_a_video_before(tmp_path, make_persons):
+    """Numbered files next to a validation image are its neighbours if they show its scene; other pictures are not."""
+    back = cv2.resize(np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8), (160, 120))
+    for number in range(12):
+        frame = cv2.circle(back.copy(), (20 + 10 * number, 60), 8, (255, 255, 255), -1)
+        project.write_image(tmp_path / f"pool/day_{number:04d}.png", frame)
+    for number in (4, 6):
+        project.write_image(tmp_path / f"pool/night_{number:04d}.png", project.picture(number))
+    project.write_image(tmp_path / "pool/day_0006.png", project.picture(50))  # another scene
+    paths = sorted((tmp_path / "pool").iterdir())
+    pool = make_persons([(path, BOX) for path in paths])
+    shutil.copy(paths[5], tmp_path / "val.png")
+    val = make_persons([(tmp_path / "val.png", BOX)])
+    found = compare(pool, val, guard=2)
+    assert [Path(path).name for path, _ in found.twins.values()] == ["day_0005.png"]
+    assert [paths[row].name for row in found.beside] == ["day_0003.png", "day_0004.png", "day_0007.png"]
+    assert compare(pool, val, guard=0).beside == ()
+
+
 def test_neighbours_count_where_the_frame_itself_is_not_taken(day, tmp_path, make_persons):
     pool = read_video(day, 2, str(tmp_path / "cache"), every=4)
     found = compare(pool, labelled_frame(tmp_path, make_persons, 10), video=True)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageOps
 
 from semipose.data import thumbnails
 from semipose.data.thumbnails import SIDE, find_alike, is_plain, read_thumbnails, small_copy
@@ -90,6 +91,17 @@ def test_files_are_read_at_reduced_size_and_bad_ones_are_zero(files):
     exact = [small_copy(scene(seed, (900, 700))) for seed in range(3)]
     assert np.abs(found[:3].astype(int) - exact).max() < 12
     assert not found[3:].any() and found.shape == (5, SIDE, SIDE)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photos_are_compared_upright(tmp_path, orientation):
+    picture = Image.fromarray(scene(3, (480, 360)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture.save(tmp_path / "tagged.jpg", exif=exif, quality=90)
+    ImageOps.exif_transpose(Image.open(tmp_path / "tagged.jpg")).save(tmp_path / "turned.jpg", quality=90)
+    tagged, turned = (read_thumbnails([str(tmp_path / f"{name}.jpg")], "") for name in ("tagged", "turned"))
+    assert find_alike(tagged, turned).tolist() == [0] and np.abs(tagged.astype(int) - turned).max() < 16
 
 
 def test_many_are_kept_until_a_file_changes(files, tmp_path, monkeypatch):

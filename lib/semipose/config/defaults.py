@@ -36,7 +36,9 @@ KEYS = {
     # Images of the pool that a validation set shows too: the same file, a copy, the same picture encoded or resized
     # anew, or a frame of the same video. leave_out = without them, refuse = the run ends. Labelled ones end it always.
     "DATASET.OVERLAP.POOL": Key("leave_out", choices=("leave_out", "refuse")),
-    "DATASET.OVERLAP.GUARD": Key(5, low=0),  # frames of a video on each side of one that validation shows, left out too
+    # frames of a video on each side of one that validation shows, left out too; also files of one scene that are
+    # numbered next to it
+    "DATASET.OVERLAP.GUARD": Key(5, low=0),
     # Sources of more images than this, and all of them if the validation sets have more, are compared by path and
     # content only, not as pictures; videos are compared whatever their length. 0 = no pictures.
     "DATASET.OVERLAP.PICTURES": Key(20000, low=0),

@@ -1,5 +1,6 @@
 """Images of training that a validation set shows too: the same files, their copies, and frames of the same video."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -7,13 +8,14 @@ import numpy as np
 
 from semipose.data.formats.video import frame_numbers, video_thumbnails
 from semipose.data.same_files import RealPaths, same_files
-from semipose.data.thumbnails import find_alike, is_plain, read_thumbnails
+from semipose.data.thumbnails import find_alike, is_plain, read_thumbnails, show_one_scene
 from semipose.data.video_frames import near_frames
 from semipose.errors import DataError
 from semipose.structures import Persons
 
 LABELLED, POOL = "labelled", "unlabelled"
 SHOWN = 3
+_NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)  # the last number of a path
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class Overlap:
         side, name: of the part.
         images: how many have a person.
         twins: by the row of an image in the part its path, and the validation image that it is.
-        beside: rows of other frames of a video, next to one that validation shows.
+        beside: rows of other frames of a video, or of numbered images of one scene, next to one that validation shows.
         by_picture: whether pictures were compared, not only paths and content.
         unclear: validation images that are too plain to be known by their picture, or cannot be read.
     """
@@ -103,8 +105,10 @@ class HeldOut:
         return (self._compare_video if part.video else self._compare_pictures)(overlap, images)
 
     def _compare_pictures(self, overlap: Overlap, images: dict[int, str]) -> Overlap:
-        alike = find_alike(self.thumbnails, read_thumbnails(list(images.values()), self.options.folder))
-        return replace(overlap, twins=self._twins(images, alike) | overlap.twins)
+        thumbnails = read_thumbnails(list(images.values()), self.options.folder)
+        twins = self._twins(images, find_alike(self.thumbnails, thumbnails)) | overlap.twins
+        by_row = dict(zip(images, thumbnails))
+        return replace(overlap, twins=twins, beside=_numbered_beside(images, by_row, twins, self.options.guard))
 
     def _compare_video(self, overlap: Overlap, images: dict[int, str]) -> Overlap:
         """All frames of the video count, also those between the ones that are taken."""
@@ -117,6 +121,21 @@ class HeldOut:
 
     def _twins(self, images: dict[int, str], alike: np.ndarray) -> dict[int, tuple[str, str]]:
         return {row: (images[row], self.paths[held]) for row, held in zip(images, alike.tolist()) if held >= 0}
+
+
+def _numbered_beside(
+    images: dict[int, str], thumbnails: dict[int, np.ndarray], twins: dict, guard: int
+) -> tuple[int, ...]:
+    """Images that show the scene of a twin, whose file is named as the twin's but for a number at most `guard` apart:
+    frames that were taken out of a video before."""
+    places = {row: _NUMBERED.fullmatch(path) for row, path in images.items()}
+    places = {row: (place[1], int(place[2]), place[3]) for row, place in places.items() if place}
+    by_place, beside = {place: row for row, place in places.items()}, set()
+    for row in twins.keys() & places.keys():
+        start, number, end = places[row]
+        near = (by_place.get((start, number + step, end)) for step in range(-guard, guard + 1))
+        beside |= {other for other in near if other is not None and show_one_scene(thumbnails[row], thumbnails[other])}
+    return tuple(sorted(beside - twins.keys()))
 
 
 def used_images(persons: Persons) -> dict[int, str]:
