@@ -68,7 +68,7 @@ KEYS = {
     "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "join", "none")),
     # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the papers; -1 = 48 in light
     # U-nets and after a pyramid, else none
-    "MODEL.HIDDEN": Key(-1, low=-1),
+    "MODEL.HIDDEN": Key(-1, low=-1, high=4096),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
     # udp. Something else: udp_offset (a disc and an offset), simcc (a bin for x and for y), integral (the mean of a
