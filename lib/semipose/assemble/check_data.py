@@ -89,9 +89,8 @@ def _sources(config: CfgNode, key: str) -> list[Source]:
 def _person_findings(config: CfgNode, check: SourceCheck, images: dict[str, ImageCheck]) -> list[Finding]:
     """Images, and what is odd about the persons on them."""
     source, document = check.source, check.file.document or {}
-    annotated = {row["id"]: (row["width"], row["height"]) for row in document.get("images", [])}
     parts = [persons for persons in (check.persons, check.detected) if persons is not None]
-    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated)}
+    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images)}
     found = [faults[ids] for ids in sorted(faults)]
     pool = check.side == "unlabelled"
     if check.persons is None or (source.boxes and pool):

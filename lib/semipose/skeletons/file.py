@@ -65,8 +65,8 @@ def side_notes(skeleton: Skeleton, where: str, swaps_given: bool) -> list[str]:
         return [text] if left_out else []
     if not skeleton.mirrors:
         return [
-            f"{where}: no picture is mirrored (no flips, no flip test), as swaps is missing and these names have no clear "
-            f"partner: {', '.join(sides.unclear)}; give swaps: [[left, right], ...], or [] for no pairs"
+            f"{where}: no picture is mirrored (no flips, no flip test), as swaps is missing and these names have no "
+            f"clear partner: {', '.join(sides.unclear)}; give swaps: [[left, right], ...], or [] for no pairs"
         ]
     pairs = ", ".join(" - ".join(pair) for pair in sides.pairs)
     return [f"{where}: swaps is missing; {len(sides.pairs)} from the names: {pairs}"] if pairs else []

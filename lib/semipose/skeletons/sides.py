@@ -1,8 +1,8 @@
 """Left and right in the names of keypoints: which keypoints change places in a mirrored picture.
 
 Read are the words left and right (`left_ear`, `ear-Right`, `leftEar`), the letters L and R (`l_ear`, `ear.R`, `LEar`,
-`paw_RF`) and the Chinese words. A word in a word (`earleft`) and a letter without a word (`L1`) count only where the name
-has its partner: `upright`, and `L1` to `L5` of a spine, have no side.
+`paw_RF`) and the Chinese words. A word in a word (`earleft`) and a letter without a word (`L1`) count only where the
+name has its partner: `upright`, and `L1` to `L5` of a spine, have no side.
 """
 
 import re
