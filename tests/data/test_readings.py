@@ -152,6 +152,13 @@ def test_the_key_exif_holds_against_the_sizes(tmp_path):
     refused(lambda: ContextCrops(persons, (4, 4), 1.0, 1.0).cut([0]), "0.jpg", "40 x 30", "30 x 40")
 
 
+def test_upright_holds_where_the_size_is_that_of_the_file(tmp_path):
+    """As for formats that have no sizes but those that are measured."""
+    coco_set(tmp_path, {"0.jpg": (6, SIZE, False)})
+    persons = read_own(source_of(tmp_path, skeleton=DOT, exif="upright"))
+    assert persons.reading(0) == ((30, 40), 6, 0) and persons.boxes.tolist() == [[1, 1, 25, 25]]
+
+
 @pytest.mark.parametrize("reduce", [1, 2, 4, 8])
 def test_a_size_that_differs_by_a_pixel_is_seen_at_any_reduction(tmp_path, reduce):
     save(tmp_path / "a.jpg", 1)
