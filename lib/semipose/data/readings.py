@@ -17,6 +17,7 @@ from semipose.structures import Persons, Reading
 LOOKED_AT = 32  # images of a set whose values are looked at
 _EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".pbm")
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # how it starts, and where it has the bits of a value
+_TURNED = "%s: %d images are turned upright by their EXIF orientation, such as %s"
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +61,11 @@ def with_readings(name: str, persons: Persons, exif: str = "auto", upright: bool
 def upright_readings(name: str, paths: Sequence[str]) -> list[Reading]:
     """How pictures without labels are read: upright, with one white for all."""
     white = white_of(name, paths)
-    return [Reading(orientation=read_orientation(path), white=white) for path in paths]
+    readings = [Reading(orientation=read_orientation(path), white=white) for path in paths]
+    turned = [path for path, reading in zip(paths, readings) if reading.orientation != 1]
+    if turned:
+        _log.warning(_TURNED + "; coordinates are for the upright pictures", name, len(turned), turned[0])
+    return readings
 
 
 def white_of(name: str, paths: Sequence[str]) -> float:
@@ -141,8 +146,7 @@ def _told(image: Marked, annotated: tuple[int, int]) -> str:
 
 def _report(name: str, marked: dict[int, Marked], turned: list[int], unsure: list[int]) -> None:
     if turned:
-        text = "%s: %d images are turned upright by their EXIF orientation, such as %s"
-        _log.warning(text, name, len(turned), marked[turned[0]].path)
+        _log.warning(_TURNED, name, len(turned), marked[turned[0]].path)
     if unsure:
         path, orientation, size = marked[unsure[0]]
         how = "turned upright, as the others are" if unsure[0] in turned else "read as they are stored"
