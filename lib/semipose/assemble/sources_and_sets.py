@@ -151,7 +151,12 @@ def build_source(config: CfgNode, entry: dict) -> Source:
     own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
     skeleton = get_skeleton(skeleton_file(data.ROOT, entry["skeleton"] or own))
     links = tuple(os.path.join(data.ROOT, folder) for folder in data.LINKS)
-    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames"), "links": links}
+    places = {
+        "root": data.ROOT,
+        "frames": os.path.join(data.CACHE_DIR, "frames"),
+        "links": links,
+        "whole": bottom_up(config),
+    }
     fields = Source.__dataclass_fields__.keys() & entry.keys()
     return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})
 

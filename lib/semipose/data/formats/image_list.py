@@ -35,6 +35,7 @@ class ImageList:
         paths: (I,) str, image folder (or zip archive) and file name joined.
         ids: (I,) int64, unique.
         sizes: (I, 2) float64, width and height in pixels.
+        annotated: (I, 2) int32, the same, for `Persons.image_sizes`.
     """
 
     def __init__(self, file: str, image_dir: str, document: dict):
@@ -43,6 +44,7 @@ class ImageList:
         self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
         for column, side in enumerate(("width", "height")):
             table.refuse(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
+        self.annotated = whole_pixels(self.sizes)
         self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
         self._by_id = np.argsort(self.ids, kind="stable")  # of two with one id, the first
 
@@ -73,6 +75,12 @@ class ImageList:
         start = np.clip(boxes[:, :2], 0, limit)
         end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
         return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+
+
+def whole_pixels(sizes: np.ndarray) -> np.ndarray:
+    """(I, 2) int32 of sizes (I, 2); 0 = not known, for what is no number of pixels."""
+    rounded = np.rint(np.nan_to_num(np.asarray(sizes, np.float64)).reshape(-1, 2))
+    return np.where((rounded < 1) | (rounded > 2**31 - 1), 0, rounded).astype(np.int32)
 
 
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
@@ -128,6 +136,7 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
         keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
         areas=box_areas(boxes),
         scores=np.ones(len(rows), np.float32),
+        image_sizes=whole_pixels(sizes),
     )
 
 
