@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_coco import draw, small_coco, write_set
+from PIL import Image
+from small_coco import COCO, draw, small_coco, write_set
 
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "check_dataset.py"
 
@@ -106,6 +107,24 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
     assert report["broken"] and [finding["ids"] for finding in report["findings"] if finding["ids"]] == [[4], [101]]
 
 
+def test_what_a_run_would_turn_pass_over_and_not_mirror_is_noted(tool, root, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(root / "images/train/004.jpg").transpose(Image.Transpose.ROTATE_90).save(
+        root / "images/train/004.jpg", exif=exif
+    )
+    Image.new("RGB", (30, 20)).save(root / "pool/9.jpg", exif=exif)
+    (root / "pool/IMG_1.HEIC").write_bytes(b"")
+    names = ", ".join(COCO.keypoints)
+    (root / "s.yaml").write_text(f"keypoints: [{names}]\nsigmas: 0.05\n")
+    code, findings = check(tool, root, capsys, SKELETON="s.yaml", TRAIN_UNSUP_SET=["pool"])
+    notes = [("labelled train", "004.jpg"), ("unlabelled pool", "IMG_1.HEIC"), ("unlabelled pool", "9.jpg")]
+    notes.append(("skeleton", "left_eye"))
+    assert code == 0 and len(findings) == len(notes)
+    for source, word in notes:
+        assert any(line.startswith(f"note   {source}: ") and word in line for line in findings), (source, findings)
+
+
 def test_images_in_archives(tool, root, capsys):
     (root / "images/train/004.jpg").write_bytes((root / "images/train/004.jpg").read_bytes()[:700])
     (root / "pool/1.png").write_text("nothing")
@@ -133,10 +152,37 @@ def test_headers_only_do_not_tell_truncation(tool, root, capsys):
 def test_validation_images_that_are_trained_on(tool, root, capsys):
     shutil.copy(root / "images/val/101.png", root / "pool/copy.png")
     code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["pool"])
+    assert (
+        code == 0 and len(findings) == 1 and findings[0].startswith("note   unlabelled pool: left out of the pool: 1 ")
+    )
+    assert f"{root}/images/val/101.png" in findings[0] and f"{root}/pool/copy.png" in findings[0]
+    code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["pool"], OVERLAP={"POOL": "refuse"})
     told = f"{root}/images/val/101.png: is also in unlabelled pool as {root}/pool/copy.png"
     assert (code, findings) == (2, [f"BROKEN validation val: {told}"])
     code, findings = check(tool, root, capsys, TRAIN_SET="val")
     assert code == 2 and [line.rsplit(": ", 1)[1] for line in findings] == ["is also in labelled val"] * 3
+
+
+def test_a_pool_of_validation_images_only_is_refused(tool, root, capsys):
+    code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["images/val"])
+    assert code == 2 and [line.rsplit(": ", 1)[1] for line in findings] == ["is also in unlabelled val"] * 3
+
+
+def test_the_labelled_part_of_a_file_and_the_rest_of_it_as_pool(tool, root, capsys):
+    """Without a pool of its own all of TRAIN_SET is one: its other images may be those of validation."""
+    shutil.copy(root / "images/val/101.png", root / "images/train/004.jpg")
+    source = {"annotation": "train", "length": 6}
+    code, findings = check(tool, root, capsys, TRAIN_SET=source, TRAIN_UNSUP_SET=[])
+    assert (
+        code == 0 and len(findings) == 1 and findings[0].startswith("note   unlabelled train: left out of the pool: 1 ")
+    )
+    code, findings = check(tool, root, capsys, TRAIN_SET="train", TRAIN_UNSUP_SET=[])
+    assert code == 2 and [line for line in findings if "is also in labelled train as" in line]
+
+
+def test_a_run_without_validation_is_a_note(tool, root, capsys):
+    code, findings = check(tool, root, capsys, TEST_SET=[])
+    assert code == 0 and len(findings) == 1 and "DATASET.TEST_SET" in findings[0]
 
 
 def zero_areas(document):
@@ -219,7 +265,6 @@ def test_groups(tool, root, capsys):
             {"TEST_SET": [{"annotation": "val"}, {"annotation": "val"}]},
             "validation val: DATASET.TEST_SET: two sources have this name",
         ),
-        ({"TEST_SET": []}, "DATASET.TEST_SET names no source"),
         ({"TRAIN_UNSUP_SET": ["nowhere"]}, "nowhere.json: annotation file of set 'nowhere' does not exist"),
     ],
 )

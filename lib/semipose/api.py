@@ -11,10 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from semipose.assemble.from_checkpoint import build_predictor, find_checkpoint
+from semipose.data.depth import as_8_bits, white_for
 from semipose.data.images import read_image
+from semipose.data.orientation import read_orientation
+from semipose.data.readings import white_of
 from semipose.engine.checkpoint import load_checkpoint
 from semipose.errors import ConfigError
 from semipose.evaluation.picture_metrics import INSTANCE_SCORE
@@ -23,6 +27,7 @@ from semipose.predict.description import Description
 from semipose.predict.detector import Detector, detect
 from semipose.predict.exported import load_onnx, load_weights
 from semipose.skeletons import Skeleton
+from semipose.structures import Reading
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +76,13 @@ class Model:
         if detector is not None and (boxes is not None or self.predictor.bottom_up):
             other = "a bottom-up network takes none" if self.predictor.bottom_up else "boxes are given too"
             raise ConfigError(f"detector is given, but {other}")
+        files = _Files(items)
         if detector is not None:
-            items = [_read(item) for item in items]
+            items = [files.read(item) for item in items]
             boxes = [detect(detector, item) for item in items]
         elif boxes is not None and not several:
             boxes = [boxes]
-        found = self.predictor(_Lazy(items), boxes)
+        found = self.predictor(_Lazy(items, files), boxes)
         return found if several else found[0]
 
     def stream(self, pictures: Iterable, boxes: Iterable | None = None) -> Iterator[Instances]:
@@ -92,20 +98,60 @@ class Model:
             DataError: as for a call. ValueError: there are more pictures than boxes, or fewer.
         """
         pairs = ((picture, None) for picture in pictures) if boxes is None else zip(pictures, boxes, strict=True)
-        return self.predictor.stream((_read(picture), box) for picture, box in pairs)
+        files = _Files()
+        return self.predictor.stream((files.read(picture), box) for picture, box in pairs)
+
+
+class _Files:
+    """Pictures as they are predicted on: files are read, upright, and those of 16 bits and more have one white.
+
+    Args:
+        items: all pictures, where they are known; else the first one with more than 8 bits gives the white.
+    """
+
+    def __init__(self, items: Iterable = ()):
+        self.white = max(
+            white_of("pictures", [fspath(item) for item in items if _is_path(item)]), *map(_white, items), 0
+        )
+
+    def read(self, picture):
+        """The picture of a file, an array of 16 bits as 8; anything else as it is."""
+        if not _is_path(picture):
+            picture = _as_array(picture)
+            self.white = self.white or _white(picture)
+            return as_8_bits(picture, self.white) if _white(picture) else picture
+        path = fspath(picture)
+        self.white = self.white or white_of(path, [path])
+        return read_image(path, reading=Reading(orientation=read_orientation(path), white=self.white))
+
+
+def _is_path(item: object) -> bool:
+    return isinstance(item, str | PathLike)
+
+
+def _as_array(item: object) -> object:
+    """An image of Pillow with 16 bits as an array; anything else as it is."""
+    return np.asarray(item) if getattr(item, "mode", "") == "I;16" else item
+
+
+def _white(item: object) -> float:
+    """The white of a picture of 16 bits in memory; 0 for anything else."""
+    item = _as_array(item)
+    deep = isinstance(item, np.ndarray) and item.dtype == np.uint16 and item.size
+    return white_for(float(item.max()), floats=False) if deep else 0.0
 
 
 class _Lazy:
     """Pictures that are read when their turn comes."""
 
-    def __init__(self, items: list):
-        self.items = items
+    def __init__(self, items: list, files: "_Files"):
+        self.items, self.files = items, files
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __iter__(self):
-        return map(_read, self.items)
+        return map(self.files.read, self.items)
 
 
 def load_model(
@@ -169,7 +215,3 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {name!r}: {str(error).splitlines()[0]}") from error
     return device
-
-
-def _read(picture):
-    return read_image(fspath(picture)) if isinstance(picture, str | PathLike) else picture

@@ -28,6 +28,7 @@ from semipose.predict.instances import found_boxes
 from semipose.runtime.determinism import make_deterministic
 from semipose.runtime.freed_memory import keep_freed_memory
 from semipose.runtime.launch import launch
+from semipose.runtime.memory_faults import explained_memory_faults
 from semipose.runtime.ranks import by_first, is_first, session, shared, world_size
 from semipose.runtime.signals import INTERRUPTED_EXIT, Interrupted, Interrupts
 from semipose.runtime.worker_faults import explained_worker_faults
@@ -43,11 +44,13 @@ log = logging.getLogger(__name__)
 # what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer
 FREE_ON_RESUME = (
     "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
-    "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
+    "DATASET.LINKS", "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
     "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
 )  # fmt: skip
 # what may differ between the processes of a run, as they may be on several machines
-MACHINE_KEYS = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
+MACHINE_KEYS = (
+    "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.LINKS", "DATASET.CACHE", "MODEL.PRETRAINED",
+)  # fmt: skip
 # what last.pth holds, and best.pth does not
 RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
@@ -62,11 +65,12 @@ def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
         ConfigError: a GPU is not there.
         LostRankError: another process has ended.
         DataError: a loader process has ended or hangs.
+        SemiposeError: the memory has run out.
     """
     names = assemble.gpu_names(config.GPUS)
     if len(names) > 1 and world_size() == 1:
         return launch(len(names))
-    with session(assemble.build_backend(config.GPUS)), explained_worker_faults():
+    with session(assemble.build_backend(config.GPUS)), explained_memory_faults(), explained_worker_faults():
         return job()
 
 

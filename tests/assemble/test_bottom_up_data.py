@@ -1,10 +1,12 @@
 """The data of a bottom-up run: counts are of pictures, weights are of instances."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from small_coco import draw, person, small_coco, write_set
 
 from semipose.assemble import build_data, build_dataset
@@ -12,7 +14,8 @@ from semipose.assemble.check_data import check_dataset
 from semipose.assemble.training import build_health, build_multiview, build_pair_loader
 from semipose.codecs import CodecSettings, find_codec
 from semipose.config import load_config
-from semipose.errors import ConfigError
+from semipose.data.images import read_image
+from semipose.errors import ConfigError, DataError
 from semipose.runs import labelled_rows
 from semipose.structures import IGNORED
 
@@ -171,6 +174,26 @@ def test_check_counts_pictures_for_a_batch(root):
     assert any("only 4 pictures" in finding.text for finding in check_dataset(config).findings)
 
 
+def test_pictures_that_validation_shows_leave_the_pool(root):
+    """Also one without persons; and those that a source excludes."""
+    shutil.copy(root / "images/val/103.png", root / "pool/copy.png")
+    shutil.copy(root / "images/val/101.png", root / "pool/other.png")
+    data = build_data(config_of(root, "DATASET.TRAIN_UNSUP_SET", "pool"))
+    assert [Path(path).name for path in data.unlabeled.image_paths] == ["0.png", "1.png", "2.png"]
+    assert data.unlabeled_mix.lengths == (3,) and data.report.left_out == 2
+    pool = [{"annotation": "pool", "exclude": ["1.png"]}]
+    data = build_data(config_of(root, "DATASET.TRAIN_UNSUP_SET", pool))
+    assert [Path(path).name for path in data.unlabeled.image_paths] == ["0.png", "2.png"]
+
+
+def test_labelled_pictures_that_validation_shows_are_refused(root):
+    shutil.copy(root / "images/train/003.jpg", root / "images/val/103.png")
+    with pytest.raises(DataError, match="003.jpg"):
+        build_data(config_of(root, algorithm="supervised"))
+    counts, broken = found(config_of(root, algorithm="supervised"))
+    assert len(broken) == 1 and "003.jpg" in broken[0]
+
+
 def test_check_says_what_is_masked(root):
     file = root / "annotations/person_keypoints_train.json"
     document = json.loads(file.read_text())
@@ -181,3 +204,22 @@ def test_check_says_what_is_masked(root):
     assert not checked.broken
     assert [text for text in told if "annotation id 901: segmentation" in text]
     assert [text for text in told if "1 images have regions" in text]
+
+
+def test_turned_pictures_without_persons(root):
+    """The sixth picture, on which nobody is, is stored lying."""
+    file, path = root / "annotations/person_keypoints_train.json", root / "images/train/006.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(path).save(path, exif=exif)
+    document = json.loads(file.read_text())
+    document["images"][5] |= {"width": 60, "height": 80}
+    file.write_text(json.dumps(document))
+    config = config_of(root)
+    data = build_data(config)
+    dataset = build_dataset(config, data.unlabeled, "omit")
+    assert dataset.persons.boxes[4:, 2:].tolist() == [[80, 60], [60, 80]]
+    upright = read_image(str(path), reading=data.unlabeled.reading(5))
+    assert upright.shape == (80, 60, 3)
+    assert np.array_equal(dataset[5].images[0].numpy(), dataset.source.crops.cut_from(upright, [5])[0])
+    assert not dataset[5].faults

@@ -1,25 +1,29 @@
 """Check of all data of a configuration before anything is trained."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
 from semipose.assemble.networks import build_students
-from semipose.assemble.set_rows import bottom_up
-from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
-from semipose.assemble.validator import build_metric_options, build_validator
+from semipose.assemble.overlaps import find_overlaps, is_refused
+from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
+from semipose.assemble.sources_and_sets import algorithm_entry, build_source, build_test_sources, source_entries
+from semipose.assemble.validator import FRAMED, build_metric_options, build_validator
+from semipose.data.overlap import LABELLED, POOL, Part
+from semipose.data.same_files import RealPaths
 from semipose.data.sources import Source, places
 from semipose.errors import ConfigError, SemiposeError
 from semipose.evaluation.dry_run import dry_run
 from semipose.prepare.check_annotations import document_notes, person_notes
-from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, shared_images, true_sizes
-from semipose.prepare.findings import Finding
+from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, true_sizes
+from semipose.prepare.findings import Finding, reader_messages
 from semipose.skeletons import get_skeleton
+from semipose.structures import Persons
 
-SIDES = {"TRAIN_SET": "labelled", "TRAIN_UNSUP_SET": "unlabelled", "TEST_SET": "validation"}
+SIDES = {"TRAIN_SET": LABELLED, "TRAIN_UNSUP_SET": POOL, "TEST_SET": "validation"}
 OKS = ("oks", "crowdpose")
 NEARLY_ALL = 0.999  # AP that a sound set gives
 
@@ -47,15 +51,17 @@ def check_dataset(
     Raises:
         ConfigError: the algorithm or a skeleton is not known.
     """
-    settings, config = _settings(config), _without_effects(config)
-    checks, findings = _read_all(config)
+    with reader_messages(of="semipose.skeletons") as lines:
+        settings, config = _settings(config), _without_effects(config)
+        checks, findings = _read_all(config)
+    findings += [Finding(line, source="skeleton") for _, line in lines]
     images = check_images([path for check in checks for path in check.paths()], headers_only, progress)
     for check in checks:
         check.add(_person_findings(config, check, images))
         if check.side == "validation" and check.persons is not None:
             check.add(_scored(config, check))
     findings += [finding for check in checks for finding in check.findings]
-    return DatasetCheck(checks, findings + _shared(checks) + settings + _few(config, checks))
+    return DatasetCheck(checks, findings + _shared(config, checks) + settings + _few(config, checks))
 
 
 def _without_effects(config: CfgNode) -> CfgNode:
@@ -74,6 +80,8 @@ def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
             checks += [check_source(config, side, source) for source in _sources(config, key)]
         except ConfigError as error:
             findings.append(Finding(str(error), True, source=side))
+    if not config.DATASET.TEST_SET:
+        findings.append(Finding("DATASET.TEST_SET is empty: no scores and no best.pth", source="validation"))
     names = Counter(check.name for check in checks if check.side == "validation")
     twice = [name for name, count in names.items() if count > 1]
     text = "DATASET.TEST_SET: two sources have this name; give each its own 'name'"
@@ -89,9 +97,8 @@ def _sources(config: CfgNode, key: str) -> list[Source]:
 def _person_findings(config: CfgNode, check: SourceCheck, images: dict[str, ImageCheck]) -> list[Finding]:
     """Images, and what is odd about the persons on them."""
     source, document = check.source, check.file.document or {}
-    annotated = {row["id"]: (row["width"], row["height"]) for row in document.get("images", [])}
     parts = [persons for persons in (check.persons, check.detected) if persons is not None]
-    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated, check.whole)}
+    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, check.whole)}
     found = [faults[ids] for ids in sorted(faults)]
     pool = check.side == "unlabelled"
     if check.persons is None or (source.boxes and pool):
@@ -114,20 +121,51 @@ def _scored(config: CfgNode, check: SourceCheck) -> list[Finding]:
         found = dry_run(entry.labels, build_metric_options(config))
     except SemiposeError as error:
         return [Finding(str(error), True)]
+    framed = [Finding(FRAMED)] if entry.labels.framed else []
     if found.scores["AP"] < NEARLY_ALL or found.broken:
-        return [Finding(": ".join([str(found), "; ".join(found.reasons) or "no reason is known"]), found.broken)]
-    return list(map(Finding, found.reasons))
+        text = ": ".join([str(found), "; ".join(found.reasons) or "no reason is known"])
+        return [*framed, Finding(text, found.broken)]
+    return framed + list(map(Finding, found.reasons))
 
 
-def _shared(checks: list[SourceCheck]) -> list[Finding]:
-    """Validation images that are trained on."""
+def _shared(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
+    """Images that training has in common with validation: what would end a run, and what it leaves out of the pool."""
+    held_out = {path: check.name for check in checks if check.side == "validation" for path in check.paths()}
+    validation = [rows for check in checks if check.side == "validation" for rows in check.rows(config)]
     found = []
-    for held_out in (check for check in checks if check.side == "validation"):
-        for check in (check for check in checks if check.side != "validation"):
-            for path, twin in shared_images(held_out.paths(), check.paths()):
-                text = f"{path}: is also in {check.name}" + (f" as {twin}" if twin != path else "")
-                found.append(Finding(text, True, source=held_out.name))
+    for overlap in find_overlaps(config, _parts(config, checks), validation, RealPaths()):
+        name = f"{overlap.side} {overlap.name}"
+        if is_refused(config, overlap):
+            for path, twin in overlap.twins.values():
+                text = f"{twin}: is also in {name}" + (f" as {path}" if twin != path else "")
+                found.append(Finding(text, True, source=held_out[twin]))
+        elif overlap.twins or overlap.beside:
+            beside = f", and {len(overlap.beside)} frames next to them" if overlap.beside else ""
+            text = f"left out of the pool: {len(overlap.twins)} images that validation shows{beside}: {overlap.names}"
+            found.append(Finding(text, source=name))
     return found
+
+
+def _parts(config: CfgNode, checks: list[SourceCheck]) -> list[Part]:
+    """The parts of training as a run has them; without a pool of its own the whole labelled set is the pool."""
+    labelled = [check for check in checks if check.side == LABELLED and check.persons is not None]
+    pool = [check for check in checks if check.side == POOL and check.persons is not None]
+    if not config.DATASET.TRAIN_UNSUP_SET and algorithm_entry(config).takes_unlabeled:
+        pool = labelled
+    taught = [replace(check, persons=_first(config, check)) for check in labelled]
+    return [
+        Part(side, check.source.name, as_rows(config, check.persons), check.source.format == "video")
+        for side, those in ((LABELLED, taught), (POOL, pool))
+        for check in those
+    ]
+
+
+def _first(config: CfgNode, check: SourceCheck) -> Persons:
+    """The persons whose labels are learned; all of them where there are fewer than asked for, which is a fault."""
+    try:
+        return choose_rows(config, check.source, check.persons, LABELLED)
+    except ConfigError:
+        return check.persons
 
 
 def _settings(config: CfgNode) -> list[Finding]:

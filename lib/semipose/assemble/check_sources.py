@@ -4,12 +4,12 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
+from semipose.data.overlap import used_images
 from semipose.data.pictures import unlabelled_regions
 from semipose.data.sources import (
     COCO_FILES,
@@ -61,12 +61,19 @@ class SourceCheck:
         used = self.persons if self.detected is None else self.detected
         return 0 if used is None else len(used)
 
+    def read(self) -> list[Persons]:
+        """What could be read: the persons, and detections beside them."""
+        return [persons for persons in (self.persons, self.detected) if persons is not None]
+
+    def rows(self, config: CfgNode) -> list[Persons]:
+        """What could be read, as rows of data sets."""
+        return [as_rows(config, persons) for persons in self.read()]
+
     def paths(self) -> list[str]:
         """Image files with a person; all where whole pictures are used."""
-        used = [persons for persons in (self.persons, self.detected) if persons is not None]
         if self.whole:
-            return [path for persons in used for path in persons.image_paths.tolist()]
-        return [str(p.image_paths[row]) for p in used for row in np.unique(p.image_index)]
+            return [path for persons in self.read() for path in persons.image_paths.tolist()]
+        return [path for persons in self.read() for path in used_images(persons).values()]
 
 
 def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
@@ -83,8 +90,7 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     check.add([Finding(text, True) for text in check.file.faults])
     if source.format == "images" and check.file.persons is not None:
         check.add(refused_files(source.path(source.annotation)))  # its messages name the first ones only
-    else:
-        check.add([Finding(text) for text in check.file.messages])
+    check.add([Finding(text) for text in check.file.messages if not text.startswith("left out: ")])
     check.persons = check.file.persons
     if source.boxes:
         _read_detections(config, check, skeleton)

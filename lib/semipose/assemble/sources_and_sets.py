@@ -1,6 +1,7 @@
 """Sources and data sets of a run."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,15 +9,18 @@ import numpy as np
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
-from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows, refuse_boxes, report_rows
+from semipose.assemble.overlaps import build_parts, find_overlaps, without_overlap
+from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows, of_rows, refuse_boxes, report_rows
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
+from semipose.data.overlap import LABELLED, POOL
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.picture_dataset import PictureDataset
 from semipose.data.pictures import PADDING, picture_rows, picture_sizes, unlabelled_regions
 from semipose.data.regions import Region
+from semipose.data.same_files import RealPaths
 from semipose.data.source_mix import SourceMix
 from semipose.data.sources import OWN_SKELETONS, Source, guess_format, read_labeled, read_own, read_pool
 from semipose.data.summary import DataReport
@@ -66,18 +70,24 @@ def build_data(config: CfgNode) -> RunData:
     entries = source_entries(config, "TRAIN_SET")
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
-    train = [choose_rows(config, source, persons, "labelled") for source, persons in zip(sources, whole)]
-    labeled, unlabeled = Persons.concatenate(train), None
-    pool_entries, pool = entries, whole
+    train = [choose_rows(config, source, persons, LABELLED) for source, persons in zip(sources, whole)]
+    parts, pool_entries, pool = build_parts(LABELLED, entries, _rows(config, train)), entries, []
     if algorithm_entry(config).takes_unlabeled:
-        if config.DATASET.TRAIN_UNSUP_SET:
-            pool_entries, pool = _read_pool(config, skeleton)
-        unlabeled = Persons.concatenate(pool)
-    validation = read_validation(config)
-    report = report_rows(config, labeled, unlabeled, list(validation.values()))
-    unlabeled_mix = None if unlabeled is None else build_mix(config, pool_entries, pool)
+        pool_entries, pool = _read_pool(config, skeleton) if config.DATASET.TRAIN_UNSUP_SET else (entries, whole)
+        parts += build_parts(POOL, pool_entries, _rows(config, pool))
+    validation, files = read_validation(config) if config.DATASET.TEST_SET else {}, RealPaths()
+    overlaps = find_overlaps(config, parts, _rows(config, validation.values()), files)
+    left = without_overlap(config, parts, overlaps)[len(train) :]
+    pool = [of_rows(config, persons, rows) for persons, rows in zip(pool, left)]
+    labeled, unlabeled = Persons.concatenate(train), Persons.concatenate(pool) if pool else None
+    report = report_rows(config, labeled, unlabeled, list(validation.values()), overlaps, files)
+    unlabeled_mix = build_mix(config, pool_entries, pool) if pool else None
     regions = _read_regions(sources, train) if bottom_up(config) else {}
     return RunData(labeled, unlabeled, build_mix(config, entries, train), unlabeled_mix, validation, report, regions)
+
+
+def _rows(config: CfgNode, persons: Iterable[Persons]) -> list[Persons]:
+    return [as_rows(config, part) for part in persons]
 
 
 def read_validation(config: CfgNode) -> dict[str, Persons]:
@@ -85,10 +95,12 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
 
     Raises:
         DataError: a set has no person.
-        ConfigError: two sources have the same name, or detections are asked for and not named.
+        ConfigError: there is no set, two sources have the same name, or detections are asked for and not named.
     """
-    persons = {}
-    for source in build_test_sources(config):
+    persons, sources = {}, build_test_sources(config)
+    if not sources:
+        raise ConfigError("DATASET.TEST_SET is empty: there is nothing to validate on")
+    for source in sources:
         if source.name in persons:
             raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
         persons[source.name] = choose_rows(config, source, read_own(source), "validation")
@@ -115,8 +127,8 @@ def source_entries(config: CfgNode, key: str) -> list[dict]:
     """All keys of each source of one of the three SETs; a plain name also takes TRAIN_IMAGES or TEST_IMAGES."""
     data = config.DATASET
     value = data[key]
-    entries = [value] if isinstance(value, str) else value
-    if not entries and key != "TRAIN_UNSUP_SET":
+    entries = ([value] if value else []) if isinstance(value, str) else value
+    if not entries and key == "TRAIN_SET":
         raise ConfigError(f"DATASET.{key} names no source")
     folder = {"TRAIN_SET": data.TRAIN_IMAGES, "TEST_SET": data.TEST_IMAGES}.get(key, "")
     plain = {"images": folder if len(entries) == 1 else ""}
@@ -138,7 +150,13 @@ def build_source(config: CfgNode, entry: dict) -> Source:
         refuse_boxes(config, f"source {entry['name']!r}: boxes")
     own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
     skeleton = get_skeleton(skeleton_file(data.ROOT, entry["skeleton"] or own))
-    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames")}
+    links = tuple(os.path.join(data.ROOT, folder) for folder in data.LINKS)
+    places = {
+        "root": data.ROOT,
+        "frames": os.path.join(data.CACHE_DIR, "frames"),
+        "links": links,
+        "whole": bottom_up(config),
+    }
     fields = Source.__dataclass_fields__.keys() & entry.keys()
     return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})
 
@@ -158,7 +176,7 @@ def build_mix(config: CfgNode, entries: list[dict], persons: list[Persons]) -> S
 def _read_pool(config: CfgNode, skeleton: Skeleton) -> tuple[list[dict], list[Persons]]:
     entries = source_entries(config, "TRAIN_UNSUP_SET")
     sources = [build_source(config, entry) for entry in entries]
-    return entries, [choose_rows(config, source, read_pool(source, skeleton), "unlabelled") for source in sources]
+    return entries, [choose_rows(config, source, read_pool(source, skeleton), POOL) for source in sources]
 
 
 def _read_regions(sources: list[Source], persons: list[Persons]) -> dict[str, list[Region]]:

@@ -30,6 +30,18 @@ KEYS = {
     "DATASET.TRAIN_UNSUP_SET": Key([]),  # unlabelled sources; [] = all of TRAIN_SET
     "DATASET.TEST_SET": Key("val2017"),
     "DATASET.TEST_IMAGES": Key(""),  # image folder of TEST_SET; "" = looked for in the usual places
+    # Folders outside the image folder that links among the images may lead to (dvc, git-annex, split folders), relative
+    # to ROOT; other links are refused
+    "DATASET.LINKS": Key([]),
+    # Images of the pool that a validation set shows too: the same file, a copy, the same picture encoded or resized
+    # anew, or a frame of the same video. leave_out = without them, refuse = the run ends. Labelled ones end it always.
+    "DATASET.OVERLAP.POOL": Key("leave_out", choices=("leave_out", "refuse")),
+    # frames of a video on each side of one that validation shows, left out too; also files of one scene that are
+    # numbered next to it
+    "DATASET.OVERLAP.GUARD": Key(5, low=0),
+    # Sources of more images than this, and all of them if the validation sets have more, are compared by path and
+    # content only, not as pictures; videos are compared whatever their length. 0 = no pictures.
+    "DATASET.OVERLAP.PICTURES": Key(20000, low=0),
     "DATASET.CACHE": Key("none", choices=("none", "ram", "disk")),  # where decoded crops are kept
     "DATASET.CACHE_DIR": Key("data/cache"),  # for CACHE disk
     # Room for rotation and zooming out: a larger margin leaves less black at the borders of rotated views.
@@ -56,7 +68,7 @@ KEYS = {
     "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "join", "none")),
     # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the papers; -1 = 48 in light
     # U-nets and after a pyramid, else none
-    "MODEL.HIDDEN": Key(-1, low=-1),
+    "MODEL.HIDDEN": Key(-1, low=-1, high=4096),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
     # udp. Something else: udp_offset (a disc and an offset), simcc (a bin for x and for y), integral (the mean of a
@@ -216,10 +228,13 @@ KEYS = {
     "TEST.USE_GT_BBOX": Key(True),
     "TEST.COCO_BBOX_FILE": Key(""),  # detections, for USE_GT_BBOX False; relative to DATASET.ROOT
     "TEST.BBOX_THRESHOLD": Key(0.0, low=0),  # smallest score of a detection
-    "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "none")),  # bottom-up codecs have their own
+    # hard drops duplicates; soft keeps the 20 per image that Soft-NMS chooses, with their own scores (HRNet, MMPose);
+    # soft_rescored ranks them by the lowered scores. Bottom-up codecs drop duplicates themselves.
+    "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "soft_rescored", "none")),
     "TEST.OKS_THRESHOLD": Key(0.9, low=0, high=1),
-    # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py
-    "TEST.METRICS": Key(["oks", "pck"]),
+    # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py; [] = oks and pck, and
+    # before them epe where the boxes are whole frames
+    "TEST.METRICS": Key([]),
     # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
     "TEST.BEST": Key(""),
     "TEST.PCK_THRESHOLD": Key(0.1, low=0),

@@ -8,6 +8,7 @@ import numpy as np
 from semipose.data.formats.coco_regions import read_regions
 from semipose.data.formats.image_list import box_areas
 from semipose.data.images import image_size
+from semipose.data.orientation import turned_size
 from semipose.data.regions import Region, box_region
 from semipose.data.sources import COCO_FILES, Source, places, read_pool
 from semipose.errors import ConfigError, DataError
@@ -34,10 +35,14 @@ def picture_rows(persons: Persons, sizes: np.ndarray | None = None) -> Persons:
 
 
 def picture_sizes(persons: Persons) -> np.ndarray:
-    """(I, 2) int64 width and height, from the header of each file; 1 x 1 for a file that has none."""
+    """(I, 2) int64 width and height of the pictures; where none is known by its header, 1 x 1 if it has none."""
+    sizes, unknown = persons.image_sizes.astype(np.int64), np.flatnonzero((persons.image_sizes <= 0).any(1))
     with ThreadPoolExecutor() as threads:
-        sizes = list(threads.map(_size, persons.image_paths.tolist()))
-    return np.array(sizes, np.int64).reshape(-1, 2)
+        found = list(
+            threads.map(_size, persons.image_paths[unknown].tolist(), persons.image_orientations[unknown].tolist())
+        )
+    sizes[unknown] = np.reshape(found, (-1, 2))
+    return sizes
 
 
 def labelled_pictures(persons: Persons) -> Persons:
@@ -92,8 +97,8 @@ def _boxes_of_others(source: Source, labelled: Persons) -> dict[str, list[Region
     return regions
 
 
-def _size(path: str) -> tuple[int, int]:
+def _size(path: str, orientation: int) -> tuple[int, int]:
     try:
-        return image_size(path)
+        return turned_size(image_size(path), orientation)
     except DataError:
         return 1, 1  # it cannot be read either, which is said when it is asked for

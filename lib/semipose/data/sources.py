@@ -2,11 +2,14 @@
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semipose.data.archives import image_root
+from semipose.data.coordinates import refuse_no_pixels
+from semipose.data.exclude import without_excluded
 from semipose.data.formats import (
     has_annotation,
     locate_coco,
@@ -20,12 +23,14 @@ from semipose.data.formats import (
     read_ochuman,
     read_unlabeled_coco,
 )
+from semipose.data.formats.image_list import links_to
 from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.formats.lightning_pose import read_lightning_pose
 from semipose.data.formats.lsp import read_lsp
 from semipose.data.formats.video import read_video
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
+from semipose.data.readings import with_readings
 from semipose.errors import ConfigError, DataError
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between
 from semipose.structures import Persons
@@ -46,6 +51,8 @@ class Source:
         root: folder that paths are relative to.
         skeleton: of the annotation.
         frames: folder that frames of videos are kept in.
+        links: folders besides that of the images that links among them may lead to.
+        whole: images without a person are used too.
     """
 
     name: str
@@ -54,6 +61,7 @@ class Source:
     images: str
     skeleton: Skeleton
     keypoint_pairs: tuple
+    exclude: list
     start: int
     length: int
     group_id_mapping_file: str
@@ -63,8 +71,12 @@ class Source:
     head_boxes: str
     one_based: bool
     every: int
+    exif: str
+    white: float
     root: str
     frames: str
+    links: tuple = ()
+    whole: bool = False
 
     def path(self, relative: str) -> str:
         """A path of this source, joined with the root; "" stays "" (not given)."""
@@ -95,10 +107,10 @@ def guess_format(root: str, annotation: str, pool: bool) -> str:
 def read_own(source: Source) -> Persons:
     """The labelled persons of a source in its own skeleton, or its detections; raises DataError or ConfigError."""
     if source.boxes:
-        return _detected(source)
+        return _as_labelled(source, _detected)
     if source.format in UNLABELED:
         raise ConfigError(f"source {source.name!r}: format {source.format!r} has no labels; it can only be a pool")
-    return _grouped(source, _read(source))
+    return _grouped(source, _as_labelled(source, _read))
 
 
 def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
@@ -116,7 +128,7 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     """The persons of an unlabelled source. Its labels, if any, are kept as hidden labels in the keypoints of
     `skeleton`."""
     try:
-        return _with_hidden_labels(source, _read_boxes(source), skeleton)
+        return _with_hidden_labels(source, _as_labelled(source, _read_boxes), skeleton)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_hidden_labels(source, error.persons, skeleton)
@@ -152,6 +164,28 @@ def convert_persons(persons: Persons, mapping: KeypointConverter) -> Persons:
 def places(source: Source) -> tuple[str, str]:
     """The annotation file and the image folder or archive; raises DataError if they are not there (COCO's formats)."""
     return _located(source) if source.format in COCO_FILES else _files(source)
+
+
+def _as_labelled(source: Source, read: Callable[[Source], Persons]) -> Persons:
+    """What `read` gives without excluded images, its coordinates looked at, and with how its images have to be read."""
+    try:
+        with links_to(source.links):
+            persons = read(source)
+    except WrongRows as error:  # it carries the sound persons
+        if error.persons is not None:
+            error.persons = _with_readings(source, error.persons)
+        raise
+    if source.exclude:
+        persons = without_excluded(persons, source.exclude, source.root, source.name)
+    return _with_readings(source, persons)
+
+
+def _with_readings(source: Source, persons: Persons) -> Persons:
+    refuse_no_pixels(source.name, persons)
+    if source.format == "video":  # its frames are our own files
+        return persons
+    upright = source.format == "labelme"
+    return with_readings(source.name, persons, source.exif, upright, source.white, source.whole)
 
 
 def _read_boxes(source: Source) -> Persons:

@@ -1,5 +1,6 @@
 """Validation: every predictor and the ensemble over each validation set."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,12 +21,19 @@ from semipose.evaluation import (
     score,
     select_detections,
 )
-from semipose.evaluation.network_outputs import decode_scales, points_in_image, predict_output, resized_views
+from semipose.evaluation.network_outputs import (
+    NO_FLIP_TEST,
+    decode_scales,
+    points_in_image,
+    predict_output,
+    resized_views,
+)
 from semipose.evaluation.picture_metrics import FOUND, found_people, score_pictures
 from semipose.runtime.ranks import by_first, gather, rank, ranks
 from semipose.skeletons import KeypointConverter, Skeleton
 from semipose.views.sampler import centred_view
 
+log = logging.getLogger(__name__)
 EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px", FOUND)  # metrics that are given for each predictor
 # rows of persons, or of pictures with the instances on them, and their predictions, by predictor
 Found = dict[str, tuple[np.ndarray, KeypointPredictions]]
@@ -64,7 +72,7 @@ class Validator:
         sets: by name; the first one gives the main metrics.
         skeleton: of the networks.
         size: (width, height) of the views.
-        flip_test: average with the mirrored image.
+        flip_test: average with the mirrored image, where the skeleton `mirrors`.
         scales: of the views; several only for whole pictures.
         options: of the metrics.
         on_faults: called with the fault lines of each batch.
@@ -83,7 +91,10 @@ class Validator:
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
         self.sets, self.skeleton, self.size, self.scales = sets, skeleton, size, scales
-        self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
+        self.flip_test = flip_test and skeleton.mirrors
+        if flip_test and not skeleton.mirrors:
+            log.warning(NO_FLIP_TEST, skeleton.name)
+        self.options, self.on_faults, self.poll = options, on_faults, poll
         self.flip_order = torch.tensor(skeleton.flip_order)
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
@@ -99,7 +110,7 @@ class Validator:
             scores = by_first(partial(self.score_each, entry, found))
             results[name] = scores[list(scores)[-1]]
             if not metrics:
-                metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in EACH if key in each}
+                metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in each if key in EACH}
                 metrics |= results[name]
         if len(self.sets) > 1:
             metrics |= {f"{name}/{key}": value for name, found in results.items() for key, value in found.items()}

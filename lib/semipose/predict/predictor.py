@@ -1,5 +1,6 @@
 """From pictures in memory to keypoints."""
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,13 @@ from torch import Tensor, nn
 
 from semipose.data.context_crops import ContextCrops
 from semipose.errors import ConfigError, DataError
-from semipose.evaluation.network_outputs import decode_scales, points_in_image, predict_output, resized_views
+from semipose.evaluation.network_outputs import (
+    NO_FLIP_TEST,
+    decode_scales,
+    points_in_image,
+    predict_output,
+    resized_views,
+)
 from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.geometry.boxes import box_to_region
 from semipose.predict.instances import Instances, found_in_picture
@@ -20,6 +27,7 @@ from semipose.structures import Persons, PoseBatch
 from semipose.views.sampler import centred_view
 from semipose.views.view import View
 
+log = logging.getLogger(__name__)
 Boxes = np.ndarray | None
 LARGEST = 1e7  # pixels; boxes are kept as float32
 PERSONS, PICTURES = 32, 8  # that go through the network at once
@@ -55,7 +63,7 @@ class Predictor:
         size: (width, height) of what they take.
         skeleton: names of the keypoints.
         margin, padding: of the crops in the validation of the training, so that both see the same pixels.
-        flip_test: average with the mirrored picture.
+        flip_test: average with the mirrored picture, where the skeleton `mirrors`.
         batch_size: persons or whole pictures that go through the network at once; 0 = `PERSONS` or `PICTURES`.
         scales: bottom-up: the sizes in which a picture is looked at, in units of `size`.
         instance_score: bottom-up: smallest score of an instance that is handed out.
@@ -67,7 +75,10 @@ class Predictor:
         instance_score: float = INSTANCE_SCORE,
     ):  # fmt: skip
         self.networks, self.skeleton, self.size = networks, skeleton, size
-        self.margin, self.padding, self.flip_test = margin, padding, flip_test
+        self.margin, self.padding = margin, padding
+        self.flip_test = flip_test and skeleton.mirrors
+        if flip_test and not skeleton.mirrors:
+            log.warning(NO_FLIP_TEST, skeleton.name)
         self.bottom_up = networks[0].codec.instances
         self.batch_size = batch_size or (PICTURES if self.bottom_up else PERSONS)
         self.scales, self.instance_score = scales, instance_score

@@ -109,7 +109,8 @@ def _instances(dataset: PictureDataset, row: int) -> list[int]:
 
 
 def _original(dataset: PictureDataset, row: int, outline: np.ndarray, skeleton: Skeleton) -> Drawn:
-    image, rows, instances = read_image(dataset.persons.path(row)), _instances(dataset, row), dataset.instances
+    image = read_image(dataset.persons.path(row), reading=dataset.persons.reading(row))
+    rows, instances = _instances(dataset, row), dataset.instances
     height, width = image.shape[:2]
     hidden = draw_regions(dataset.regions[row], (width, height)) if dataset.regions[row] else None
     keypoints = instances.keypoints[rows]

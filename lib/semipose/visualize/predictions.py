@@ -60,7 +60,7 @@ def write_pictures(
     labelled = labels[0].image_index[labels[0].keypoints[..., 2].any(axis=1)]
     for image in np.union1d(images, labelled).tolist():
         try:
-            picture = read_image(str(persons.image_paths[image]))
+            picture = read_image(str(persons.image_paths[image]), reading=persons.reading(image))
         except DataError as error:
             faults.append(str(error))
             on_fault(str(error))

@@ -1,12 +1,28 @@
 """The images of a source: ids, sizes and paths that stay inside the image folder; whole frames as persons."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 from semipose.data.archives import is_archive, join_images, name_fault, split_member
 from semipose.data.formats.json_rows import Table, refuse_wrong_rows
 from semipose.structures import Persons
+
+# Folders besides the image folder that links may lead to. A context, so that the readers of all formats obey.
+_link_folders: ContextVar[tuple[str, ...]] = ContextVar("link_folders", default=())
+
+
+@contextmanager
+def links_to(folders: Sequence[str]) -> Iterator[None]:
+    """While it lasts, links among images may lead into these folders too (DATASET.LINKS)."""
+    token = _link_folders.set(tuple(os.path.realpath(folder) for folder in folders))
+    try:
+        yield
+    finally:
+        _link_folders.reset(token)
 
 
 class ImageList:
@@ -19,6 +35,7 @@ class ImageList:
         paths: (I,) str, image folder (or zip archive) and file name joined.
         ids: (I,) int64, unique.
         sizes: (I, 2) float64, width and height in pixels.
+        annotated: (I, 2) int32, the same, for `Persons.image_sizes`.
     """
 
     def __init__(self, file: str, image_dir: str, document: dict):
@@ -27,6 +44,7 @@ class ImageList:
         self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
         for column, side in enumerate(("width", "height")):
             table.refuse(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
+        self.annotated = whole_pixels(self.sizes)
         self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
         self._by_id = np.argsort(self.ids, kind="stable")  # of two with one id, the first
 
@@ -57,6 +75,12 @@ class ImageList:
         start = np.clip(boxes[:, :2], 0, limit)
         end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
         return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+
+
+def whole_pixels(sizes: np.ndarray) -> np.ndarray:
+    """(I, 2) int32 of sizes (I, 2); 0 = not known, for what is no number of pixels."""
+    rounded = np.rint(np.nan_to_num(np.asarray(sizes, np.float64)).reshape(-1, 2))
+    return np.where((rounded < 1) | (rounded > 2**31 - 1), 0, rounded).astype(np.int32)
 
 
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
@@ -112,12 +136,13 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
         keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
         areas=box_areas(boxes),
         scores=np.ones(len(rows), np.float32),
+        image_sizes=whole_pixels(sizes),
     )
 
 
 def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
-    """Refuses links that lead out of the image folder; the folder itself may be a link."""
-    root = os.path.realpath(image_dir)
+    """Refuses links that lead out of the image folder and of those of `links_to`; the folder itself may be a link."""
+    roots = (os.path.realpath(image_dir), *_link_folders.get())
     by_folder: dict[str, dict[str, int]] = {}
     for row, name in enumerate(names):
         folder, base = os.path.split((split_member(name) or [name])[0])
@@ -126,10 +151,11 @@ def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> 
         path = os.path.join(image_dir, folder)
         # one listing of the folder instead of one system call for each image
         links = [base for base in _links(path) if base in rows]
-        inside = _is_inside(path, root)
+        inside = _is_inside(path, roots)
         for base in links if inside else rows:
-            if not inside or not _is_inside(os.path.join(path, base), root):
-                table.fault(rows[base], field, f"{names[rows[base]]!a} is a link that leaves the image folder")
+            if not inside or not _is_inside(os.path.join(path, base), roots):
+                reason = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
+                table.fault(rows[base], field, f"{names[rows[base]]!a} {reason}")
 
 
 def _links(folder: str) -> list[str]:
@@ -140,8 +166,9 @@ def _links(folder: str) -> list[str]:
         return []  # a missing image is reported when it is read
 
 
-def _is_inside(path: str, root: str) -> bool:
+def _is_inside(path: str, roots: Sequence[str]) -> bool:
     try:
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
+        real = os.path.realpath(path) + os.sep
     except (OSError, ValueError):
         return False
+    return any(real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
