@@ -234,7 +234,7 @@ def test_overlap_of_training_and_validation(call):
         (["TRAIN.ALTERNATE", "day"], ["day", "epoch, step"]),
         (["PSEUDO.TARGET", "magic"], ["magic", "heatmap, redrawn"]),
         (["TEST.PCK_NORM", "foot"], ["foot", "box, torso, head"]),
-        (["TEST.OKS_NMS", "firm"], ["firm", "hard, soft, none"]),
+        (["TEST.OKS_NMS", "firm"], ["firm", "hard, soft, soft_rescored, none"]),
         (["WEIGHT.LOSS_POSE", "0"], ["LOSS_POSE"]),
         (["MODEL.PRETRAINED", "nowhere.pth"], ["nowhere.pth"]),
         (["TRACKING.WANDB", "maybe"], ["maybe", "offline"]),

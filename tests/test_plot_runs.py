@@ -48,6 +48,17 @@ def test_two_runs_in_one_picture(plot, runs, tmp_path):
     assert picture.shape == (600, 960, 3) and picture.std() > 0
 
 
+@pytest.mark.parametrize(("first", "expected"), [("AP", "0.2"), ("EPE", "7")])
+def test_the_main_metric_is_drawn(plot, tmp_path, first, expected):
+    """It is the one that the run reports first."""
+    values = {"EPE": {"EPE": 7.0, "AP": 0.2}, "AP": {"AP": 0.2, "EPE": 7.0}}[first]
+    row = {"epoch": 1, "step": 2, f"{first}_student": 0.1} | values
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    _, lines = plot(tmp_path, "--out", tmp_path / "plot.svg")
+    assert re.findall(r"[\d.]+", lines[0].rpartition(":")[2]) == ["1", *[expected] * 3]
+    assert f">{first}" in (tmp_path / "plot.svg").read_text()
+
+
 def test_numbers_of_steps_as_svg(plot, runs, tmp_path):
     assert plot(*runs, "--metric", "loss_pose", "--out", tmp_path / "plot.svg")[0] == 0
     text = (tmp_path / "plot.svg").read_text()

@@ -25,6 +25,7 @@ from semipose.models.pose_network import PoseNetwork
 from semipose.runtime.determinism import make_deterministic
 from semipose.runtime.freed_memory import keep_freed_memory
 from semipose.runtime.launch import launch
+from semipose.runtime.memory_faults import explained_memory_faults
 from semipose.runtime.ranks import by_first, is_first, session, shared, world_size
 from semipose.runtime.signals import INTERRUPTED_EXIT, Interrupted, Interrupts
 from semipose.runtime.worker_faults import explained_worker_faults
@@ -59,11 +60,12 @@ def on_ranks(config: CfgNode, job: Callable[[], int]) -> int:
         ConfigError: a GPU is not there.
         LostRankError: another process has ended.
         DataError: a loader process has ended or hangs.
+        SemiposeError: the memory has run out.
     """
     names = assemble.gpu_names(config.GPUS)
     if len(names) > 1 and world_size() == 1:
         return launch(len(names))
-    with session(assemble.build_backend(config.GPUS)), explained_worker_faults():
+    with session(assemble.build_backend(config.GPUS)), explained_memory_faults(), explained_worker_faults():
         return job()
 
 

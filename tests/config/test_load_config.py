@@ -271,6 +271,8 @@ def test_wrong_types_in_a_file(refusal, text, found):
         ("SEED", "-1", "from 0 to 4294967295"),
         ("TRAIN.BATCH_SIZE", "0", "at least 1"),
         ("TEST.BATCH_SIZE", "0", "at least 1"),
+        ("TRAIN.END_EPOCH", "4611686018427387904", "at most 1000000000"),
+        ("MODEL.HIDDEN", "1000000", "from -1 to 4096"),
         ("DATASET.TRAIN_LEN", "-3", "at least 0"),
         ("DATASET.CROP_MARGIN", "0.5", "at least 1"),
         ("MODEL.IMAGE_SIZE", "[64, 0]", "at least 1"),

@@ -35,6 +35,20 @@ def moved(predictions):
     )
 
 
+def doubled(predictions):
+    """Person i once i % to the left and below, and once i % to the right and above, there with less score."""
+    step = np.arange(len(predictions), dtype=np.float32) / np.float32(100)
+    parts = []
+    for side, lost in ((1, 0), (-1, 1)):
+        shift = np.stack([1 - side * step, 1 + side * step], axis=1)[:, None]
+        fading = (1 - (1 + lost) * step)[:, None]
+        parts.append((predictions.keypoints * shift, predictions.keypoint_scores * fading, 1 - 2 * lost * step))
+    points, scores, boxes = (np.concatenate(column) for column in zip(*parts))
+    return KeypointPredictions(
+        np.tile(predictions.image_ids, 2), points, scores, boxes.astype(np.float32), np.tile(predictions.areas, 2)
+    )
+
+
 def random_case(seed, num_keypoints=17, images=6):
     """Persons, crowd and unlabelled persons of all sizes; detections that hit, miss, repeat and tie in score."""
     rng = np.random.default_rng(seed)
@@ -89,8 +103,22 @@ def test_published_check_case(coco_case, backend):
     assert {key: got[key] for key in expected} == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("nms", "expected"),
+    [
+        ("soft", {"AP": 0.1707370737, "AP50": 0.2505500550, "AP75": 0.1067106711, "AR": 0.2416667}),
+        ("soft_rescored", {"AP": 0.1975954738, "AR": 0.2416667}),
+    ],
+)
+def test_published_case_of_two_predictions_for_each_person(coco_case, nms, expected):
+    """MMPose 1.3.2's numbers for soft_oks_nms at 0.9: the lowered scores choose, and do not rank."""
+    annotation, predictions = coco_case
+    got = evaluate_oks(prepare_ground_truth(annotation, SIGMAS), doubled(predictions), nms=nms)
+    assert {key: got[key] for key in expected} == pytest.approx(expected, abs=1e-7)
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("nms", ["hard", "soft", "none"])
+@pytest.mark.parametrize("nms", ["hard", "soft", "soft_rescored", "none"])
 def test_ground_truth_as_prediction_is_perfect(coco_case, backend, nms):
     """The annotation ids run from 0 here, which the COCO tools alone would score below 1."""
     annotation, predictions = coco_case
@@ -112,7 +140,7 @@ def test_equals_plain_pycocotools(seed, backend):
     np.testing.assert_allclose([got[key] for key in OKS_METRICS], expected, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("nms", ["hard", "soft"])
+@pytest.mark.parametrize("nms", ["hard", "soft_rescored"])
 def test_suppression_and_rescoring_come_before_the_coco_tools(nms):
     annotation, predictions = random_case(seed=3)
     selected = select_detections(predictions, SIGMAS, nms=nms, nms_threshold=0.7)
@@ -145,9 +173,22 @@ def test_select_detections_keeps_images_apart_and_rows_together():
     np.testing.assert_allclose(hard.keypoint_scores[:, 0], [0.7, 0.9, 0.1])
     np.testing.assert_array_equal(hard.keypoints[:, 0, 0], [0, 0.1, 500])
     soft = select_detections(given, SIGMAS, nms="soft")
-    np.testing.assert_allclose(soft.box_scores, [0.7, 0.9, 0.5 * np.exp(-1 / 0.9), 0.0], atol=1e-3)
+    np.testing.assert_allclose(soft.box_scores, [0.7, 0.9, 0.5, 0.0], atol=1e-7)
+    rescored = select_detections(given, SIGMAS, nms="soft_rescored")
+    np.testing.assert_allclose(rescored.box_scores, [0.7, 0.9, 0.5 * np.exp(-1 / 0.9), 0.0], atol=1e-3)
     unchanged = select_detections(given, SIGMAS, nms="none")
     np.testing.assert_allclose(unchanged.box_scores, [0.5, 0.9, 0.7, 0], atol=1e-7)
+
+
+@pytest.mark.parametrize("nms", ["soft", "soft_rescored"])
+def test_soft_nms_keeps_twenty_of_an_image(nms):
+    """A copy of the best person, at .9 lowered to .9 exp(-1 / .9) = .30, makes room for the 20th one at .5."""
+    places = np.array([0, *range(20)])[:, None, None] * np.full((1, 17, 2), 500.0)
+    scores = np.repeat([0.9, 0.95, *[0.5] * 19], 17).reshape(21, 17)
+    given = KeypointPredictions(np.full(21, 8), places, scores, np.ones(21), np.full(21, 1e4))
+    kept = select_detections(given, SIGMAS, nms=nms)
+    assert sorted(kept.keypoints[:, 0, 0].tolist()) == [500.0 * n for n in range(20)]
+    np.testing.assert_allclose(np.sort(kept.box_scores)[[0, -1]], [0.5, 0.95], atol=1e-7)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -210,7 +251,7 @@ def test_wrong_predictions_are_refused(coco_case):
     fewer = KeypointPredictions(arrays[0], arrays[1][:, :14], arrays[2][:, :14], *arrays[3:])
     with pytest.raises(DataError, match="14 keypoints.*17"):
         evaluate_oks(truth, fewer)
-    with pytest.raises(ConfigError, match="hard, soft, none"):
+    with pytest.raises(ConfigError, match="hard, soft, soft_rescored, none"):
         evaluate_oks(truth, predictions, nms="off")
     with pytest.raises(ConfigError, match="auto, faster, pycocotools"):
         evaluate_oks(truth, predictions, backend="matlab")

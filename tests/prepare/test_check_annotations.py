@@ -146,6 +146,13 @@ def test_categories_that_name_no_keypoints(tmp_path):
     assert "no category names its keypoints" in odd.text
 
 
+@pytest.mark.parametrize("number", [[], {}, [1], None, "1"])
+def test_a_category_whose_id_is_no_number(tmp_path, number):
+    document = small_coco(2)
+    document["categories"].append({"id": number, "name": "other"})
+    assert document_notes("f", document, read_sound(tmp_path, small_coco(2))) == []
+
+
 def test_a_document_of_images_only(tmp_path):
     document = {"images": small_coco(2)["images"]}
     persons = read_sound(tmp_path, small_coco(2)).take([])

@@ -78,6 +78,16 @@ class Recipe:
     agreement_sigma: float = 1.0
     unlabeled_size: int = 0
 
+    def fewest_images(self, labeled: int, unlabeled: int) -> int:
+        """The fewest images that go through a student in one pass, for batches of these sizes; 0 = there are none."""
+        parts = [labeled] if self.weights.labeled else []
+        if not (unlabeled and self.weights.unlabeled):
+            return sum(parts)
+        passes = [sum(parts) + unlabeled] if self.joint_forward else [*parts, unlabeled]
+        passes += parts if self.ramp.start > 0 else []
+        passes += [unlabeled] if self.weights.mix > 0 and self.mix.where == "manifold" else []
+        return min(passes)
+
     @property
     def joints(self) -> int:
         """Keypoints of the skeleton."""

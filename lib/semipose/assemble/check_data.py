@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 from semipose.assemble.check_sources import SourceCheck, check_source
 from semipose.assemble.networks import build_students
 from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
-from semipose.assemble.validator import build_metric_options, build_validator
+from semipose.assemble.validator import FRAMED, build_metric_options, build_validator
 from semipose.data.sources import Source, places
 from semipose.errors import ConfigError, SemiposeError
 from semipose.evaluation.dry_run import dry_run
@@ -113,9 +113,11 @@ def _scored(config: CfgNode, check: SourceCheck) -> list[Finding]:
         found = dry_run(entry.labels, build_metric_options(config))
     except SemiposeError as error:
         return [Finding(str(error), True)]
+    framed = [Finding(FRAMED)] if entry.labels.framed else []
     if found.scores["AP"] < NEARLY_ALL or found.broken:
-        return [Finding(": ".join([str(found), "; ".join(found.reasons) or "no reason is known"]), found.broken)]
-    return list(map(Finding, found.reasons))
+        text = ": ".join([str(found), "; ".join(found.reasons) or "no reason is known"])
+        return [*framed, Finding(text, found.broken)]
+    return framed + list(map(Finding, found.reasons))
 
 
 def _shared(checks: list[SourceCheck]) -> list[Finding]:

@@ -22,9 +22,11 @@ from semipose.engine.precision import Precision
 from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.engine.trainer import RunRecord, Trainer, TrainerOptions
 from semipose.errors import ConfigError
-from semipose.evaluation import person_norm
+from semipose.evaluation import boxes_are_frames, person_norm, sized_by_keypoints
 from semipose.geometry import affine
 from semipose.models.compiling import check_compiler, compile_networks
+from semipose.models.pose_network import PoseNetwork
+from semipose.models.single_values import norms_with_one_value
 from semipose.pseudo_labels import Multiview, fit_multiview
 from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth, hidden_annotations
@@ -65,6 +67,23 @@ def build_stepper(config: CfgNode, algorithm: Algorithm, pass_steps: int) -> Ste
     )  # fmt: skip
     learners = {phase: algorithm.learners(phase) for phase in algorithm.phases}
     return Stepper(learners, settings, total, Precision(train.AMP, device, algorithm))
+
+
+def check_batch_norm(config: CfgNode, algorithm: Algorithm, loader: PairLoader) -> None:
+    """Raises ConfigError where a BatchNorm would have to learn from one value of each channel, as torch cannot."""
+    synchronised = config.TRAIN.SYNC_BN and ranks() > 1
+    if synchronised or algorithm.recipe.fewest_images(*loader.fewest) != 1:
+        return
+    size = config.MODEL.IMAGE_SIZE
+    for name, network in algorithm.predictors().items():
+        norms = norms_with_one_value(network, size) if isinstance(network, PoseNetwork) else []
+        if norms:
+            raise ConfigError(
+                f"MODEL.IMAGE_SIZE {size[0]}x{size[1]} with a batch of one image: BatchNorm {norms[0]!r} of network "
+                f"{name!r} gets one value of each channel. Needed: a larger image, a larger batch (TRAIN.BATCH_SIZE is "
+                f"{config.TRAIN.BATCH_SIZE}; the last batch of an epoch may have one image left: "
+                "TRAIN.STEPS_PER_EPOCH), or MODEL.FREEZE_BN true"
+            )
 
 
 def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
@@ -123,11 +142,12 @@ def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHea
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
     """The norm of the PCK of pseudo-labels: TEST.PCK_NORM, or the box where the skeleton has no such norm."""
-    skeleton = get_skeleton(config.DATASET.SKELETON)
+    skeleton, pool = get_skeleton(config.DATASET.SKELETON), data.unlabeled
+    pool = sized_by_keypoints(pool) if boxes_are_frames(pool) else pool
     try:
-        return person_norm(data.unlabeled, skeleton, build_metric_options(config).pck_norm)
+        return person_norm(pool, skeleton, build_metric_options(config).pck_norm)
     except ConfigError:
-        return person_norm(data.unlabeled, skeleton, "box")
+        return person_norm(pool, skeleton, "box")
 
 
 def build_trainer(
@@ -140,6 +160,7 @@ def build_trainer(
     epoch_steps = len(loader) * len(algorithm_entry(config).phases)
     unlabeled = 0 if data.unlabeled is None else len(data.unlabeled)
     algorithm = build_algorithm(config, epoch_steps, unlabeled, pretrained, build_multiview(config, data))
+    check_batch_norm(config, algorithm, loader)
     compile_algorithm(config, algorithm)
     validator = build_validator(config, data.validation, faults, interrupts.check)
     record = RunRecord(

@@ -19,11 +19,15 @@ from semipose.evaluation import (
     CocoGroundTruth,
     LabelledSet,
     MetricOptions,
+    boxes_are_frames,
     ground_truth_from_persons,
     load_ground_truth,
     missing_need,
+    person_norm,
+    sized_by_keypoints,
     with_groups,
     with_keypoints,
+    with_sizes,
     with_visible,
 )
 from semipose.evaluation.validation import ValidationSet, Validator
@@ -33,7 +37,9 @@ from semipose.structures import Persons
 log = logging.getLogger(__name__)
 
 READ_AS_THEY_ARE = ("coco", "crowdpose", "ochuman")  # formats of COCO files that the evaluation reads directly
+USUAL_METRICS = ("oks", "pck")
 FORMAT_METRICS = {"mpii": ("pckh",), "crowdpose": ("crowdpose",), "jhmdb": ("jhmdb",)}  # metrics; else TEST.METRICS
+FRAMED = "boxes are whole frames, so areas and the norm 'box' come from the labelled keypoints"
 
 
 def build_validator(
@@ -105,6 +111,9 @@ def _build_set(
     loader = evaluation_loader(dataset, config.TEST.BATCH_SIZE, build_workers(config))
     labels, outputs = _labels(source, entry, persons, get_skeleton(config.DATASET.SKELETON))
     metrics = _metrics(config, entry, labels, options)
+    if labels.framed:
+        norm = np.median(person_norm(labels.persons, labels.skeleton, "box"))
+        log.info("set %s: %s; median norm %.1f px", source.name, FRAMED, norm)
     groups = "oks" in metrics and any(a["group_id"] >= 0 for a in labels.ground_truth.dataset["annotations"])
     return ValidationSet(loader, dataset, labels, metrics, outputs, groups)
 
@@ -113,13 +122,14 @@ def _labels(
     source: Source, entry: dict, persons: Persons, network: Skeleton
 ) -> tuple[LabelledSet, KeypointConverter | None]:
     """The labels of a set, and the converter from the network's keypoints to those of the set."""
-    indices, truth = entry["output_keypoint_indices"], _ground_truth(source, persons)
+    indices = entry["output_keypoint_indices"]
+    truth, persons, framed = _sized(source, persons)
     if source.keypoint_pairs:
         if indices:
             raise ConfigError(f"source {source.name!r}: give keypoint_pairs or output_keypoint_indices, not both")
         mapping = converter(source, network)
         truth = with_keypoints(truth, mapping.convert, np.array(network.sigmas))
-        return LabelledSet(source.name, truth, convert_persons(persons, mapping), network), None
+        return LabelledSet(source.name, truth, convert_persons(persons, mapping), network, framed), None
     if indices and len(indices) != len(source.skeleton):
         raise ConfigError(
             f"source {source.name!r}: output_keypoint_indices has {len(indices)} numbers; skeleton "
@@ -128,16 +138,28 @@ def _labels(
     pairs = [[index, number] for number, index in enumerate(indices)] or None
     outputs = converter_between(network, source.skeleton, pairs)
     if outputs.is_identity:
-        return LabelledSet(source.name, truth, persons, source.skeleton), None
+        return LabelledSet(source.name, truth, persons, source.skeleton, framed), None
     truth = with_visible(truth, outputs.mapped)
     persons = replace(persons, keypoints=persons.keypoints * outputs.mapped[:, None])
-    return LabelledSet(source.name, truth, persons, source.skeleton), outputs
+    return LabelledSet(source.name, truth, persons, source.skeleton, framed), outputs
 
 
-def _ground_truth(source: Source, persons: Persons) -> CocoGroundTruth:
+def _sized(source: Source, persons: Persons) -> tuple[CocoGroundTruth, Persons, bool]:
+    """Ground truth and persons, both with sizes of the keypoints if the boxes are whole frames, and whether they are.
+
+    Boxes of a detector stay as they are.
+    """
+    labeled = read_own(replace(source, boxes="")) if source.boxes else persons
+    truth = _ground_truth(source, labeled)
+    if not boxes_are_frames(labeled):
+        return truth, persons, False
+    sized = sized_by_keypoints(labeled)
+    return with_sizes(truth, sized), persons if source.boxes else sized, True
+
+
+def _ground_truth(source: Source, labeled: Persons) -> CocoGroundTruth:
     """A COCO file is read again, with its crowds and unlabelled persons; for other formats the persons are enough."""
     sigmas = np.array(source.skeleton.sigmas)
-    labeled = read_own(replace(source, boxes="")) if source.boxes else persons
     annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
     if source.format not in READ_AS_THEY_ARE or source.start or source.length:
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
@@ -150,7 +172,8 @@ def _metrics(config: CfgNode, entry: dict, labels: LabelledSet, options: MetricO
     """The metrics that a source names; else those of its format, or of TEST.METRICS, as far as its labels allow."""
     if entry["metrics"]:
         return tuple(entry["metrics"])
-    wanted = FORMAT_METRICS.get(entry["format"], tuple(config.TEST.METRICS))
+    usual = ("epe", *USUAL_METRICS) if labels.framed else USUAL_METRICS
+    wanted = FORMAT_METRICS.get(entry["format"], tuple(config.TEST.METRICS) or usual)
     wanted += ("epe",) if options.pixels > 0 and "epe" not in wanted else ()
     lacking = {name: missing_need(name, labels, options) for name in wanted if name in METRICS}
     given = tuple(name for name in wanted if not lacking.get(name))

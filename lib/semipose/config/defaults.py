@@ -56,7 +56,7 @@ KEYS = {
     "MODEL.NECK": Key("auto", choices=("auto", "deconv", "pyramid", "none")),
     # channels of a 3x3 convolution before the last layer of the head; 0 = none, as in the papers; -1 = 48 in light
     # U-nets and after a pyramid, else none
-    "MODEL.HIDDEN": Key(-1, low=-1),
+    "MODEL.HIDDEN": Key(-1, low=-1, high=4096),
     "MODEL.SIGMA": Key(2.0, low=0.1),  # of the Gaussian, heatmap pixels
     # What the network puts out for a keypoint. A heatmap: gaussian (float centre, DARK decoding), msra (as in papers),
     # udp. Something else: udp_offset (a disc and an offset), simcc (a bin for x and for y), integral (the mean of a
@@ -204,10 +204,13 @@ KEYS = {
     "TEST.USE_GT_BBOX": Key(True),
     "TEST.COCO_BBOX_FILE": Key(""),  # detections, for USE_GT_BBOX False; relative to DATASET.ROOT
     "TEST.BBOX_THRESHOLD": Key(0.0, low=0),  # smallest score of a detection
-    "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "none")),
+    # hard drops duplicates; soft keeps the 20 per image that Soft-NMS chooses, with their own scores (HRNet, MMPose);
+    # soft_rescored ranks them by the lowered scores
+    "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "soft_rescored", "none")),
     "TEST.OKS_THRESHOLD": Key(0.9, low=0, high=1),
-    # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py
-    "TEST.METRICS": Key(["oks", "pck"]),
+    # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py; [] = oks and pck, and
+    # before them epe where the boxes are whole frames
+    "TEST.METRICS": Key([]),
     # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
     "TEST.BEST": Key(""),
     "TEST.PCK_THRESHOLD": Key(0.1, low=0),

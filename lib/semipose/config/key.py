@@ -6,6 +6,7 @@ from typing import NamedTuple
 from semipose.errors import ConfigError
 
 MAX_NUMBER = 2**63
+MAX_VALUE = 10**9  # of keys without a largest value: beyond it counts and sizes overflow
 
 
 class Key(NamedTuple):
@@ -30,11 +31,11 @@ def check_allowed(key: Key, value: object, full: str, where: str) -> None:
 
 def _allows(key: Key, item: object) -> bool:
     if type(item) in (int, float):
-        return key.low <= item <= min(key.high, MAX_NUMBER)
+        return key.low <= item <= (MAX_VALUE if key.high == inf else key.high)
     return not key.choices or item in key.choices
 
 
 def _allowed(key: Key) -> str:
     if key.choices:
         return ", ".join(key.choices)
-    return f"at least {key.low}" if key.high == inf else f"from {key.low} to {key.high}"
+    return f"at least {key.low} and at most {MAX_VALUE}" if key.high == inf else f"from {key.low} to {key.high}"

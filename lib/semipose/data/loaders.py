@@ -118,6 +118,12 @@ class PairLoader:
     def __len__(self) -> int:
         return len(self._samplers[-1])
 
+    @property
+    def fewest(self) -> tuple[int, int]:
+        """Images in the smallest labelled and in the smallest unlabelled batch; 0 without an unlabelled set."""
+        labeled, *unlabeled = (sampler.fewest for sampler in self._samplers)
+        return labeled, sum(unlabeled)
+
     def ids(self, batch: PairBatch) -> dict[str, list[int]]:
         """Annotation ids of the persons of a batch, by side ("labeled", "unlabeled")."""
         sides = zip(("labeled", "unlabeled"), self._loaders, (batch.labeled, batch.unlabeled))

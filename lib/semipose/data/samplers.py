@@ -30,6 +30,16 @@ class _Passes:
         """Choose the pass, and the batch in it to start with."""
         self._number, self._start = number, start
 
+    @property
+    def fewest(self) -> int:
+        """Rows in the smallest batch of a rank."""
+        return max(1, self._smallest // self.ranks)
+
+    @property
+    def _smallest(self) -> int:
+        """Rows in the smallest batch of all ranks together."""
+        return self.batch_size
+
     def _deal(self, batch: list[int]) -> list[int]:
         return batch[self.rank :: self.ranks] or [batch[self.rank % len(batch)]]
 
@@ -63,6 +73,11 @@ class PassSampler(_Passes):
         streams = [(self._stream(sources, size), size) for sources, size in self._groups]
         for _ in range(self._start, len(self)):
             yield self._deal([row for stream, size in streams for row in islice(stream, size)])
+
+    @property
+    def _smallest(self) -> int:
+        last = sum(self.mix.slots) % self.batch_size
+        return last if last and self._is_one_shuffle else self.batch_size
 
     @property
     def _is_one_shuffle(self) -> bool:

@@ -12,6 +12,7 @@ from semipose.evaluation.oks import oks_nms, person_scores, soft_oks_nms
 
 OKS_METRICS = ("AP", "AP50", "AP75", "AP_M", "AP_L", "AR", "AR50", "AR75", "AR_M", "AR_L")
 MAX_DETECTIONS = 20
+NMS = ("hard", "soft", "soft_rescored", "none")
 
 
 @dataclass(frozen=True)
@@ -117,12 +118,13 @@ def select_detections(
     """The detections that are scored, with the score of each person (`person_scores`) in `box_scores`.
 
     Args:
-        nms: "hard" drops duplicates; "soft" lowers their scores and keeps 20 per image; "none" changes nothing. HRNet
-            and MMPose use the lowered scores only to choose the 20; here they also rank the detections, as in Soft-NMS.
-        nms_threshold: OKS above which "hard" drops, or width of the Gaussian of "soft".
+        nms: "hard" drops duplicates; "soft" lowers their scores to choose 20 per image, which keep their own scores, as
+            in HRNet and MMPose; "soft_rescored" keeps the same 20 with the lowered scores, as in Soft-NMS; "none"
+            changes nothing.
+        nms_threshold: OKS above which "hard" drops, or width of the Gaussian of the soft forms.
     """
-    if nms not in ("hard", "soft", "none"):
-        raise ConfigError(f"unknown nms {nms!r}; known: hard, soft, none")
+    if nms not in NMS:
+        raise ConfigError(f"unknown nms {nms!r}; known: {', '.join(NMS)}")
     if not 0 < nms_threshold <= 1:
         raise ConfigError(f"nms_threshold is {nms_threshold!r}; it must be above 0 and at most 1")
     scores = person_scores(predictions.box_scores, predictions.keypoint_scores)
@@ -157,11 +159,11 @@ def _suppress(predictions, rows, sigmas, nms, threshold) -> tuple[np.ndarray, np
     if len(rows) == 1:
         return rows, scores
     poses = predictions.keypoints[rows], scores, predictions.areas[rows], sigmas, threshold
-    if nms == "soft":
-        kept, lowered = soft_oks_nms(*poses, MAX_DETECTIONS)
-        return rows[kept], lowered
-    kept = oks_nms(*poses)
-    return rows[kept], scores[kept]
+    if nms == "hard":
+        kept = oks_nms(*poses)
+        return rows[kept], scores[kept]
+    kept, lowered = soft_oks_nms(*poses, MAX_DETECTIONS)
+    return rows[kept], lowered if nms == "soft_rescored" else scores[kept]
 
 
 def _backend(name: str):

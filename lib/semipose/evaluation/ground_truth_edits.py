@@ -6,6 +6,7 @@ import numpy as np
 
 from semipose.errors import DataError
 from semipose.evaluation.ground_truth import NO_GROUP, CocoGroundTruth
+from semipose.structures import Persons
 
 
 def restrict(ground_truth: CocoGroundTruth, image_ids: Iterable[int]) -> CocoGroundTruth:
@@ -57,6 +58,16 @@ def with_visible(ground_truth: CocoGroundTruth, predicted) -> CocoGroundTruth:
 def with_box_areas(ground_truth: CocoGroundTruth) -> CocoGroundTruth:
     """Every area is 0.53 w h of the box, as CrowdPose and AI Challenger are scored."""
     persons = [a | {"area": 0.53 * a["bbox"][2] * a["bbox"][3]} for a in ground_truth.dataset["annotations"]]
+    return CocoGroundTruth(ground_truth.dataset | {"annotations": persons}, ground_truth.sigmas)
+
+
+def with_sizes(ground_truth: CocoGroundTruth, sized: Persons) -> CocoGroundTruth:
+    """Persons have the boxes and areas that `sized` has for their annotation ids; others keep their own."""
+    sizes = dict(zip(sized.ids.tolist(), zip(sized.boxes.tolist(), sized.areas.tolist())))
+    persons = [
+        a | dict(zip(("bbox", "area"), sizes[a["annotation_id"]])) if a["annotation_id"] in sizes else a
+        for a in ground_truth.dataset["annotations"]
+    ]
     return CocoGroundTruth(ground_truth.dataset | {"annotations": persons}, ground_truth.sigmas)
 
 

@@ -46,12 +46,15 @@ class LabelledSet:
         ground_truth: for OKS AP; None = there is none.
         persons: N persons, row n labels prediction n; without keypoints where the boxes are a detector's.
         skeleton: of the keypoints of persons, ground truth and predictions.
+        framed: whether the boxes of the annotation are whole frames. Boxes and areas are here those of the labelled
+            keypoints then, see `sized_by_keypoints`.
     """
 
     name: str
     ground_truth: CocoGroundTruth | None
     persons: Persons
     skeleton: Skeleton
+    framed: bool = False
 
     def take(self, rows) -> "LabelledSet":
         """With the persons in `rows`; the ground truth stays whole."""

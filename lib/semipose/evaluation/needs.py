@@ -8,7 +8,7 @@ from semipose.evaluation.labelled_set import LabelledSet, MetricOptions, person_
 
 
 def needs_ground_truth(labels: LabelledSet, options: MetricOptions) -> str:
-    return "" if labels.ground_truth is not None else "needs a ground truth for OKS"
+    return _needs_sizes(labels) if labels.ground_truth is not None else "needs a ground truth for OKS"
 
 
 def needs_labels(labels: LabelledSet, options: MetricOptions) -> str:
@@ -45,6 +45,13 @@ def needs_norm(option: str) -> Callable[[LabelledSet, MetricOptions], str]:
             person_norm(labels.persons.take([]), labels.skeleton, norm)
         except ConfigError as error:
             return str(error)
+        if norm == "box":
+            return _needs_sizes(labels)
         return needs_head_sizes(labels, options) if norm == "head_size" else ""
 
     return lacking
+
+
+def _needs_sizes(labels: LabelledSet) -> str:
+    known = not labels.framed or not len(labels.persons) or labels.persons.boxes[:, 2:].any()
+    return "" if known else "needs the size of the persons; all boxes are whole frames, and nobody shows two keypoints"

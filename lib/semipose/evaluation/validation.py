@@ -95,7 +95,7 @@ class Validator:
             scores = by_first(partial(self.score_each, entry, found))
             results[name] = scores[list(scores)[-1]]
             if not metrics:
-                metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in EACH if key in each}
+                metrics = {f"{key}_{who}": each[key] for who, each in scores.items() for key in each if key in EACH}
                 metrics |= results[name]
         if len(self.sets) > 1:
             metrics |= {f"{name}/{key}": value for name, found in results.items() for key, value in found.items()}

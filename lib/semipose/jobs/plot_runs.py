@@ -18,12 +18,13 @@ from semipose.writable import check_file
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="RUN_DIR", help="run folder, with its metrics.jsonl")
-    parser.add_argument("--metric", default="AP", help="AP, AP_ema_first, val/PCK, loss_pose, ...; default: AP")
+    parser.add_argument("--metric", help="AP, AP_ema_first, val/PCK, loss_pose, ...; default: main metric of the first")
     parser.add_argument("--out", default="runs.png", help=".png or .svg; default: runs.png")
     args = parser.parse_args(arguments)
     try:
         check_file(args.out, "--out")
-        draw_runs([Path(run) for run in args.runs], args.metric, Path(args.out))
+        runs = [Path(run) for run in args.runs]
+        draw_runs(runs, args.metric or _main_metric(runs[0]), Path(args.out))
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -47,6 +48,14 @@ def draw_runs(runs: list[Path], metric: str, out: Path) -> None:
         (_, last), values = curve[-1], [y for _, y in curve]
         print(f"{name}: {len(curve)} values, smallest {min(values):.4g}, largest {max(values):.4g}, last {last:.4g}")
     print(out)
+
+
+def _main_metric(run: Path) -> str:
+    """AP, or EPE for a set whose boxes are whole frames, ...; AP for a run without an evaluation."""
+    from semipose.tracking.sinks import read_rows
+    from semipose.visualize.learning_curve import main_metric
+
+    return main_metric(list(read_rows(run / "metrics.jsonl"))) or "AP"
 
 
 def read_metric(run: Path, metric: str) -> tuple[str, list[tuple[float, float]]]:

@@ -160,7 +160,8 @@ def _areas(where: str, ids: np.ndarray, areas: np.ndarray, given: np.ndarray, pe
 
 
 def _categories(where: str, document: dict, rows: list[dict], posed: np.ndarray) -> list[Finding]:
-    categories = {row.get("id"): row for row in document.get("categories") or [] if isinstance(row, dict)}
+    listed = [row for row in document.get("categories") or [] if isinstance(row, dict)]
+    categories = {row["id"]: row for row in listed if type(row.get("id")) is int}
     kinds = [row.get("category_id") for row in rows]
     strange = [row["id"] for row, kind in zip(rows, kinds) if kind is not None and _known(kind, categories) is None]
     found = note(where, "annotations whose category_id is not in 'categories'", strange) if categories else []
@@ -168,7 +169,7 @@ def _categories(where: str, document: dict, rows: list[dict], posed: np.ndarray)
     if len(used) > 1:
         text = ", ".join(f"{kind} ({count} annotations)" for kind, count in used.most_common())
         found.append(Finding(f"{where}: several categories have keypoints: {text}"))
-    if used and not any(isinstance(row.get("keypoints"), list) for row in categories.values()):
+    if used and not any(isinstance(row.get("keypoints"), list) for row in listed):
         found.append(Finding(f"{where}: no category names its keypoints: they are taken to be those of the skeleton"))
     return found
 

@@ -23,13 +23,18 @@ def learning_curve(rows: list[dict]):
     """
     losses = _curves([row for row in rows if "epoch" not in row], "step", lambda name: name.startswith("loss_"))
     epochs = [row for row in rows if "epoch" in row]
-    metric = next((name for row in epochs for name in row if name in MAIN), "")
+    metric = main_metric(epochs)
     scores = _curves(epochs, "epoch", lambda name: _is_of(name, metric))
     figure = new_figure(WIDTH, HEIGHT)
     left, right = figure.subfigures(1, 2)
     draw_lines(left, losses, "Training losses", "step", "loss")
     draw_lines(right, scores, "Validation", "epoch", with_unit(metric))
     return figure
+
+
+def main_metric(rows: list[dict]) -> str:
+    """The main metric of a run, the first that the rows of its metrics.jsonl have; "" before an evaluation."""
+    return next((name for row in rows if "epoch" in row for name in row if name in MAIN), "")
 
 
 def with_unit(metric: str) -> str:
