@@ -64,3 +64,14 @@ def write_project(root: Path, count: int = 10) -> tuple[str, str]:
         write_image(root / f"labeled-data/f{number}.png", picture(video_frame(number)))
     video = write_video(root / "videos/day.avi", [picture(number) for number in range(FRAMES)])
     return write_csv(root / "CollectedData.csv", rows(count)), video
+
+
+def damage_frame(video: str, number: int, path: Path) -> str:
+    """A copy of a video of `write_video` in which the JPEG of one frame is gone."""
+    data, place = bytearray(Path(video).read_bytes()), 0
+    for _ in range(number + 1):
+        place = data.find(b"\xff\xd8\xff", place + 3)
+    end = data.find(b"\xff\xd9", place)
+    data[place:end] = bytes(end - place)
+    path.write_bytes(data)
+    return str(path)

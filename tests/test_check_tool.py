@@ -152,10 +152,37 @@ def test_headers_only_do_not_tell_truncation(tool, root, capsys):
 def test_validation_images_that_are_trained_on(tool, root, capsys):
     shutil.copy(root / "images/val/101.png", root / "pool/copy.png")
     code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["pool"])
+    assert (
+        code == 0 and len(findings) == 1 and findings[0].startswith("note   unlabelled pool: left out of the pool: 1 ")
+    )
+    assert f"{root}/images/val/101.png" in findings[0] and f"{root}/pool/copy.png" in findings[0]
+    code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["pool"], OVERLAP={"POOL": "refuse"})
     told = f"{root}/images/val/101.png: is also in unlabelled pool as {root}/pool/copy.png"
     assert (code, findings) == (2, [f"BROKEN validation val: {told}"])
     code, findings = check(tool, root, capsys, TRAIN_SET="val")
     assert code == 2 and [line.rsplit(": ", 1)[1] for line in findings] == ["is also in labelled val"] * 3
+
+
+def test_a_pool_of_validation_images_only_is_refused(tool, root, capsys):
+    code, findings = check(tool, root, capsys, TRAIN_UNSUP_SET=["images/val"])
+    assert code == 2 and [line.rsplit(": ", 1)[1] for line in findings] == ["is also in unlabelled val"] * 3
+
+
+def test_the_labelled_part_of_a_file_and_the_rest_of_it_as_pool(tool, root, capsys):
+    """Without a pool of its own all of TRAIN_SET is one: its other images may be those of validation."""
+    shutil.copy(root / "images/val/101.png", root / "images/train/004.jpg")
+    source = {"annotation": "train", "length": 6}
+    code, findings = check(tool, root, capsys, TRAIN_SET=source, TRAIN_UNSUP_SET=[])
+    assert (
+        code == 0 and len(findings) == 1 and findings[0].startswith("note   unlabelled train: left out of the pool: 1 ")
+    )
+    code, findings = check(tool, root, capsys, TRAIN_SET="train", TRAIN_UNSUP_SET=[])
+    assert code == 2 and [line for line in findings if "is also in labelled train as" in line]
+
+
+def test_a_run_without_validation_is_a_note(tool, root, capsys):
+    code, findings = check(tool, root, capsys, TEST_SET=[])
+    assert code == 0 and len(findings) == 1 and "DATASET.TEST_SET" in findings[0]
 
 
 def zero_areas(document):
@@ -238,7 +265,6 @@ def test_groups(tool, root, capsys):
             {"TEST_SET": [{"annotation": "val"}, {"annotation": "val"}]},
             "validation val: DATASET.TEST_SET: two sources have this name",
         ),
-        ({"TEST_SET": []}, "DATASET.TEST_SET names no source"),
         ({"TRAIN_UNSUP_SET": ["nowhere"]}, "nowhere.json: annotation file of set 'nowhere' does not exist"),
     ],
 )

@@ -76,6 +76,33 @@ def test_training_leaves_the_promised_files(call, tmp_path, script):
     assert len(json.loads((folder / "labeled.json").read_text())["annotation_ids"]) == 5
 
 
+def test_a_run_without_validation(call, tmp_path, capsys):
+    code, out, err = call("train", "--name", "x", "DATASET.TEST_SET", "[]")
+    assert code == 0, err
+    folder = tmp_path / "out/x"
+    assert (folder / "last.pth").exists() and not (folder / "best.pth").exists()
+    assert (folder / "run.log").read_text().count("best.pth") == 1 and "in training" not in out
+    assert call("train", "--name", "x", "--resume", "auto", "DATASET.TEST_SET", "[]", "TRAIN.END_EPOCH", "2")[0] == 0
+    refused(call("valid", "--checkpoint", str(folder), "DATASET.TEST_SET", "[]"), "DATASET.TEST_SET is empty")
+    assert call("valid", "--checkpoint", str(folder), "DATASET.TEST_SET", "val")[0] == 0  # last.pth, on another set
+    for key, value in (("TRAIN.PATIENCE", "3"), ("TEST.BEST", "AP")):
+        refused(call("train", "--dry-run", "DATASET.TEST_SET", "[]", key, value), key, "DATASET.TEST_SET")
+
+
+def test_a_start_from_ones_own_best_network(call, tmp_path):
+    assert call("cotrain1", "--name", "x")[0] == 0
+    best = str(tmp_path / "out/x/best.pth")
+    code, out, err = call("train", "--name", "y", "ALGORITHM", "supervised", "MODEL.PRETRAINED", best, "TRAIN.LR", "0")
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if "starts from" in line]
+    assert len(lines) == 1 and "network 1 of 2 (ema_first)" in lines[0] and "left out" not in lines[0]
+    taken = torch.load(best, weights_only=True)["algorithm"]["teachers.first.module.head.final.weight"]
+    started = torch.load(tmp_path / "out/y/last.pth", weights_only=True)["algorithm"][
+        "student.network.head.final.weight"
+    ]
+    assert torch.equal(taken, started)  # the rate is 0
+
+
 def test_flags_reach_the_configuration(call, tmp_path):
     flags = "--name f --ema 0 --pose 0.25 --cons 0 --seed 7 --workers 0 --gpus cpu".split()
     assert call("cotrain1", *flags)[0] == 0

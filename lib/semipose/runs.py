@@ -41,11 +41,13 @@ log = logging.getLogger(__name__)
 # what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer
 FREE_ON_RESUME = (
     "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
-    "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
+    "DATASET.LINKS", "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
     "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
 )  # fmt: skip
 # what may differ between the processes of a run, as they may be on several machines
-MACHINE_KEYS = ("OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.CACHE", "MODEL.PRETRAINED")
+MACHINE_KEYS = (
+    "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.LINKS", "DATASET.CACHE", "MODEL.PRETRAINED",
+)  # fmt: skip
 # what last.pth holds, and best.pth does not
 RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",

@@ -397,3 +397,39 @@ def test_the_configuration_is_frozen(load):
         config.SEED = 3
     with pytest.raises(AttributeError):
         config.AUGMENT.HARD.FLIP = 0.1
+
+
+def test_home_and_variables_in_paths(load, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DATA", "/data")
+    text = """
+OUTPUT_DIR: ~/runs
+DATASET:
+  ROOT: $HOME/mine
+  TRAIN_SET: [~/a.json, {name: $DATA, annotation: "${DATA}/b.json", images: ~/images, exclude: [$DATA/val.txt]}]
+  TEST_SET: $DATA/c.json
+  LINKS: [~/store]
+  SKELETON: ~/mine.yaml
+MODEL: {PRETRAINED: ~/w.pth, SECOND: {PRETRAINED: $DATA/w.pth}}
+"""
+    config = load(text, "DATASET.CACHE_DIR", "$DATA/cache", "DATASET.TRAIN_UNSUP_SET", "[~/day.mp4]")
+    data = config.DATASET
+    assert (config.OUTPUT_DIR, data.ROOT, data.CACHE_DIR) == ("/home/me/runs", "/home/me/mine", "/data/cache")
+    assert data.TRAIN_SET == [
+        "/home/me/a.json",
+        {"name": "$DATA", "annotation": "/data/b.json", "images": "/home/me/images", "exclude": ["/data/val.txt"]},
+    ]
+    assert (data.TRAIN_UNSUP_SET, data.TEST_SET, data.LINKS) == (
+        ["/home/me/day.mp4"],
+        "/data/c.json",
+        ["/home/me/store"],
+    )
+    assert data.SKELETON == "/home/me/mine.yaml"
+    assert (config.MODEL.PRETRAINED, config.MODEL.SECOND.PRETRAINED) == ("/home/me/w.pth", "/data/w.pth")
+
+
+@pytest.mark.parametrize("text", ["DATASET: {ROOT: $NOT_SET/x}", "DATASET: {TEST_SET: {annotation: '${NOT_SET}'}}"])
+def test_a_variable_that_is_not_set(load, monkeypatch, text):
+    monkeypatch.delenv("NOT_SET", raising=False)
+    with pytest.raises(ConfigError, match=r"DATASET\.[A-Z._]+(annotation)?: .*NOT_SET"):
+        load(text)

@@ -28,9 +28,10 @@ from semipose.data.formats.folder import read_folder
 from semipose.data.images import image_size, read_image
 from semipose.data.loaders import PairLoader, Side, Workers, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
+from semipose.data.same_files import RealPaths, same_files
 from semipose.data.sources import guess_format, read_own, read_pool
 from semipose.errors import ConfigError, DataError
-from semipose.prepare.check_images import check_images, refused_files, shared_images
+from semipose.prepare.check_images import check_images, refused_files
 from semipose.skeletons import COCO, get_skeleton
 from semipose.structures import Persons
 
@@ -380,7 +381,7 @@ def test_the_same_image_in_an_archive_and_beside_it_is_found(tmp_path):
     assert real_path(f"{tmp_path}/link.zip@a.png") == f"{archive}@t/a.png" == real_path(f"{archive}@t/a.png")
     first = [f"{archive}@t/a.png", f"{archive}@t/b.png", f"{archive}@t/none.png"]
     second = [f"{tmp_path}/link.zip@a.png", f"{tmp_path}/copy.png"]
-    assert shared_images(first, second) == [(first[0], second[0]), (first[1], second[1])]
+    assert same_files(first, second, RealPaths()) == {first[0]: second[0], first[1]: second[1]}
 
 
 @pytest.mark.parametrize("change", ["time", "checksum", "none", "missing"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from refusals import refused
 
 from semipose.data.formats import has_annotation, locate_coco, read_coco, read_detections, read_unlabeled_coco
+from semipose.data.formats.image_list import links_to
 from semipose.data.formats.json_rows import WrongRows
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
@@ -196,6 +197,24 @@ def test_link_that_leads_out_is_refused(tmp_path, target):
         (images / "sub/b.jpg").symlink_to(tmp_path / "outside/b.jpg")
     file = write(tmp_path, document())
     refused(lambda: read_coco(file, str(images), SKELETON), "image id 3: file_name: 'sub/b.jpg'", "link")
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_links_into_a_folder_that_is_named(tmp_path, whole_folder):
+    images, store = tmp_path / "images", tmp_path / "store"
+    images.mkdir()
+    (store / "sub").mkdir(parents=True)
+    if whole_folder:
+        (images / "sub").symlink_to(store / "sub")
+    else:
+        (images / "sub").mkdir()
+        (images / "sub/b.jpg").symlink_to(store / "sub/b.jpg")
+    file = write(tmp_path, document())
+    with links_to([str(tmp_path / "sto"), str(tmp_path / "other")]):  # a name that begins alike is another folder
+        refused(lambda: read_coco(file, str(images), SKELETON), "image id 3", "'sub/b.jpg'", "DATASET.LINKS")
+    with links_to([str(tmp_path / "other"), str(tmp_path / "store")]):
+        assert len(read_coco(file, str(images), SKELETON)) == 3
+    refused(lambda: read_coco(file, str(images), SKELETON), "image id 3", "DATASET.LINKS")
 
 
 def test_image_folder_may_be_a_link_and_links_inside_it_are_fine(tmp_path):

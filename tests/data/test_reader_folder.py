@@ -43,3 +43,12 @@ def test_folder_without_images(tmp_path, name, reason):
     (tmp_path / "bad.jpg").write_text("not an image")
     with pytest.raises(DataError, match=reason):
         read_folder(str(tmp_path / name), 1)
+
+
+def test_links_to_folders_are_counted(tmp_path, draw_image, caplog):
+    draw_image(tmp_path / "pool/a.png")
+    draw_image(tmp_path / "store/b.png")
+    (tmp_path / "pool/more").symlink_to(tmp_path / "store")
+    assert len(read_folder(str(tmp_path / "pool"), 3)) == 1
+    lines = [record.getMessage() for record in caplog.records if "links to folders" in record.getMessage()]
+    assert len(lines) == 1 and f"left out 1 links to folders: {tmp_path}/pool/more" in lines[0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from semipose.data.formats import video as reader
-from semipose.data.formats.video import read_video
+from semipose.data.formats.video import frame_numbers, read_video, video_thumbnails
 from semipose.data.images import read_image
 from semipose.errors import DataError, NoSpaceError
 
@@ -148,3 +148,20 @@ def test_a_full_disk_is_told(source, tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "write_frames", full)
     with pytest.raises(NoSpaceError, match="a day-.*: cannot write: No space left"):
         read_video(source, 3, str(tmp_path))
+
+
+def test_frames_that_are_lost_are_counted_in_each_run(source, tmp_path, caplog):
+    bad = project.damage_frame(source, 4, tmp_path / "bad.avi")
+    for _ in range(2):  # the second time from the cache
+        caplog.clear()
+        persons = read_video(bad, 3, str(tmp_path / "cache"))
+        assert numbers(persons) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+        lines = [record.getMessage() for record in caplog.records if "damaged" in record.getMessage()]
+        assert len(lines) == 1 and bad in lines[0] and "9 of 10 frames" in lines[0]
+    assert video_thumbnails(persons.path(0)).shape == (10, 32, 32)
+    assert frame_numbers(persons.image_paths).tolist() == numbers(persons)
+
+
+def test_a_video_without_a_frame_that_is_taken(source, tmp_path):
+    with pytest.raises(DataError, match="bad.avi.*every.*99"):
+        read_video(project.damage_frame(source, 0, tmp_path / "bad.avi"), 3, str(tmp_path / "cache"), every=99)

@@ -222,3 +222,46 @@ def test_image_folders_that_do_not_exist_are_refused(config):
 def test_names_of_sources_can_be_those_of_files(name):
     with pytest.raises(ConfigError, match="a name that can be that of a file"):
         convert_sources([{"annotation": "a", "name": name}], "DATASET.TEST_SET", "test")
+
+
+@pytest.mark.parametrize(
+    ("exclude", "out"),
+    [
+        (["{1}"], [1]), (["unlabeled/{0}", "*{2}"], [0, 2]), (["some.txt"], [1, 3]), (["some.txt", "{5}"], [1, 3, 5]),
+        (["nothing.png"], "'nothing.png' fits none of its 6"), (["gone.txt"], "gone.txt: cannot be read"),
+        (["unlabeled/*"], "leaves none"),
+    ],
+)  # fmt: skip
+def test_images_that_a_source_leaves_out(root, config, exclude, out):
+    names = sorted(path.name for path in (root / "images/unlabeled").iterdir())
+    (root / "some.txt").write_text(f"# seen before\n{names[1]}\nunlabeled/{names[3]}\nelsewhere.png\n")
+    pool = {"annotation": "images/unlabeled", "exclude": [pattern.format(*names) for pattern in exclude]}
+    if isinstance(out, str):
+        with pytest.raises(DataError, match=out):
+            assemble.build_data(config(pool=json.dumps(pool)))
+        return
+    kept = assemble.build_data(config(pool=json.dumps(pool))).unlabeled
+    left = [name for row, name in enumerate(names) if row not in out]
+    assert [Path(kept.path(row)).name for row in range(len(kept))] == left
+
+
+def test_links_that_the_configuration_allows(root, config, tmp_path):
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    for path in (root / "images/labeled").iterdir():
+        (folder / path.name).symlink_to(path)
+    source = f"{{annotation: {TRAIN}, images: {folder}}}"
+    with pytest.raises(DataError, match="link.*DATASET.LINKS"):
+        assemble.build_data(config(source))
+    assert len(labeled(config(source, **{"DATASET.LINKS": "[images]"}))) == PEOPLE  # relative to the root
+
+
+def test_what_validation_leaves_out_is_not_scored(root, config):
+    document = json.loads((root / "annotations/person_keypoints_val.json").read_text())
+    name = document["images"][0]["file_name"]
+    settings = config().clone()
+    settings.defrost()
+    settings.DATASET.TEST_SET = convert_sources(f"{{annotation: val, exclude: ['{name}']}}", "DATASET.TEST_SET", "test")
+    persons = assemble.read_validation(settings)
+    truth = assemble.build_validator(settings, persons).sets["val"].labels.ground_truth
+    assert len(persons["val"]) == len(truth.dataset["annotations"]) == len(document["annotations"]) - 1

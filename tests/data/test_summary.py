@@ -1,22 +1,22 @@
-"""The data report: counts, overlap, and validation images that training must not see."""
+"""The data report: counts, what is both labelled and in the pool, and what it says of validation."""
 
 import os
-import shutil
-from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from semipose.data import summary as report
+from semipose.data.overlap import LABELLED, POOL, HeldOut, Overlap, OverlapOptions, Part
+from semipose.data.same_files import RealPaths
+from semipose.data.summary import DataReport, how_compared
+from semipose.data.summary import report_data as report
 from semipose.errors import DataError
 
-BOX = (1, 1, 20, 20)
 
-
-def report_data(labeled, unlabeled, validation):
-    """The report with one validation set."""
-    return report.report_data(labeled, unlabeled, [validation])
+def report_data(labeled, unlabeled, *validation) -> DataReport:
+    """The report, after the pool was compared with the validation sets."""
+    files = RealPaths()
+    held_out = HeldOut(validation, OverlapOptions(), files)
+    parts = [Part(LABELLED, "train", labeled)] + ([] if unlabeled is None else [Part(POOL, "pool", unlabeled)])
+    return report(labeled, unlabeled, validation, [held_out.compare(part) for part in parts], files)
 
 
 @pytest.fixture
@@ -35,19 +35,6 @@ def persons_on(tmp_path, draw_image, make_persons):
     return run
 
 
-@pytest.fixture
-def refusal(persons_on):
-    """The message about a leak, which must be one line."""
-
-    def run(labeled, unlabeled, validation) -> str:
-        with pytest.raises(DataError) as error:
-            report_data(labeled, unlabeled, validation)
-        assert len(str(error.value).splitlines()) == 1
-        return str(error.value)
-
-    return run
-
-
 def test_counts(persons_on):
     labeled = persons_on("train", "a.png", "a.png", "b.png")
     pool = persons_on("pool", "c.png", "d.png", "d.png", "d.png")
@@ -57,26 +44,6 @@ def test_counts(persons_on):
     assert (found.validation, found.validation_images) == (2, 1)
     text = str(found)
     assert "3 persons on 2 images" in text and "4 persons on 2 images" in text and "2 persons on 1 images" in text
-
-
-def test_all_validation_sets_count_and_none_may_be_trained_on(persons_on):
-    train, sets = persons_on("train", "a.png"), [persons_on("val", "b.png", "b.png"), persons_on("more", "c.png")]
-    found = report.report_data(train, None, sets)
-    assert (found.validation, found.validation_images) == (3, 2)
-    with pytest.raises(DataError, match="1 validation images.*labelled"):
-        report.report_data(train, None, [*sets, train])
-
-
-def test_a_validation_image_in_an_archive_that_is_trained_on(persons_on, tmp_path):
-    train, val = persons_on("train", "a.png", "b.png"), persons_on("val", "c.png")
-    shutil.copy(train.path(1), tmp_path / "val/b.png")
-    shutil.make_archive(str(tmp_path / "val"), "zip", tmp_path / "val")
-    zipped = [replace(val, image_paths=np.array([f"{tmp_path}/val.zip@{name}.png"])) for name in "bc"]
-    with pytest.raises(DataError, match=r"1.*val.zip.*b.png"):
-        report_data(train, None, zipped[0])
-    with pytest.raises(DataError, match=r"val.zip.*c.png"):
-        report_data(zipped[1], None, zipped[1])
-    assert report_data(train, None, zipped[1]).validation == 1
 
 
 def test_only_images_with_persons_count(persons_on):
@@ -103,66 +70,23 @@ def test_overlap_through_a_link(persons_on, make_persons, tmp_path):
 
 
 @pytest.mark.parametrize(("empty", "key"), [(0, "TRAIN_SET"), (1, "TRAIN_UNSUP_SET")])
-def test_empty_sets_are_refused_by_name(persons_on, refusal, empty, key):
+def test_empty_sets_are_refused_by_name(persons_on, empty, key):
     sets = [persons_on("train", "a.png"), persons_on("pool", "c.png"), persons_on("val", "e.png")]
     sets[empty] = sets[empty].take([])
-    message = refusal(*sets)
-    assert f"DATASET.{key}" in message and ("labelled", "unlabelled")[empty] in message
+    with pytest.raises(DataError, match=f"{('labelled', 'unlabelled')[empty]}.*DATASET.{key}"):
+        report_data(*sets)
 
 
-@pytest.mark.parametrize("side", ["labelled", "unlabelled"])
-@pytest.mark.parametrize("how", ["path", "relative path", "file link", "folder link", "copy", "copy among namesakes"])
-def test_validation_images_in_training_are_refused(persons_on, refusal, make_persons, tmp_path, monkeypatch, side, how):
-    train, val = persons_on("train", "a.png", "b.png", "c.png"), persons_on("val", "x.png", "y.png")
-    path = tmp_path / "val/x.png"
-    if how == "relative path":
-        monkeypatch.chdir(tmp_path / "train")
-        path = Path("../val/x.png")
-    if how == "file link":
-        path = tmp_path / "train/other_name.png"
-        path.symlink_to(tmp_path / "val/x.png")
-    if how == "folder link":
-        (tmp_path / "link").symlink_to(tmp_path / "val")
-        path = tmp_path / "link/x.png"
-    namesakes = ()
-    if how.startswith("copy"):
-        path = tmp_path / "train/x.png"
-        shutil.copy(tmp_path / "val/x.png", path)
-    if how == "copy among namesakes":
-        namesakes = [(tmp_path / f"train/{folder}/x.png", BOX) for folder in range(8)]
-        persons_on("train", *(f"{folder}/x.png" for folder in range(8)))
-    leak = make_persons([*namesakes[:4], (path, BOX), *namesakes[4:]])
-    message = refusal(*((leak, train) if side == "labelled" else (train, leak)), val)
-    assert f"1 validation images are also in the {side} set" in message and str(tmp_path / "val/x.png") in message
+def test_all_validation_sets_count(persons_on):
+    sets = [persons_on("val", "b.png", "b.png"), persons_on("more", "c.png")]
+    found = report_data(persons_on("train", "a.png"), None, *sets)
+    assert (found.validation, found.validation_images) == (3, 2)
 
 
-def test_many_leaks_are_counted_and_some_are_named(persons_on, refusal):
-    names = [f"{i}.png" for i in range(9)]
-    train = persons_on("train", *names)
-    message = refusal(train, None, train)
-    assert message.count(".png") == 3 and message.startswith("9 validation images") and "..." in message
-
-
-def test_namesakes_that_differ_are_no_copies(persons_on, tmp_path):
-    train, val = persons_on("train", "a.png", "b.png"), persons_on("val", "a.png", "b.png")
-    content = (tmp_path / "train/b.png").read_bytes()
-    (tmp_path / "val/b.png").write_bytes(content[:-1] + b"x")  # as long, but not the same
-    assert report_data(train, train, val).validation == 2
-
-
-def test_missing_files_are_no_copies(make_persons, tmp_path):
-    train = make_persons([(tmp_path / "train/a.png", BOX)])
-    val = make_persons([(tmp_path / "val/a.png", BOX)])
-    assert report_data(train, None, val).labeled == 1
-
-
-def test_images_without_training_persons_may_be_validated_on(persons_on):
-    """One annotation file for both, split by person rows: only images that are used count."""
-    every = persons_on("all", "a.png", "b.png")
-    assert report_data(every.take([0]), None, every.take([1])).validation == 1
-    same_image = every.take(np.array([True, False]))
-    with pytest.raises(DataError):
-        report_data(same_image, None, every.take([0]))
+def test_a_run_without_validation_says_so(persons_on):
+    found = report_data(persons_on("train", "a.png"), None)
+    assert (found.validation, found.validation_images) == (0, 0)
+    assert "last.pth" in str(found) and "in training" not in str(found)
 
 
 def test_each_path_is_looked_up_once(persons_on, monkeypatch):
@@ -171,5 +95,21 @@ def test_each_path_is_looked_up_once(persons_on, monkeypatch):
     real = os.path.realpath
     train, val = persons_on("train", "a.png", "a.png", "b.png"), persons_on("val", "e.png")
     monkeypatch.setattr(os.path, "realpath", lambda path, **options: calls.append(path) or real(path, **options))
-    report_data(train, None, val)
+    report_data(train, train, val)
     assert len(calls) == 3
+
+
+def test_nothing_is_promised_that_was_not_compared():
+    compared = [Overlap(LABELLED, "train", 4, {}, by_picture=True), Overlap(POOL, "day", 9, {}, by_picture=True)]
+    assert "none in training" in how_compared(compared, 10)
+    text = how_compared([*compared, Overlap(POOL, "large", 99, {})], 10)
+    assert "none in training" not in text and "large (99 images)" in text and "day" not in text
+    text = how_compared([Overlap(POOL, "day", 9, {}, by_picture=True, unclear=2)], 10)
+    assert "picture" in text and "2 are too plain" in text
+
+
+def test_what_is_left_out_of_the_pool_is_counted(persons_on):
+    pool, val = persons_on("pool", "a.png", "b.png", "c.png"), persons_on("pool", "b.png")
+    found = report_data(persons_on("train", "x.png"), pool, val)
+    assert (found.left_out, found.beside) == (1, 0)
+    assert "left out of the pool: 1 images" in str(found)

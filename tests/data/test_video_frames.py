@@ -46,7 +46,8 @@ def test_neighbours_on_both_sides_and_at_the_ends():
 def test_wanted_frames_are_written_under_their_number(video, tmp_path):
     wanted = np.zeros(FRAMES, bool)
     wanted[[0, 4, 8]] = True
-    names, size = write_frames(video, wanted, str(tmp_path / "out"))
+    frames = write_frames(video, wanted, str(tmp_path / "out"))
+    names, size = frames.names, frames.size
     assert names == sorted(p.name for p in (tmp_path / "out").iterdir()) == ["000000.png", "000004.png", "000008.png"]
     assert size == (project.WIDTH, project.HEIGHT)
     for name in names:
@@ -62,3 +63,21 @@ def test_a_file_that_is_no_video_is_named(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(DataError, match="day.avi: (is not a video|video does not exist)"):
         video_distances(str(path), np.zeros((1, 64, 64)))
+
+
+def test_a_damaged_frame_is_passed_over_and_keeps_its_number(video, tmp_path):
+    bad = project.damage_frame(video, 3, tmp_path / "bad.avi")
+    frames = write_frames(bad, np.ones(FRAMES, bool), str(tmp_path / "out"))
+    assert frames.names == [f"{number:06d}.png" for number in range(FRAMES) if number != 3]
+    assert (frames.read, frames.total) == (FRAMES - 1, FRAMES)
+    assert frames.thumbnails.shape == (FRAMES, 32, 32) and not frames.thumbnails[3].any()
+    last = read_image(str(tmp_path / "out" / frames.names[-1])).astype(float)
+    assert np.abs(last - project.picture(FRAMES - 1)[..., ::-1]).mean() < 8
+    thumbnails = np.stack([thumbnail(project.picture(6)[..., ::-1])])
+    distances = video_distances(bad, thumbnails)[:, 0]
+    assert distances.argmin() == 6 and np.isinf(distances[3])
+
+
+def test_a_first_frame_that_is_damaged_is_no_end(video, tmp_path):
+    frames = write_frames(project.damage_frame(video, 0, tmp_path / "bad.avi"), np.ones(FRAMES, bool), str(tmp_path))
+    assert frames.names[0] == "000001.png" and (frames.read, frames.total) == (FRAMES - 1, FRAMES)

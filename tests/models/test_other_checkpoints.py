@@ -267,6 +267,26 @@ def test_our_own_files_as_a_start(tmp_path, kind):
         started = build_pose_network(PLANS["light"], Start(str(tmp_path / "best.pth"), number))
         assert all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), started.state_dict().values()))
         assert "semipose" in str(started.report) and not started.report.missing and not started.report.unexpected
+        if kind in ("cotrain", "ema", "student"):
+            names = {"cotrain": ("ema_first", "ema_second")}.get(kind, (kind,))
+            assert f"network {number + 1} of {len(names)} ({names[number]})" in started.report.origin
+
+
+@pytest.mark.parametrize(
+    ("now", "rows"),
+    [("abcde", [0, 1, 2, 3, 4]), ("edcba", [4, 3, 2, 1, 0]), ("db", [3, 1]), ("abcdx", None), ("abcdex", None)],
+)
+def test_channels_of_a_run_of_ours_are_picked_by_the_names_of_its_keypoints(tmp_path, now, rows):
+    own = shuffled(build_pose_network(NetworkPlan("light_unet", 5, SIZE, codec="msra")))
+    state = {f"student.network.{name}": tensor for name, tensor in own.state_dict().items()}
+    whole = {"config": "", "algorithm": state, "skeleton": {"name": "mine", "keypoints": list("abcde")}}
+    torch.save(whole, tmp_path / "best.pth")
+    plan = NetworkPlan("light_unet", len(now), SIZE, codec="msra")
+    started = build_pose_network(plan, Start(str(tmp_path / "best.pth"), keypoints=tuple(now)))
+    if rows is None:
+        assert "head.final.weight" in started.report.unexpected and "backbone" in started.report.matched[0]
+    else:
+        assert torch.equal(started.head.final.weight, own.head.final.weight[rows]) and not started.report.unexpected
 
 
 def test_code_beside_the_weights_is_still_refused(tmp_path):

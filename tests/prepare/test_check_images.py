@@ -1,8 +1,6 @@
 """Images: every broken file is told with path, reason and image id; pictures that two sets share are found."""
 
 import io
-import os
-import shutil
 
 import numpy as np
 import pytest
@@ -11,7 +9,7 @@ from small_coco import SIZE, draw, small_coco, source_of, write_set
 
 from semipose.data.sources import read_own
 from semipose.prepare.check_files import check_file
-from semipose.prepare.check_images import check_images, image_faults, refused_files, shared_images, true_sizes
+from semipose.prepare.check_images import check_images, image_faults, refused_files, true_sizes
 
 
 def with_exif(path, orientation: int) -> None:
@@ -87,16 +85,3 @@ def test_files_of_a_folder_that_are_left_out(tmp_path):
     assert [f.text for f in refused_files(str(folder))] == [
         f"{folder}/{number:03d}.jpg: is not an image" for number in range(1, 8)
     ]
-
-
-def test_shared_images_by_file_and_by_content(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
-    for number in range(4):
-        draw(first / f"{number}.png", number)
-        draw(second / f"{number}.png", number + 10)
-    shutil.copy(first / "1.png", second / "other name.png")
-    os.symlink(first / "2.png", second / "link.png")
-    shared = shared_images(map(str, first.iterdir()), [*map(str, second.iterdir()), str(tmp_path / "missing.png")])
-    assert shared == [
-        (str(first / "1.png"), str(second / "other name.png")), (str(first / "2.png"), str(second / "link.png")),
-    ]  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from refusals import refused
+from small_coco import draw
 
 from semipose.data.formats import read_coco, read_unlabeled_coco
 from semipose.errors import DataError, NoSpaceError, SemiposeError
@@ -98,6 +99,7 @@ def test_a_run_has_the_same_persons_with_train_len_and_with_the_file(tmp_path, c
     validation["annotations"] = [annotation(1, 1)]
     write(tmp_path / "annotations", validation, "person_keypoints_val.json")
     pixels(tmp_path)
+    draw(tmp_path / "images" / "1000.jpg", 1, (60, 44))  # the others are one picture
     make_splits(source, str(tmp_path / "annotations"), COCO, first=[count])
 
     def labeled(name: str, length: int):

@@ -1,23 +1,27 @@
 """Check of all data of a configuration before anything is trained."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
 from semipose.assemble.networks import build_students
-from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
+from semipose.assemble.overlaps import find_overlaps, is_refused
+from semipose.assemble.sources_and_sets import algorithm_entry, build_source, build_test_sources, source_entries
 from semipose.assemble.validator import FRAMED, build_metric_options, build_validator
-from semipose.data.sources import Source, places
+from semipose.data.overlap import LABELLED, POOL, Part
+from semipose.data.same_files import RealPaths
+from semipose.data.sources import Source, chosen_persons, places
 from semipose.errors import ConfigError, SemiposeError
 from semipose.evaluation.dry_run import dry_run
 from semipose.prepare.check_annotations import document_notes, person_notes
-from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, shared_images, true_sizes
+from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, true_sizes
 from semipose.prepare.findings import Finding, reader_messages
 from semipose.skeletons import get_skeleton
+from semipose.structures import Persons
 
-SIDES = {"TRAIN_SET": "labelled", "TRAIN_UNSUP_SET": "unlabelled", "TEST_SET": "validation"}
+SIDES = {"TRAIN_SET": LABELLED, "TRAIN_UNSUP_SET": POOL, "TEST_SET": "validation"}
 OKS = ("oks", "crowdpose")
 NEARLY_ALL = 0.999  # AP that a sound set gives
 
@@ -55,7 +59,7 @@ def check_dataset(
         if check.side == "validation" and check.persons is not None:
             check.add(_scored(config, check))
     findings += [finding for check in checks for finding in check.findings]
-    return DatasetCheck(checks, findings + _shared(checks) + settings + _few(config, checks))
+    return DatasetCheck(checks, findings + _shared(config, checks) + settings + _few(config, checks))
 
 
 def _without_effects(config: CfgNode) -> CfgNode:
@@ -74,6 +78,8 @@ def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
             checks += [check_source(config, side, source) for source in _sources(config, key)]
         except ConfigError as error:
             findings.append(Finding(str(error), True, source=side))
+    if not config.DATASET.TEST_SET:
+        findings.append(Finding("DATASET.TEST_SET is empty: no scores and no best.pth", source="validation"))
     names = Counter(check.name for check in checks if check.side == "validation")
     twice = [name for name, count in names.items() if count > 1]
     text = "DATASET.TEST_SET: two sources have this name; give each its own 'name'"
@@ -120,15 +126,44 @@ def _scored(config: CfgNode, check: SourceCheck) -> list[Finding]:
     return framed + list(map(Finding, found.reasons))
 
 
-def _shared(checks: list[SourceCheck]) -> list[Finding]:
-    """Validation images that are trained on."""
+def _shared(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
+    """Images that training has in common with validation: what would end a run, and what it leaves out of the pool."""
+    held_out = {path: check.name for check in checks if check.side == "validation" for path in check.paths()}
+    validation = [persons for check in checks if check.side == "validation" for persons in check.read()]
     found = []
-    for held_out in (check for check in checks if check.side == "validation"):
-        for check in (check for check in checks if check.side != "validation"):
-            for path, twin in shared_images(held_out.paths(), check.paths()):
-                text = f"{path}: is also in {check.name}" + (f" as {twin}" if twin != path else "")
-                found.append(Finding(text, True, source=held_out.name))
+    for overlap in find_overlaps(config, _parts(config, checks), validation, RealPaths()):
+        name = f"{overlap.side} {overlap.name}"
+        if is_refused(config, overlap):
+            for path, twin in overlap.twins.values():
+                text = f"{twin}: is also in {name}" + (f" as {path}" if twin != path else "")
+                found.append(Finding(text, True, source=held_out[twin]))
+        elif overlap.twins or overlap.beside:
+            beside = f", and {len(overlap.beside)} frames next to them" if overlap.beside else ""
+            text = f"left out of the pool: {len(overlap.twins)} images that validation shows{beside}: {overlap.names}"
+            found.append(Finding(text, source=name))
     return found
+
+
+def _parts(config: CfgNode, checks: list[SourceCheck]) -> list[Part]:
+    """The parts of training as a run has them; without a pool of its own the whole labelled set is the pool."""
+    labelled = [check for check in checks if check.side == LABELLED and check.persons is not None]
+    pool = [check for check in checks if check.side == POOL and check.persons is not None]
+    if not config.DATASET.TRAIN_UNSUP_SET and algorithm_entry(config).takes_unlabeled:
+        pool = labelled
+    taught = [replace(check, persons=_first(check)) for check in labelled]
+    return [
+        Part(side, check.source.name, check.persons, check.source.format == "video")
+        for side, those in ((LABELLED, taught), (POOL, pool))
+        for check in those
+    ]
+
+
+def _first(check: SourceCheck) -> Persons:
+    """The persons whose labels are learned; all of them where there are fewer than asked for, which is a fault."""
+    try:
+        return chosen_persons(check.source, check.persons)
+    except ConfigError:
+        return check.persons
 
 
 def _settings(config: CfgNode) -> list[Finding]:

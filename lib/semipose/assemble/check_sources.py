@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 from yacs.config import CfgNode
 
 from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
+from semipose.data.overlap import used_images
 from semipose.data.sources import (
     COCO_FILES,
     Source,
@@ -57,10 +57,13 @@ class SourceCheck:
         used = self.persons if self.detected is None else self.detected
         return 0 if used is None else len(used)
 
+    def read(self) -> list[Persons]:
+        """What could be read: the persons, and detections beside them."""
+        return [persons for persons in (self.persons, self.detected) if persons is not None]
+
     def paths(self) -> list[str]:
         """Image files with a person."""
-        used = [persons for persons in (self.persons, self.detected) if persons is not None]
-        return [str(p.image_paths[row]) for p in used for row in np.unique(p.image_index)]
+        return [path for persons in self.read() for path in used_images(persons).values()]
 
 
 def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:

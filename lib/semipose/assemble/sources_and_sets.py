@@ -7,11 +7,14 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
+from semipose.assemble.overlaps import build_parts, find_overlaps, without_overlap
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
 from semipose.data.crop_cache import make_crop_source
+from semipose.data.overlap import LABELLED, POOL
 from semipose.data.person_dataset import PersonDataset
+from semipose.data.same_files import RealPaths
 from semipose.data.source_mix import SourceMix
 from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
 from semipose.data.summary import DataReport, report_data
@@ -58,15 +61,18 @@ def build_data(config: CfgNode) -> RunData:
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
     train = [chosen_persons(source, persons) for source, persons in zip(sources, whole)]
-    labeled, unlabeled = Persons.concatenate(train), None
-    pool_entries, pool = entries, whole
+    parts, pool_entries, pool = build_parts(LABELLED, entries, train), entries, whole
     if algorithm_entry(config).takes_unlabeled:
         if config.DATASET.TRAIN_UNSUP_SET:
             pool_entries, pool = _read_pool(config, skeleton)
-        unlabeled = Persons.concatenate(pool)
-    validation = read_validation(config)
-    report = report_data(labeled, unlabeled, list(validation.values()))
-    unlabeled_mix = None if unlabeled is None else build_mix(pool_entries, pool)
+        parts += build_parts(POOL, pool_entries, pool)
+    validation, files = read_validation(config) if config.DATASET.TEST_SET else {}, RealPaths()
+    overlaps = find_overlaps(config, parts, list(validation.values()), files)
+    pool = without_overlap(config, parts, overlaps)[len(train) :]
+    labeled, unlabeled = Persons.concatenate(train), Persons.concatenate(pool) if pool else None
+    most = config.DATASET.OVERLAP.PICTURES
+    report = report_data(labeled, unlabeled, list(validation.values()), overlaps, files, most)
+    unlabeled_mix = build_mix(pool_entries, pool) if pool else None
     return RunData(labeled, unlabeled, build_mix(entries, train), unlabeled_mix, validation, report)
 
 
@@ -75,10 +81,12 @@ def read_validation(config: CfgNode) -> dict[str, Persons]:
 
     Raises:
         DataError: a set has no person.
-        ConfigError: two sources have the same name, or detections are asked for and not named.
+        ConfigError: there is no set, two sources have the same name, or detections are asked for and not named.
     """
-    persons = {}
-    for source in build_test_sources(config):
+    persons, sources = {}, build_test_sources(config)
+    if not sources:
+        raise ConfigError("DATASET.TEST_SET is empty: there is nothing to validate on")
+    for source in sources:
         if source.name in persons:
             raise ConfigError(f"DATASET.TEST_SET: two sources have the name {source.name!r}; give each its own 'name'")
         persons[source.name] = chosen_persons(source, read_own(source))
@@ -103,8 +111,8 @@ def source_entries(config: CfgNode, key: str) -> list[dict]:
     """All keys of each source of one of the three SETs; a plain name also takes TRAIN_IMAGES or TEST_IMAGES."""
     data = config.DATASET
     value = data[key]
-    entries = [value] if isinstance(value, str) else value
-    if not entries and key != "TRAIN_UNSUP_SET":
+    entries = ([value] if value else []) if isinstance(value, str) else value
+    if not entries and key == "TRAIN_SET":
         raise ConfigError(f"DATASET.{key} names no source")
     folder = {"TRAIN_SET": data.TRAIN_IMAGES, "TEST_SET": data.TEST_IMAGES}.get(key, "")
     plain = {"images": folder if len(entries) == 1 else ""}
@@ -124,7 +132,8 @@ def build_source(config: CfgNode, entry: dict) -> Source:
     data = config.DATASET
     own = entry["format"] if entry["format"] in OWN_SKELETONS else data.SKELETON
     skeleton = get_skeleton(skeleton_file(data.ROOT, entry["skeleton"] or own))
-    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames")}
+    links = tuple(os.path.join(data.ROOT, folder) for folder in data.LINKS)
+    places = {"root": data.ROOT, "frames": os.path.join(data.CACHE_DIR, "frames"), "links": links}
     fields = Source.__dataclass_fields__.keys() & entry.keys()
     return Source(**{name: entry[name] for name in fields} | places | {"skeleton": skeleton})
 

@@ -46,7 +46,7 @@ def build_validator(
     config: CfgNode, persons: dict[str, Persons], on_faults: Callable = lambda lines: None,
     poll: Callable = lambda: None,
 ) -> Validator:  # fmt: skip
-    """The validator of DATASET.TEST_SET, whose persons are given by source (see `read_validation`).
+    """The validator of DATASET.TEST_SET, whose persons are given by source (see `read_validation`); none, without sets.
 
     Raises:
         ConfigError: a metric that is not known or that a set cannot give; keypoints that fit no skeleton.
@@ -83,11 +83,16 @@ def _norm(config: CfgNode, key: str) -> str | tuple[str, str]:
 
 
 def best_metric(config: CfgNode, validator: Validator) -> str:
-    """The metric that best.pth is chosen by: TEST.BEST, or else the first metric of the first set.
+    """The metric that best.pth is chosen by: TEST.BEST, or else the first metric of the first set; "" without sets.
 
     Raises:
-        ConfigError: no set has it.
+        ConfigError: no set has it, or there is none and something depends on it.
     """
+    if not validator.sets:
+        for key, value in (("TEST.BEST", config.TEST.BEST), ("TRAIN.PATIENCE", config.TRAIN.PATIENCE)):
+            if value:
+                raise ConfigError(f"{key} is {value!r}, but there is no validation set (DATASET.TEST_SET)")
+        return ""
     first, *_ = validator.sets.values()
     known = _metric_keys(config, first)
     if len(validator.sets) > 1:
@@ -161,7 +166,7 @@ def _ground_truth(source: Source, labeled: Persons) -> CocoGroundTruth:
     """A COCO file is read again, with its crowds and unlabelled persons; for other formats the persons are enough."""
     sigmas = np.array(source.skeleton.sigmas)
     annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
-    if source.format not in READ_AS_THEY_ARE or source.start or source.length:
+    if source.format not in READ_AS_THEY_ARE or source.start or source.length or source.exclude:
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
         return ground_truth_from_persons(labeled, sigmas, crowds)
     groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))

@@ -30,6 +30,18 @@ KEYS = {
     "DATASET.TRAIN_UNSUP_SET": Key([]),  # unlabelled sources; [] = all of TRAIN_SET
     "DATASET.TEST_SET": Key("val2017"),
     "DATASET.TEST_IMAGES": Key(""),  # image folder of TEST_SET; "" = looked for in the usual places
+    # Folders outside the image folder that links among the images may lead to (dvc, git-annex, split folders), relative
+    # to ROOT; other links are refused
+    "DATASET.LINKS": Key([]),
+    # Images of the pool that a validation set shows too: the same file, a copy, the same picture encoded or resized
+    # anew, or a frame of the same video. leave_out = without them, refuse = the run ends. Labelled ones end it always.
+    "DATASET.OVERLAP.POOL": Key("leave_out", choices=("leave_out", "refuse")),
+    # frames of a video on each side of one that validation shows, left out too; also files of one scene that are
+    # numbered next to it
+    "DATASET.OVERLAP.GUARD": Key(5, low=0),
+    # Sources of more images than this, and all of them if the validation sets have more, are compared by path and
+    # content only, not as pictures; videos are compared whatever their length. 0 = no pictures.
+    "DATASET.OVERLAP.PICTURES": Key(20000, low=0),
     "DATASET.CACHE": Key("none", choices=("none", "ram", "disk")),  # where decoded crops are kept
     "DATASET.CACHE_DIR": Key("data/cache"),  # for CACHE disk
     # Room for rotation and zooming out: a larger margin leaves less black at the borders of rotated views.

@@ -14,6 +14,7 @@ from yacs.config import CfgNode
 from semipose.config.convert import convert
 from semipose.config.defaults import KEYS, default_config
 from semipose.config.key import check_allowed
+from semipose.config.paths import expand_paths
 from semipose.config.source_keys import SOURCE_KEYS, convert_sources
 from semipose.errors import ConfigError
 from semipose.plain_yaml import parse_yaml
@@ -66,6 +67,7 @@ def _finished(config: CfgNode, flags: dict[str, object], pairs: list[str]) -> Cf
         raise ConfigError(f"command line: KEY VALUE pairs expected, {pairs[-1]!r} has no value")
     for key, text in zip(pairs[::2], pairs[1::2]):
         _set(config, key, text, "command line")
+    expand_paths(config)
     config.DATASET.SKELETON = skeleton_file(config.DATASET.ROOT, config.DATASET.SKELETON)
     config.freeze()
     return config

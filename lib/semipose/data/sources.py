@@ -9,6 +9,7 @@ import numpy as np
 
 from semipose.data.archives import image_root
 from semipose.data.coordinates import refuse_no_pixels
+from semipose.data.exclude import without_excluded
 from semipose.data.formats import (
     has_annotation,
     locate_coco,
@@ -22,6 +23,7 @@ from semipose.data.formats import (
     read_ochuman,
     read_unlabeled_coco,
 )
+from semipose.data.formats.image_list import links_to
 from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.formats.lightning_pose import read_lightning_pose
@@ -49,6 +51,7 @@ class Source:
         root: folder that paths are relative to.
         skeleton: of the annotation.
         frames: folder that frames of videos are kept in.
+        links: folders besides that of the images that links among them may lead to.
     """
 
     name: str
@@ -57,6 +60,7 @@ class Source:
     images: str
     skeleton: Skeleton
     keypoint_pairs: tuple
+    exclude: list
     start: int
     length: int
     group_id_mapping_file: str
@@ -70,6 +74,7 @@ class Source:
     white: float
     root: str
     frames: str
+    links: tuple = ()
 
     def path(self, relative: str) -> str:
         """A path of this source, joined with the root; "" stays "" (not given)."""
@@ -100,10 +105,10 @@ def guess_format(root: str, annotation: str, pool: bool) -> str:
 def read_own(source: Source) -> Persons:
     """The labelled persons of a source in its own skeleton, or its detections; raises DataError or ConfigError."""
     if source.boxes:
-        return _as_labelled(source, _detected)
+        return _read_images(source, _detected)
     if source.format in UNLABELED:
         raise ConfigError(f"source {source.name!r}: format {source.format!r} has no labels; it can only be a pool")
-    return _grouped(source, _as_labelled(source, _read))
+    return _grouped(source, _read_images(source, _read))
 
 
 def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
@@ -121,7 +126,7 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     """The persons of an unlabelled source. Its labels, if any, are kept as hidden labels in the keypoints of
     `skeleton`."""
     try:
-        return _with_hidden_labels(source, _as_labelled(source, _read_boxes), skeleton)
+        return _with_hidden_labels(source, _read_images(source, _read_boxes), skeleton)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_hidden_labels(source, error.persons, skeleton)
@@ -159,10 +164,13 @@ def places(source: Source) -> tuple[str, str]:
     return _located(source) if source.format in COCO_FILES else _files(source)
 
 
-def _as_labelled(source: Source, read: Callable[[Source], Persons]) -> Persons:
-    """What `read` gives, its coordinates looked at, and with how its images have to be read."""
+def _read_images(source: Source, read: Callable[[Source], Persons]) -> Persons:
+    """What `read` gives: without excluded images, its coordinates looked at, and with how its images have to be
+    read."""
     try:
-        return _with_readings(source, read(source))
+        with links_to(source.links):
+            persons = read(source)
+        return _with_readings(source, persons)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_readings(source, error.persons)
@@ -170,6 +178,8 @@ def _as_labelled(source: Source, read: Callable[[Source], Persons]) -> Persons:
 
 
 def _with_readings(source: Source, persons: Persons) -> Persons:
+    if source.exclude:
+        persons = without_excluded(persons, source.exclude, source.root, source.name)
     refuse_no_pixels(source.name, persons)
     if source.format == "video":  # its frames are our own files
         return persons

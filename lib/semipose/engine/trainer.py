@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class TrainerOptions:
     """`epochs` to train; `eval_interval` in epochs; `print_freq` and `save_interval` in steps; `alternate` "epoch" or
-    "step"; `best` the metric of best.pth. A `save_interval` of 0 saves at the end of an epoch only. Above 0, `patience`
-    is the number of epochs without a better `best` after which the run ends. With `profile`, the log says after each
-    epoch where its seconds went."""
+    "step"; `best` the metric of best.pth, "" without validation. A `save_interval` of 0 saves at the end of an epoch
+    only. Above 0, `patience` is the number of epochs without a better `best` after which the run ends. With `profile`,
+    the log says after each epoch where its seconds went."""
 
     epochs: int
     eval_interval: int = 1

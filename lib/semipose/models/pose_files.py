@@ -13,7 +13,7 @@ from semipose.models.feature_levels import Normalisation
 from semipose.models.matching import MatchReport, compare, load_matching, own_names, shorten
 from semipose.models.pose_names import PoseFile, find_format
 from semipose.models.timm_backbone import TimmBackbone
-from semipose.models.weight_file import IMAGENET, read_weights
+from semipose.models.weight_file import IMAGENET, read_keypoints, read_weights
 
 FLOW, LOSS = "head.flow.", "head.loss_module."  # only the loss needs them; those of others are other flows
 NORMALISATION = ("mean", "std")  # buffers of ours; others have them in their code
@@ -49,6 +49,8 @@ def find_pose_file(start: Start) -> PoseFile | None:
     """
     is_file = start.source not in ("", IMAGENET) and Path(start.source).is_file()
     file = find_format(read_weights(Path(start.source))) if is_file else None
+    if file and file.names:
+        file = replace(file, keypoints=read_keypoints(Path(start.source)))
     if start.source:
         check_colors(start, file)
     return file
@@ -61,7 +63,7 @@ def check_colors(start: Start, file: PoseFile | None) -> None:
 
 
 def load_start(network: nn.Module, file: PoseFile, start: Start) -> MatchReport:
-    """Load what fits by name and shape; a head of another kind is left out.
+    """Load what fits by name and shape; a head of another kind, or of a run with other keypoints, is left out.
 
     Args:
         network: a `PoseNetwork`.
@@ -70,7 +72,8 @@ def load_start(network: nn.Module, file: PoseFile, start: Start) -> MatchReport:
         ModelError: it is of another backbone.
     """
     state, origin = converted(network, file, start)
-    others = () if head_layers(state) == head_layers(network.state_dict()) else _of_head(state)
+    alike = head_layers(state) == head_layers(network.state_dict()) and not _has_other_keypoints(file, start)
+    others = () if alike else _of_head(state)
     kept = {name: tensor for name, tensor in state.items() if name not in others}
     report = compare(network, kept, origin)
     fits, whole = (
@@ -111,17 +114,17 @@ def load_completely(network: nn.Module, file: PoseFile, start: Start) -> MatchRe
 
 def converted(network: nn.Module, file: PoseFile, start: Start) -> tuple[dict[str, Tensor], str]:
     """One network of `file` as ours would hold it, so that it computes the same, and what was done to it."""
-    kind = file.format
-    state = dict(file.networks[min(start.number, len(file.networks) - 1)])
-    done = [kind.title]
-    if len(file.networks) > 1:
-        done.append(f"network {min(start.number, len(file.networks) - 1) + 1} of {len(file.networks)}")
+    kind, number = file.format, min(start.number, len(file.networks) - 1)
+    state, done = dict(file.networks[number]), [kind.title]
+    if len(file.networks) > 1 or file.names:
+        name = f" ({file.names[number]})" if file.names else ""
+        done.append(f"network {number + 1} of {len(file.networks)}{name}")
     if isinstance(network.backbone, TimmBackbone) and kind.colors:
         state = {name.replace("backbone.", "backbone.net.", 1): tensor for name, tensor in state.items()}
-    rows = _rows(kind.keypoints, start.keypoints, state)
+    rows = _rows(file.keypoints, start.keypoints, state)
     if rows:
         state |= {name: state[name][rows] for name in ("head.final.weight", "head.final.bias")}
-        done.append(f"{len(rows)} of {len(kind.keypoints)} channels by the names of their keypoints")
+        done.append(f"{len(rows)} of {len(file.keypoints)} channels by the names of their keypoints")
     if kind.mmpose:
         state |= _from_mmpose(network.codec, state)
     colors = kind.colors if start.colors == "auto" else start.colors
@@ -131,6 +134,13 @@ def converted(network: nn.Module, file: PoseFile, start: Start) -> tuple[dict[st
     if kind.colors and colors == "bgr":
         state |= _turned(state)
     return state, ", ".join(done)
+
+
+def _has_other_keypoints(file: PoseFile, start: Start) -> bool:
+    """Whether a run of ours had keypoints by whose names no channels of its head can be picked."""
+    if not file.names or not file.keypoints or start.keypoints in ((), file.keypoints):
+        return False
+    return not _rows(file.keypoints, start.keypoints, file.networks[0])
 
 
 def head_layers(state: dict[str, Tensor]) -> set[str]:
@@ -143,8 +153,8 @@ def _of_head(state: dict[str, Tensor]) -> tuple[str, ...]:
 
 
 def _rows(theirs: tuple[str, ...], ours: tuple[str, ...], state: dict[str, Tensor]) -> list[int]:
-    """Where our keypoints are among their channels; [] where the file does not have these, or we have others."""
-    fits = theirs and len(state.get("head.final.bias", ())) == len(theirs) != len(ours)
+    """Where our keypoints are among their channels; [] where they are the same, or the file does not have these."""
+    fits = theirs and theirs != ours and len(state.get("head.final.bias", ())) == len(theirs)
     return [theirs.index(name) for name in ours] if fits and set(ours) <= set(theirs) else []
 
 

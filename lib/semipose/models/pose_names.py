@@ -24,11 +24,14 @@ HEADS = {
 }  # fmt: skip
 OLD_HEAD = "keypoint_head."  # of MMPose before 1.0
 TWO_NETWORKS = ("resnet.", "resnet2.")  # of Semi_Human_Pose, whatever the backbone
-# The main networks of a run, the better ones first: EMAs, else students; of two networks, else of one
+# The main networks of a run, as `valid` calls them and where they are, the better ones first: EMAs, else students; of
+# two networks, else of one
 RUNS = (
-    ("teachers.first.module.", "teachers.second.module."), ("students.first.network.", "students.second.network."),
-    ("teacher.module.",), ("student.network.",),
-)  # fmt: skip
+    {"ema_first": "teachers.first.module.", "ema_second": "teachers.second.module."},
+    {"first": "students.first.network.", "second": "students.second.network."},
+    {"ema": "teacher.module."},
+    {"student": "student.network."},
+)
 # The 24 channels of each network of Semi_Human_Pose, whatever it has learned from (its JointsDataset.union_joints)
 UNION = (
     "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "belly", "thorax",
@@ -59,10 +62,17 @@ class Format:
 
 @dataclass(frozen=True)
 class PoseFile:
-    """The networks of a file, under our names; what has no place in ours keeps its name."""
+    """The networks of a file, under our names; what has no place in ours keeps its name.
+
+    Attributes:
+        names: of the networks of a run of ours; else ().
+        keypoints: of the channels of its heads; () if the file does not say.
+    """
 
     format: Format
     networks: tuple[State, ...]
+    names: tuple[str, ...] = ()
+    keypoints: tuple[str, ...] = ()
 
 
 def find_format(state: State) -> PoseFile | None:
@@ -70,17 +80,18 @@ def find_format(state: State) -> PoseFile | None:
     for kind in FORMATS:
         networks = kind.networks(state)
         if networks:
-            return PoseFile(kind, networks)
+            return PoseFile(kind, networks, tuple(_run_places(state)), kind.keypoints)
     return None
 
 
 def run_networks(state: State) -> tuple[State, ...]:
     """The main networks of a run of ours."""
-    for places in RUNS:
-        found = tuple(below(state, place) for place in places)
-        if all(found):
-            return found
-    return ()
+    return tuple(below(state, place) for place in _run_places(state).values())
+
+
+def _run_places(state: State) -> dict[str, str]:
+    """Names and places of the main networks of a run of ours; {} for another file."""
+    return next((places for places in RUNS if all(_has(state, place) for place in places.values())), {})
 
 
 def own_networks(state: State) -> tuple[State, ...]:

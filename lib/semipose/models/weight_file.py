@@ -74,6 +74,13 @@ def read_weights(path: Path, tags: tuple[str, ...] = ()) -> dict[str, Tensor]:
     return state
 
 
+def read_keypoints(path: Path) -> tuple[str, ...]:
+    """Names of the keypoints of a run of ours, from its checkpoint; () if the file does not say."""
+    content = {} if path.suffix == ".safetensors" else _read(path)
+    skeleton = content.get("skeleton") if isinstance(content, Mapping) else None
+    return tuple(skeleton.get("keypoints", ())) if isinstance(skeleton, Mapping) else ()
+
+
 def named_tensors(content: object) -> dict[str, Tensor]:
     """The tensors in what a file holds, with their names in it; {} if there are none."""
     for wrapper in WRAPPERS:

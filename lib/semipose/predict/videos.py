@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from semipose.data.images import cv2
+from semipose.data.video_frames import decoded
 from semipose.errors import DataError
 
-TRIES = 25  # frames in a row that may fail before the video is taken to be at its end
 Read = tuple[int, float, np.ndarray | None]  # number, seconds since the start, (H, W, 3) uint8 RGB or None
 
 
@@ -33,9 +33,9 @@ class Video:
             raise DataError(f"{path}: video does not exist")
         capture = _opened(path)
         try:
-            if not capture.isOpened() or not capture.grab():
-                raise DataError(f"{path}: is not a video that OpenCV can read, or has no frame")
             self.total = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
+            if not any(True for _ in decoded(capture, self.total or 0)):
+                raise DataError(f"{path}: is not a video that OpenCV can read, or has no frame")
             rate = capture.get(cv2.CAP_PROP_FPS)
             self.rate = rate if 0 < rate < 10_000 else 0.0
         finally:
@@ -46,18 +46,10 @@ class Video:
 
         The times are those that the file gives to its frames, so they hold for a variable frame rate too.
         """
-        capture, number, failed = _opened(self.path), 0, 0
+        capture = _opened(self.path)
         try:
-            while failed < TRIES and (failed == 0 or number + failed < (self.total or 0)):
-                found, image = capture.read()
-                if not found:
-                    failed += 1
-                    continue
-                for lost in range(number, number + failed):
-                    yield lost, self._time(lost, capture, exact=False), None
-                number, failed = number + failed, 0
-                yield number, self._time(number, capture, exact=True), cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-                number += 1
+            for number, image in enumerate(decoded(capture, self.total or 0)):
+                yield number, self._time(number, capture, exact=image is not None), image
         finally:
             capture.release()
 

@@ -1,6 +1,5 @@
-"""The image files of sources: whether they can be read, their true sizes, and pictures that two sources share."""
+"""The image files of sources: whether they can be read, and their true sizes."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.archives import image_fault, read_bytes, real_path, stored_size
-from semipose.data.formats.folder import image_files
+from semipose.data.archives import image_fault
+from semipose.data.formats.folder import image_files, linked_folders
 from semipose.data.images import image_size, read_image, size_fault
 from semipose.data.orientation import turned_size
 from semipose.errors import DataError
@@ -59,10 +58,11 @@ def image_faults(persons: Persons, checks: dict[str, ImageCheck]) -> list[Findin
 
 
 def refused_files(folder: str) -> list[Finding]:
-    """Files in a folder of images that its reader leaves out, as they have no image header."""
+    """What the reader of a folder leaves out: files without an image header (faults), and links to folders (notes)."""
     refused = [path for path in image_files(folder) if _header_size(path) is None]
     checks = [(path, _check(path, headers_only=True)) for path in refused]
-    return [Finding(check.fault or f"{path}: has no header that can be read", True) for path, check in checks]
+    linked = [Finding(f"{path}: is a link to a folder, left out") for path in linked_folders(folder)]
+    return linked + [Finding(check.fault or f"{path}: has no header that can be read", True) for path, check in checks]
 
 
 def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
@@ -72,20 +72,6 @@ def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
     sizes = [checks.get(str(path), none).size or (np.nan, np.nan) for path in persons.image_paths]
     turns = persons.image_orientations.tolist()
     return np.array([turned_size(*each) for each in zip(sizes, turns)], np.float64).reshape(-1, 2)
-
-
-def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
-    """Pairs of files, one of each list, that are the same file or have the same content; names do not matter."""
-    by_file = {real_path(path): path for path in second}
-    pairs, others = [], []
-    for path in sorted(set(first)):
-        twin = by_file.get(real_path(path))
-        pairs, others = (pairs + [(path, twin)], others) if twin else (pairs, others + [path])
-    sizes = {size for size in map(stored_size, others) if size}
-    by_content = {_digest(path): path for path in by_file.values() if stored_size(path) in sizes}
-    sizes = {stored_size(path) for path in by_content.values()}
-    copies = [(path, by_content.get(_digest(path))) for path in others if stored_size(path) in sizes]
-    return sorted(pairs + [pair for pair in copies if pair[1]])
 
 
 def _checked(paths: list[str], headers_only: bool) -> Iterable[ImageCheck]:
@@ -119,10 +105,3 @@ def _size_fault(path: str, stored: tuple[int, int], reading: Reading) -> str:
     found = turned_size(stored, reading.orientation)
     differs = any(reading.size) and found != reading.size
     return str(image_fault(path, size_fault(found, reading.size))) if differs else ""
-
-
-def _digest(path: str) -> bytes:
-    try:
-        return hashlib.sha256(read_bytes(path)).digest()
-    except DataError:
-        return os.urandom(32)  # unlike any other file

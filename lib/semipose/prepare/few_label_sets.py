@@ -150,21 +150,25 @@ def _video_entries(
     videos: Sequence[str], held_out: np.ndarray, out: str, labeled: int, options: SplitOptions
 ) -> tuple[list[tuple[dict, dict]], dict[str, object]]:
     """COCO's image and annotation of the video frames that join the pool, and the counts."""
-    entries, total, left_out, nearest, shown = [], 0, 0, [], np.zeros(len(held_out), bool)
+    entries, total, left_out, lost, nearest, shown = [], 0, 0, 0, [], np.zeros(len(held_out), bool)
     for video in videos:
         distances = video_distances(video, held_out)
         wanted = np.arange(len(distances)) % options.every == 0
         near = near_frames((distances <= options.same).any(axis=1), options.guard)
         folder = f"videos/{_stem(video)}"
-        names, size = write_frames(video, wanted & ~near, os.path.join(out, "images", folder))
+        frames = write_frames(video, wanted & ~near, os.path.join(out, "images", folder))
         entries += [
-            _entry(labeled + len(entries) + n, f"{folder}/{name}", size, None) for n, name in enumerate(names, 1)
+            _entry(labeled + len(entries) + number, f"{folder}/{name}", frames.size, None)
+            for number, name in enumerate(frames.names, 1)
         ]
+        lost += frames.total - frames.read
         total, left_out = total + len(distances), left_out + int((wanted & near).sum())
         shown |= (distances <= options.same).any(axis=0)
         nearest.append(distances.min())
     counts = {"video frames": total, "in the pool": len(entries), "left out near a held-out one": left_out}
     counts["held-out frames that a video shows"] = int(shown.sum())
+    if lost:
+        counts["video frames that are damaged or missing"] = lost
     if nearest:
         counts["nearest video frame to a held-out one (grey levels of 255)"] = round(float(min(nearest)), 1)
     return entries, counts

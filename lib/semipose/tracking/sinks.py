@@ -89,7 +89,7 @@ class ConsoleSink(Sink):
 
     def finish(self, summary, exit_code):
         if summary or exit_code == 0:
-            logger.info("%s: %s", "stopped" if exit_code else "finished", format_scores(summary))
+            logger.info("%s: %s", "stopped" if exit_code else "finished", format_scores(summary) or "no scores")
         for handler in self._handlers:
             logging.getLogger(RUN_LOGGER).removeHandler(handler)
             handler.close()

@@ -18,8 +18,8 @@ _NAMED = 5  # unreadable files that are named one by one
 def read_folder(folder: str, num_keypoints: int) -> Persons:
     """One person for each image below a folder or in a zip archive, the whole frame as its box.
 
-    Files are sorted by path; hidden files and folders and links to folders are left out. Only headers are read. A file
-    without an image header is left out and logged, and so are pictures of kinds that are not read.
+    Files are sorted by path; hidden files and folders are left out. Only headers are read. Links to folders, files
+    without an image header, and pictures of kinds that are not read, are left out and logged.
 
     Args:
         folder: folder to search, with all folders below it, or zip archive.
@@ -33,6 +33,9 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
     paths, sizes, faults, other = [], [], [], passed_over(folder, files_below(folder, OTHER_PICTURES))
     if other:
         _log.warning("%s", other)
+    linked = linked_folders(folder)
+    if linked:
+        _log.warning("%s: left out %d links to folders: %s", folder, len(linked), ", ".join(linked[:_NAMED]))
     for path in image_files(folder):
         try:
             sizes.append(image_size(path))
@@ -44,6 +47,15 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
         more = f"; {other}" if other else ""
         raise DataError(f"{folder}: no readable image ({', '.join(e[1:] for e in PICTURES)}) in it or below it{more}")
     return whole_frames(np.array(paths, str), np.arange(1, len(paths) + 1), np.array(sizes), num_keypoints)
+
+
+def linked_folders(folder: str) -> list[str]:
+    """Links to folders in a folder and below it, into which the search does not go; none in an archive."""
+    found = []
+    for parent, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [os.path.join(parent, name) for name in folders if os.path.islink(os.path.join(parent, name))]
+    return sorted(found)
 
 
 def image_files(folder: str) -> list[str]:

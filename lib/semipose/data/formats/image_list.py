@@ -1,12 +1,28 @@
 """The images of a source: ids, sizes and paths that stay inside the image folder; whole frames as persons."""
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 from semipose.data.archives import is_archive, join_images, name_fault, split_member
 from semipose.data.formats.json_rows import Table, refuse_wrong_rows
 from semipose.structures import Persons
+
+# Folders besides the image folder that links may lead to. A context, so that the readers of all formats obey.
+_link_folders: ContextVar[tuple[str, ...]] = ContextVar("link_folders", default=())
+
+
+@contextmanager
+def links_to(folders: Sequence[str]) -> Iterator[None]:
+    """While it lasts, links among images may lead into these folders too (DATASET.LINKS)."""
+    token = _link_folders.set(tuple(os.path.realpath(folder) for folder in folders))
+    try:
+        yield
+    finally:
+        _link_folders.reset(token)
 
 
 class ImageList:
@@ -125,8 +141,8 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
 
 
 def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
-    """Refuses links that lead out of the image folder; the folder itself may be a link."""
-    root = os.path.realpath(image_dir)
+    """Refuses links that lead out of the image folder and of those of `links_to`; the folder itself may be a link."""
+    roots = (os.path.realpath(image_dir), *_link_folders.get())
     by_folder: dict[str, dict[str, int]] = {}
     for row, name in enumerate(names):
         folder, base = os.path.split((split_member(name) or [name])[0])
@@ -135,10 +151,11 @@ def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> 
         path = os.path.join(image_dir, folder)
         # one listing of the folder instead of one system call for each image
         links = [base for base in _links(path) if base in rows]
-        inside = _is_inside(path, root)
+        inside = _is_inside(path, roots)
         for base in links if inside else rows:
-            if not inside or not _is_inside(os.path.join(path, base), root):
-                table.fault(rows[base], field, f"{names[rows[base]]!a} is a link that leaves the image folder")
+            if not inside or not _is_inside(os.path.join(path, base), roots):
+                reason = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
+                table.fault(rows[base], field, f"{names[rows[base]]!a} {reason}")
 
 
 def _links(folder: str) -> list[str]:
@@ -149,8 +166,9 @@ def _links(folder: str) -> list[str]:
         return []  # a missing image is reported when it is read
 
 
-def _is_inside(path: str, root: str) -> bool:
+def _is_inside(path: str, roots: Sequence[str]) -> bool:
     try:
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
+        real = os.path.realpath(path) + os.sep
     except (OSError, ValueError):
         return False
+    return any(real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)

@@ -4,20 +4,23 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from semipose.data.formats.image_list import whole_frames
 from semipose.data.formats.json_rows import load_json
 from semipose.data.json_file import write_json
+from semipose.data.thumbnails import load_thumbnails, save_thumbnails
+from semipose.data.video_frames import Frames, write_frames
 from semipose.data.video_frames import read_video as frames_of
-from semipose.data.video_frames import write_frames
 from semipose.errors import DataError, write_error
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
 _INDEX = "index.json"  # written last: it stands for a complete extraction
+_THUMBNAILS = "thumbnails.npy"  # of all frames of the video, also of those that were not taken
 _MOST_FRAMES = 10_000_000
 
 
@@ -26,7 +29,8 @@ def read_video(video: str, num_keypoints: int, cache_folder: str, every: int = 1
 
     The frames are written to `<cache_folder>/<name>-<key>/000012.png`, where they stay. The key changes with the path,
     the size and the time of the video and with `every`. An extraction that was cut short starts anew. If several
-    processes ask for it, one extracts and the others wait.
+    processes ask for it, one extracts and the others wait. Frames that cannot be decoded, or that only the header has,
+    are counted in one line of the log.
 
     Args:
         video: file that OpenCV can read.
@@ -43,9 +47,25 @@ def read_video(video: str, num_keypoints: int, cache_folder: str, every: int = 1
     wanted = np.zeros(_MOST_FRAMES, bool)
     wanted[::every] = True
     folder = os.path.join(cache_folder, _folder_name(video, every))
-    names, size = _read_index(folder) or _extract(video, wanted, folder)
-    paths = np.array([os.path.join(folder, name) for name in names], str)
-    return whole_frames(paths, np.arange(1, len(paths) + 1), np.tile(size, (len(paths), 1)), num_keypoints)
+    frames = _read_index(folder) or _extract(video, wanted, folder)
+    if frames.read < frames.total:
+        _log.warning(
+            "%s: %d of %d frames are read, the others are damaged or missing", video, frames.read, frames.total
+        )
+    paths = np.array([os.path.join(folder, name) for name in frames.names], str)
+    if not len(paths):
+        raise DataError(f"{video}: none of the frames that `every` {every} takes can be decoded")
+    return whole_frames(paths, np.arange(1, len(paths) + 1), np.tile(frames.size, (len(paths), 1)), num_keypoints)
+
+
+def frame_numbers(paths: Sequence[str]) -> np.ndarray:
+    """(N,) int64: which frames of their video the images of `read_video` are."""
+    return np.array([int(Path(path).stem) for path in paths], np.int64)
+
+
+def video_thumbnails(path: str) -> np.ndarray:
+    """(F, 32, 32) uint8 of all frames of the video that an image of `read_video` is from; zero for a damaged one."""
+    return load_thumbnails(os.path.join(os.path.dirname(path), _THUMBNAILS))
 
 
 def _folder_name(video: str, every: int) -> str:
@@ -56,31 +76,33 @@ def _folder_name(video: str, every: int) -> str:
     return f"{os.path.splitext(os.path.basename(video))[0]}-{hashlib.sha256(ascii(source).encode()).hexdigest()[:12]}"
 
 
-def _read_index(folder: str) -> tuple[list[str], tuple[int, int]] | None:
-    """Names and (width, height) of the frames; None if the extraction is not complete or files are missing."""
+def _read_index(folder: str) -> Frames | None:
+    """What an earlier extraction wrote; None if it is not complete or files are missing."""
     path = os.path.join(folder, _INDEX)
     if not os.path.isfile(path):
         return None
     try:
-        index = load_json(path)
+        index, thumbnails = load_json(path), load_thumbnails(os.path.join(folder, _THUMBNAILS))
         names, (width, height) = index["frames"], index["size"]
-        complete = set(names) <= set(os.listdir(folder))
+        complete = thumbnails is not None and set(names) <= set(os.listdir(folder))
+        return Frames(names, (width, height), thumbnails, index["read"], index["total"]) if complete else None
     except (DataError, KeyError, TypeError, ValueError):
         return None
-    return (names, (width, height)) if complete else None
 
 
-def _extract(video: str, wanted: np.ndarray, folder: str) -> tuple[list[str], tuple[int, int]]:
+def _extract(video: str, wanted: np.ndarray, folder: str) -> Frames:
     next(frames_of(video))  # no folder is made for a file that is no video
     try:
         os.makedirs(folder, exist_ok=True)
         with _alone(os.path.join(folder, ".lock")):
-            index = _read_index(folder)  # another process may have made it meanwhile
-            if index is None:
+            frames = _read_index(folder)  # another process may have made it meanwhile
+            if frames is None:
                 _log.info("%s: writing its frames to %s", video, folder)
-                index = write_frames(video, wanted, folder)
-                write_json(os.path.join(folder, _INDEX), {"video": video, "frames": index[0], "size": index[1]})
-            return index
+                frames = write_frames(video, wanted, folder)
+                save_thumbnails(os.path.join(folder, _THUMBNAILS), frames.thumbnails)
+                index = {"video": video, "frames": frames.names, "size": frames.size}
+                write_json(os.path.join(folder, _INDEX), index | {"read": frames.read, "total": frames.total})
+            return frames
     except OSError as error:
         raise write_error(error, error.filename or folder) from error
 
