@@ -17,6 +17,8 @@ KEYS = {
     "skeleton": Key(""),  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
     # [[source, target], [[a, b], target], ...] by name or number; [a, b] = mean of two; [] = by equal names
     "keypoint_pairs": Key([]),
+    # labelme, lightning_pose: leave out points whose labels are no keypoints of the skeleton; else they are faults
+    "ignore_unknown": Key(False),
     "start": Key(0, low=0),  # leave out this many person instances at the beginning
     "length": Key(0, low=0),  # then take this many; 0 = all
     "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass

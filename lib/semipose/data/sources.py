@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,6 +55,7 @@ class Source:
     images: str
     skeleton: Skeleton
     keypoint_pairs: tuple
+    ignore_unknown: bool
     start: int
     length: int
     group_id_mapping_file: str
@@ -161,7 +163,7 @@ def _read_boxes(source: Source) -> Persons:
     if source.format in COCO_FILES:
         return read_unlabeled_coco(*_located(source), source.skeleton, one_based=source.format == "jhmdb")
     if source.format == "labelme":
-        return read_unlabeled_labelme(source.path(source.annotation), source.skeleton, source.path(source.images))
+        return _read_labelme(source, read_unlabeled_labelme)
     return _read(source)
 
 
@@ -214,6 +216,10 @@ def _read_mpii(source: Source) -> Persons:
     return read_mpii(*_files(source), source.skeleton, source.one_based, source.path(source.head_boxes))
 
 
+def _read_labelme(source: Source, read: Callable) -> Persons:
+    return read(source.path(source.annotation), source.skeleton, source.path(source.images), source.ignore_unknown)
+
+
 def _read_lightning_pose(source: Source) -> Persons:
     annotation = source.path(source.annotation)
     return read_lightning_pose(annotation, source.path(source.images) or os.path.dirname(annotation), source.skeleton)
@@ -227,7 +233,7 @@ READERS = {
     "aic": lambda source: read_aic(*_files(source), source.skeleton),
     "mpii": _read_mpii,
     "lsp": lambda source: read_lsp(*_files(source), source.skeleton),
-    "labelme": lambda source: read_labelme(source.path(source.annotation), source.skeleton, source.path(source.images)),
+    "labelme": lambda source: _read_labelme(source, read_labelme),
     "lightning_pose": _read_lightning_pose,
     "images": lambda source: read_folder(source.path(source.annotation), len(source.skeleton)),
     "video": lambda source: read_video(

@@ -1,8 +1,9 @@
 """A folder of labelme files (github.com/wkentaro/labelme) as `Persons` and as a COCO keypoint document.
 
 One `point` shape for each keypoint: its label is the keypoint's name, its group_id tells the persons of an image apart,
-its description is COCO's v (0 not labelled, 1 hidden, 2 visible; empty = 2). A `rectangle` with the same group_id, of
-any label, is the person's box. Shapes without a group_id are one person. Other shapes are ignored.
+its description may be COCO's v (0 not labelled, 1 hidden, 2 visible; any other text is a note and means 2). A
+`rectangle` with the same group_id, of any label, is the person's box. Points without a group_id belong to the only
+rectangle around them, or are one person if no rectangle is without points. Other shapes are ignored.
 """
 
 import logging
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 MARGIN = 0.1  # of a box around keypoints, in parts of its longer side; as for LSP
 
 
-def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Persons:
+def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "", ignore_unknown: bool = False) -> Persons:
     """The persons with a labelled keypoint, by file (sorted by path), then in the order that the file names them.
 
     The group_id is kept as group (-1 = none). A person without a rectangle has the box around its keypoints, grown on
@@ -36,17 +37,20 @@ def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Perso
         folder: folder of the `.json` files, with all folders below it but hidden ones.
         skeleton: its K names are the labels; case, spaces and dashes do not matter.
         image_root: folder that no image may leave; "" = `folder`.
+        ignore_unknown: leave out points whose label is no keypoint, and count them; else they are faults.
 
     Raises:
         DataError: naming the file, the shape, the field and the reason.
     """
-    persons = read_unlabeled_labelme(folder, skeleton, image_root)
+    persons = read_unlabeled_labelme(folder, skeleton, image_root, ignore_unknown)
     return persons.take(persons.keypoints[:, :, 2].any(axis=1))
 
 
-def read_unlabeled_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Persons:
+def read_unlabeled_labelme(
+    folder: str, skeleton: Skeleton, image_root: str = "", ignore_unknown: bool = False
+) -> Persons:
     """As `read_labelme`, and also the persons that only have a rectangle."""
-    document = labelme_document(folder, skeleton, image_root)
+    document = labelme_document(folder, skeleton, image_root, ignore_unknown)
     images = ImageList(folder, image_root or folder, document)
     table = Table(folder, "annotation", document["annotations"])
     image_index = images.rows_of(table)
@@ -67,7 +71,7 @@ def read_unlabeled_labelme(folder: str, skeleton: Skeleton, image_root: str = ""
     return persons
 
 
-def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> dict:
+def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", ignore_unknown: bool = False) -> dict:
     """The COCO keypoint document of a labelme folder; arguments and errors as for `read_labelme`.
 
     Its file names are relative to the image root. An annotation has a `group_id` if its shapes have one.
@@ -77,7 +81,7 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
     images, annotations, counts, faults = [], [], Counter(), {}
     for file in _files(folder):
         try:
-            found = _read_file(file, folder, skeleton, image_root or folder)
+            found = _read_file(file, folder, skeleton, image_root or folder, ignore_unknown, counts)
         except WrongRows as error:
             faults |= error.rows
         except DataError as error:
@@ -103,14 +107,16 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
     return {"images": images, "annotations": annotations, "categories": [category]}
 
 
-def _read_file(file: str, folder: str, skeleton: Skeleton, root: str) -> tuple[LabeledImage, list] | None:
+def _read_file(
+    file: str, folder: str, skeleton: Skeleton, root: str, ignore_unknown: bool, counts: Counter
+) -> tuple[LabeledImage, list] | None:
     """The image and the persons of a labelme file; None for another JSON file."""
     document = load_json(file)
     if not isinstance(document, dict) or not document.keys() & {"shapes", "imagePath"}:
         _log.warning("left out: %s: is not a labelme file (it has neither 'imagePath' nor 'shapes')", file)
         return None
     image, table = find_image(file, document, folder, root), Table(file, "shape", document.get("shapes"))
-    people = people_of(table, skeleton)
+    people = people_of(table, skeleton, ignore_unknown, counts)
     if table.faults:
         raise WrongRows({file: table.faults})
     return image, people
@@ -161,6 +167,14 @@ def _grown(points: np.ndarray) -> np.ndarray:
 
 def _report(folder: str, root: str, images: int, persons: int, counts: Counter) -> None:
     _log.info("%s: %d persons on %d images; left out: %d with an empty box", folder, persons, images, counts["empty"])
+    unknown = {key[1]: count for key, count in counts.items() if isinstance(key, tuple)}
+    if unknown:
+        names = ", ".join(f"{label!a} ({count})" for label, count in unknown.items())
+        _log.warning("%s: left out %d points whose labels are no keypoints: %s", folder, sum(unknown.values()), names)
+    if counts["notes"]:
+        _log.info("%s: %d points are visible: their description is a note, not 0, 1 or 2", folder, counts["notes"])
+    if counts["placed"]:
+        _log.info("%s: %d points without group_id belong to the rectangle around them", folder, counts["placed"])
     if counts["outside"]:
         _log.warning("%s: %d labels outside their image are not used", folder, counts["outside"])
     if counts["missing"]:
