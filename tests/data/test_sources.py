@@ -10,7 +10,7 @@ import torch
 from semipose import assemble
 from semipose.config import load_config
 from semipose.config.source_keys import convert_sources
-from semipose.data.sources import guess_format
+from semipose.data.source_format import guess_format
 from semipose.errors import ConfigError, DataError
 from semipose.prepare.drawn_people import write_demo_data
 
@@ -73,7 +73,7 @@ def grouped(weights: str, mapping: bool = False) -> str:
     [
         ("a/set.json", False, "coco"), ("train2017", True, "coco"), ("clip.MP4", True, "video"),
         ("CollectedData.csv", False, "lightning_pose"), ("joints.mat", False, "lsp"), ("annot/mpii.mat", False, "mpii"),
-        ("images/labeled", True, "images"), ("images/labeled", False, "labelme"), ("labeled", True, "coco"),
+        ("images/labeled", True, "images"), ("labeled", True, "coco"),
     ],
 )  # fmt: skip
 def test_formats_are_seen_from_the_path(root, path, pool, expected):

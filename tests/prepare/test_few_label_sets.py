@@ -32,7 +32,7 @@ def source(tmp_path_factory):
 
 def convert(source, out, options=OPTIONS, **changes):
     root, csv_file, video = source
-    values = {"csv_file": csv_file, "image_root": str(root), "videos": [video], "out": str(out), "options": options}
+    values = {"annotation": csv_file, "image_root": str(root), "videos": [video], "out": str(out), "options": options}
     return convert_lightning_pose(**(values | {"skeleton": project.SKELETON} | changes))
 
 

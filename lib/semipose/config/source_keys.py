@@ -10,7 +10,7 @@ SOURCE_KEYS = ("DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET
 # Every key of a source, with its default and what is allowed; paths are relative to DATASET.ROOT.
 KEYS = {
     "name": Key(""),  # how results are keyed; "" = name of the annotation file or folder
-    # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, images, video; "" = seen from the path
+    # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, yolo, images, video; "" = by the path
     "format": Key(""),
     "annotation": Key(""),  # set name, annotation file, folder, zip archive of images or video
     "images": Key(""),  # folder or zip archive that file names refer to; "" = looked for in the usual places
@@ -19,6 +19,7 @@ KEYS = {
     "keypoint_pairs": Key([]),
     # labelme, lightning_pose: leave out points whose labels are no keypoints of the skeleton; else they are faults
     "ignore_unknown": Key(False),
+    "split": Key("", choices=("", "train", "val", "test")),  # yolo: part of data.yaml; "" = train, or val for TEST_SET
     "start": Key(0, low=0),  # leave out this many person instances at the beginning
     "length": Key(0, low=0),  # then take this many; 0 = all
     "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass

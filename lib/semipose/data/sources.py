@@ -9,7 +9,6 @@ import numpy as np
 
 from semipose.data.archives import image_root
 from semipose.data.formats import (
-    has_annotation,
     locate_coco,
     read_aic,
     read_coco,
@@ -26,6 +25,7 @@ from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.formats.lightning_pose import read_lightning_pose
 from semipose.data.formats.lsp import read_lsp
 from semipose.data.formats.video import read_video
+from semipose.data.formats.yolo import read_yolo
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.errors import ConfigError, DataError
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between
@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 OWN_SKELETONS = ("mpii", "aic", "crowdpose", "jhmdb", "ochuman", "lsp")  # formats that are also the name of a skeleton
 COCO_FILES = ("coco", "crowdpose", "jhmdb", "ochuman")  # formats whose files are COCO's
 UNLABELED = ("images", "video")
-_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Source:
     skeleton: Skeleton
     keypoint_pairs: tuple
     ignore_unknown: bool
+    split: str
     start: int
     length: int
     group_id_mapping_file: str
@@ -71,27 +71,6 @@ class Source:
     def path(self, relative: str) -> str:
         """A path of this source, joined with the root; "" stays "" (not given)."""
         return relative and os.path.join(self.root, relative)
-
-
-def guess_format(root: str, annotation: str, pool: bool) -> str:
-    """The format of a path or set name. A folder without annotation is `images` for a pool and `labelme` for a labelled
-    side; a zip archive is `images`.
-
-    Args:
-        pool: whether the source is for the unlabelled side.
-    """
-    ending = os.path.splitext(annotation)[1].lower()
-    if ending in _VIDEOS:
-        return "video"
-    if ending == ".csv":
-        return "lightning_pose"
-    if ending == ".mat":
-        return "lsp" if os.path.basename(annotation) == "joints.mat" else "mpii"
-    if ending == ".zip" and not os.path.isdir(os.path.join(root, annotation)):
-        return "images"
-    if os.path.isdir(os.path.join(root, annotation)) and not has_annotation(root, annotation):
-        return "images" if pool else "labelme"
-    return "coco"
 
 
 def read_own(source: Source) -> Persons:
@@ -216,13 +195,18 @@ def _read_mpii(source: Source) -> Persons:
     return read_mpii(*_files(source), source.skeleton, source.one_based, source.path(source.head_boxes))
 
 
+def _read_yolo(source: Source) -> Persons:
+    places = {"images": source.path(source.images), "root": source.root}
+    return read_yolo(source.path(source.annotation), source.skeleton, source.split, **places)
+
+
 def _read_labelme(source: Source, read: Callable) -> Persons:
     return read(source.path(source.annotation), source.skeleton, source.path(source.images), source.ignore_unknown)
 
 
 def _read_lightning_pose(source: Source) -> Persons:
-    annotation = source.path(source.annotation)
-    return read_lightning_pose(annotation, source.path(source.images) or os.path.dirname(annotation), source.skeleton)
+    places = source.path(source.annotation), source.path(source.images)
+    return read_lightning_pose(*places, source.skeleton, source.root, source.ignore_unknown)
 
 
 READERS = {
@@ -235,6 +219,7 @@ READERS = {
     "lsp": lambda source: read_lsp(*_files(source), source.skeleton),
     "labelme": lambda source: _read_labelme(source, read_labelme),
     "lightning_pose": _read_lightning_pose,
+    "yolo": _read_yolo,
     "images": lambda source: read_folder(source.path(source.annotation), len(source.skeleton)),
     "video": lambda source: read_video(
         source.path(source.annotation), len(source.skeleton), source.frames, source.every

@@ -53,10 +53,15 @@ class ImageList:
 
     def clip(self, boxes: np.ndarray, image_index: np.ndarray) -> np.ndarray:
         """(N, 4) float32 xywh: boxes clipped to [0, W-1] x [0, H-1]; one that is outside or inverted becomes empty."""
-        limit = self.sizes[image_index] - 1
-        start = np.clip(boxes[:, :2], 0, limit)
-        end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
-        return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+        return clip_boxes(boxes, self.sizes[image_index])
+
+
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(N, 4) float32 xywh: boxes clipped to images of `sizes` (N, 2); one that is outside or inverted becomes empty."""
+    limit = sizes - 1
+    start = np.clip(boxes[:, :2], 0, limit)
+    end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
+    return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
 
 
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:

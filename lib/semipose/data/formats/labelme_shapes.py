@@ -66,7 +66,7 @@ def _points(table: Table, skeleton: Skeleton, ignore_unknown: bool, counts: Coun
     for row, shape in enumerate(table.rows):
         if shape.get("shape_type") != "point":
             continue
-        joint = _joint(labels[row], skeleton.keypoints)
+        joint = keypoint_number(labels[row], skeleton.keypoints)
         if joint is None and ignore_unknown:
             counts["unknown", labels[row]] += 1
             continue
@@ -87,7 +87,7 @@ def _rectangles(table: Table) -> list[_Rectangle]:
     return [_Rectangle(row, _group(table, row), corners) for row, corners in zip(rows, sorted_corners)]
 
 
-def _joint(label: str, names: tuple[str, ...]) -> int | None:
+def keypoint_number(label: str, names: tuple[str, ...]) -> int | None:
     """The keypoint of exactly this name, or else the only one of this plain name."""
     return names.index(label) if label in names else _plain_numbers(names).get(_plain(label))
 

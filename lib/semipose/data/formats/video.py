@@ -18,6 +18,10 @@ from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
 _INDEX = "index.json"  # written last: it stands for a complete extraction
+VIDEOS = (
+    ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".flv", ".ogv", ".3gp",
+)  # fmt: skip
 _MOST_FRAMES = 10_000_000
 
 
