@@ -101,6 +101,8 @@ def test_the_images_of_a_source(make):
 def test_keypoints_by_name(make):
     folder = make(DATA + "kpt_names:\n  0: [Right Hand, head, left-hand]\n")
     assert read(folder).keypoints[0].tolist() == [[40, 30, 1], [0, 0, 0], [50, 10, 1]]
+    make(DATA + "node_names:\n- right_hand\n- head\n- left_hand\n")  # as sleap-io writes it
+    assert read(folder).keypoints[0].tolist() == [[40, 30, 1], [0, 0, 0], [50, 10, 1]]
     make(DATA + "kpt_names:\n  0: [nose, head, left-hand]\n")
     refused(lambda: read(folder), "data.yaml: kpt_names", "'tri'")
 

@@ -10,7 +10,7 @@ from semipose.assemble.networks import build_students
 from semipose.assemble.sources_and_sets import build_source, build_test_sources, source_entries
 from semipose.assemble.validator import build_metric_options, build_validator
 from semipose.data.sources import Source, places
-from semipose.errors import ConfigError, SemiposeError
+from semipose.errors import SemiposeError
 from semipose.evaluation.dry_run import dry_run
 from semipose.prepare.check_annotations import document_notes, person_notes
 from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, shared_images, true_sizes
@@ -70,7 +70,7 @@ def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
     for key, side in SIDES.items():
         try:
             checks += [check_source(config, side, source) for source in _sources(config, key)]
-        except ConfigError as error:
+        except SemiposeError as error:
             findings.append(Finding(str(error), True, source=side))
     names = Counter(check.name for check in checks if check.side == "validation")
     twice = [name for name, count in names.items() if count > 1]

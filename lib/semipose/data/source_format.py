@@ -16,9 +16,9 @@ _KNOWN = (
 _HEAD = 2**16  # bytes of a JSON file to look at
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _EXPORT = {
-    (".slp",): "SLEAP's own; export it for YOLO (ultralytics) or as COCO with sleap-io",
+    (".slp",): "SLEAP's own; export it with sleap_io.save_ultralytics, which writes a YOLO pose folder",
     (".h5", ".hdf5"): "DeepLabCut's is read from the csv of the same name beside it, which is not there; SLEAP's has "
-    "tracks and no images: export the labels for YOLO (ultralytics) or as COCO with sleap-io",
+    "tracks and no images: export the labels (.slp) with sleap_io.save_ultralytics",
     (".pickle", ".pkl"): "in DeepLabCut the labels are in labeled-data/VIDEO/CollectedData_SCORER.csv",
     (".xml",): "of CVAT (export 'COCO Keypoints 1.0'), or Pascal VOC, which has boxes only",
     (

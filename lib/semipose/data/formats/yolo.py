@@ -37,8 +37,8 @@ def read_yolo(annotation: str, skeleton: Skeleton, split: str = "train", images:
 
     A line has class, box (centre x, y, width, height) and K keypoints x, y or x, y, v in parts of the image size. With
     v, 0 is not labelled; without, a point at 0, 0 or below is not. A line may have the box only. Images without a label
-    file have no person. All classes count as one. The order of the keypoints is that of `kpt_names` in data.yaml, or
-    else that of the skeleton.
+    file have no person. All classes count as one. The order of the keypoints is that of `kpt_names` or `node_names` in
+    data.yaml, or else that of the skeleton.
 
     A box without area is that of the keypoints. Boxes are clipped to the image, areas are max(1, 0.53 * width *
     height). Keypoints outside the image are not used. Ids run from 1.
@@ -93,13 +93,15 @@ def _dims(files: YoloFiles, count: int) -> int:
 def _order(files: YoloFiles, skeleton: Skeleton) -> list[int]:
     """The column of each keypoint of the skeleton."""
     count = len(skeleton)
-    names = files.data.get("kpt_names")
+    names = files.data.get("kpt_names") or files.data.get("node_names")
     names = list(names.values()) if isinstance(names, dict) else names or []
     lists = [names] if names and isinstance(names[0], str) else names
     if lists:
         numbers = [keypoint_number(str(name), skeleton.keypoints) for name in lists[0]]
         if any(other != lists[0] for other in lists) or sorted(numbers, key=str) != sorted(range(count), key=str):
-            raise DataError(f"{files.file}: kpt_names: are not the keypoints of skeleton {skeleton.name!r}")
+            raise DataError(
+                f"{files.file}: kpt_names or node_names: are not the keypoints of skeleton {skeleton.name!r}"
+            )
         return np.argsort(numbers).tolist()
     flipped = files.data.get("flip_idx")
     if flipped not in (None, list(map(str, range(count))), list(map(str, skeleton.flip_order))):
