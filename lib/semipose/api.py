@@ -15,6 +15,8 @@ import torch
 
 from semipose.assemble.from_checkpoint import build_predictor, find_checkpoint
 from semipose.data.images import read_image
+from semipose.data.orientation import read_orientation
+from semipose.data.readings import white_of
 from semipose.engine.checkpoint import load_checkpoint
 from semipose.errors import ConfigError
 from semipose.predict import Instances, Predictor
@@ -22,6 +24,7 @@ from semipose.predict.description import Description
 from semipose.predict.detector import Detector, detect
 from semipose.predict.exported import load_onnx, load_weights
 from semipose.skeletons import Skeleton
+from semipose.structures import Reading
 
 log = logging.getLogger(__name__)
 
@@ -68,12 +71,13 @@ class Model:
         items = list(pictures) if several else [pictures]
         if detector is not None and boxes is not None:
             raise ConfigError("boxes and detector are both given; give one of them")
+        files = _Files(items)
         if detector is not None:
-            items = [_read(item) for item in items]
+            items = [files.read(item) for item in items]
             boxes = [detect(detector, item) for item in items]
         elif boxes is not None and not several:
             boxes = [boxes]
-        found = self.predictor(_Lazy(items), boxes)
+        found = self.predictor(_Lazy(items, files), boxes)
         return found if several else found[0]
 
     def stream(self, pictures: Iterable, boxes: Iterable | None = None) -> Iterator[Instances]:
@@ -89,20 +93,44 @@ class Model:
             DataError: as for a call. ValueError: there are more pictures than boxes, or fewer.
         """
         pairs = ((picture, None) for picture in pictures) if boxes is None else zip(pictures, boxes, strict=True)
-        return self.predictor.stream((_read(picture), box) for picture, box in pairs)
+        files = _Files()
+        return self.predictor.stream((files.read(picture), box) for picture, box in pairs)
+
+
+class _Files:
+    """Reads pictures that are named by a file: upright, and with one white for all that have more than 8 bits.
+
+    Args:
+        items: all pictures, where they are known; else the first one with more than 8 bits gives the white.
+    """
+
+    def __init__(self, items: Iterable = ()):
+        self.white = white_of("pictures", [fspath(item) for item in items if _is_path(item)])
+
+    def read(self, picture):
+        """The picture of a file; anything else as it is."""
+        if not _is_path(picture):
+            return picture
+        path = fspath(picture)
+        self.white = self.white or white_of(path, [path])
+        return read_image(path, reading=Reading(orientation=read_orientation(path), white=self.white))
+
+
+def _is_path(item: object) -> bool:
+    return isinstance(item, str | PathLike)
 
 
 class _Lazy:
     """Pictures that are read when their turn comes."""
 
-    def __init__(self, items: list):
-        self.items = items
+    def __init__(self, items: list, files: "_Files"):
+        self.items, self.files = items, files
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __iter__(self):
-        return map(_read, self.items)
+        return map(self.files.read, self.items)
 
 
 def load_model(
@@ -151,7 +179,3 @@ def _device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {name!r}: {str(error).splitlines()[0]}") from error
     return device
-
-
-def _read(picture):
-    return read_image(fspath(picture)) if isinstance(picture, str | PathLike) else picture

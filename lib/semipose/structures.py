@@ -2,10 +2,30 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+_OF_IMAGES = ("image_paths", "image_ids", "image_sizes", "image_orientations", "image_whites")
+
+
+class Reading(NamedTuple):
+    """How an image file becomes the picture that its labels refer to.
+
+    Attributes:
+        size: (width, height) that the picture must have; (0, 0) = any.
+        orientation: EXIF orientation by which the stored pixels are turned; 1 = as they are stored.
+        white: of images with more than 8 bits, the value that becomes 255; 0 = the largest of integers.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
+    white: float = 0.0
+
+
+AS_STORED = Reading()
 
 
 @dataclass(frozen=True)
@@ -24,6 +44,9 @@ class Persons:
         weights: (N,) float32, factor of each person in the supervised loss; 1 if not given.
         group_ids: (N,) int64, group of each person (such as a labelme group_id); -1 = none, if not given.
         head_sizes: (N,) float32, head size in image pixels, the norm of PCKh; 0 = not known, if not given.
+        image_sizes: (I, 2) int32, annotated width and height; 0 = not known, if not given.
+        image_orientations: (I,) int8, EXIF orientation by which the stored pixels are turned; 1 = none, if not given.
+        image_whites: (I,) float32, see `Reading.white`; 0, if not given.
     """
 
     image_paths: np.ndarray
@@ -37,12 +60,20 @@ class Persons:
     weights: np.ndarray = None
     group_ids: np.ndarray = None
     head_sizes: np.ndarray = None
+    image_sizes: np.ndarray = None
+    image_orientations: np.ndarray = None
+    image_whites: np.ndarray = None
 
     def __post_init__(self):
-        missing = {"weights": (1, np.float32), "group_ids": (-1, np.int64), "head_sizes": (0, np.float32)}
-        for name, (value, kind) in missing.items():
+        persons, images = len(self.ids), len(self.image_paths)
+        missing = {
+            "weights": (persons, 1, np.float32), "group_ids": (persons, -1, np.int64),
+            "head_sizes": (persons, 0, np.float32), "image_sizes": ((images, 2), 0, np.int32),
+            "image_orientations": (images, 1, np.int8), "image_whites": (images, 0, np.float32),
+        }  # fmt: skip
+        for name, filled in missing.items():
             if getattr(self, name) is None:
-                object.__setattr__(self, name, np.full(len(self.ids), value, kind))
+                object.__setattr__(self, name, np.full(*filled))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -51,9 +82,14 @@ class Persons:
         """Image file of person `row`."""
         return str(self.image_paths[self.image_index[row]])
 
+    def reading(self, image: int) -> Reading:
+        """How to read the file of row `image`."""
+        width, height = self.image_sizes[image].tolist()
+        return Reading((width, height), int(self.image_orientations[image]), float(self.image_whites[image]))
+
     def take(self, rows) -> "Persons":
         """The persons in `rows` (indices or boolean mask), in that order; all images are kept."""
-        per_person = [f.name for f in fields(Persons) if f.name not in ("image_paths", "image_ids")]
+        per_person = [f.name for f in fields(Persons) if f.name not in _OF_IMAGES]
         return replace(self, **{name: getattr(self, name)[rows] for name in per_person})
 
     @staticmethod

@@ -28,7 +28,8 @@ from semipose.data.formats.folder import read_folder
 from semipose.data.images import image_size, read_image
 from semipose.data.loaders import PairLoader, Side, Workers, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
-from semipose.data.sources import guess_format, read_own, read_pool
+from semipose.data.source_format import guess_format
+from semipose.data.sources import read_own, read_pool
 from semipose.errors import ConfigError, DataError
 from semipose.prepare.check_images import check_images, refused_files, shared_images
 from semipose.skeletons import COCO, get_skeleton

@@ -144,7 +144,9 @@ def test_images_are_decoded_as_small_as_the_crop_allows(
 
     seen = []
     read = context_crops.read_image
-    monkeypatch.setattr(context_crops, "read_image", lambda path, step: seen.append(step) or read(path, step))
+    monkeypatch.setattr(
+        context_crops, "read_image", lambda path, step, *how: seen.append(step) or read(path, step, *how)
+    )
     path = draw_image(tmp_path / "a.jpg", (200, 160))
     ContextCrops(make_persons([(path, (10, 10, 20 * scale, 20 * scale))]), (20, 20), 1.0, 1.0).cut([0])
     assert seen == [reduction]

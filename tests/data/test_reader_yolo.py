@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from refusals import refused
 
 from semipose.data.formats.yolo import read_yolo
@@ -161,3 +162,13 @@ def test_names_that_leave_the_data_set_are_refused(make):
     folder = make("train: train.txt\nnames: [cat]\n")
     (folder / "train.txt").write_text("images/train/a.jpg\n../../etc/a.jpg\n")
     refused(lambda: read(folder), "data.yaml: image number 1: file_name", "leaves the image folder")
+
+
+def test_labels_are_those_of_the_upright_picture(make):
+    folder = make()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "images/train/a.jpg", exif=exif)
+    persons = read(folder)
+    assert persons.image_sizes.tolist() == [[HEIGHT, WIDTH]]
+    assert persons.keypoints[0].tolist() == [[25, 20, 1], [20, 60, 1], [0, 0, 0]]

@@ -14,7 +14,7 @@ from semipose.errors import SemiposeError
 from semipose.evaluation.dry_run import dry_run
 from semipose.prepare.check_annotations import document_notes, person_notes
 from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, shared_images, true_sizes
-from semipose.prepare.findings import Finding
+from semipose.prepare.findings import Finding, reader_messages
 from semipose.skeletons import get_skeleton
 
 SIDES = {"TRAIN_SET": "labelled", "TRAIN_UNSUP_SET": "unlabelled", "TEST_SET": "validation"}
@@ -45,8 +45,10 @@ def check_dataset(
     Raises:
         ConfigError: the algorithm or a skeleton is not known.
     """
-    settings, config = _settings(config), _without_effects(config)
-    checks, findings = _read_all(config)
+    with reader_messages(of="semipose.skeletons") as lines:
+        settings, config = _settings(config), _without_effects(config)
+        checks, findings = _read_all(config)
+    findings += [Finding(line, source="skeleton") for _, line in lines]
     images = check_images([path for check in checks for path in check.paths()], headers_only, progress)
     for check in checks:
         check.add(_person_findings(config, check, images))
@@ -87,9 +89,8 @@ def _sources(config: CfgNode, key: str) -> list[Source]:
 def _person_findings(config: CfgNode, check: SourceCheck, images: dict[str, ImageCheck]) -> list[Finding]:
     """Images, and what is odd about the persons on them."""
     source, document = check.source, check.file.document or {}
-    annotated = {row["id"]: (row["width"], row["height"]) for row in document.get("images", [])}
     parts = [persons for persons in (check.persons, check.detected) if persons is not None]
-    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated)}
+    faults = {finding.ids: finding for part in parts for finding in image_faults(part, images)}
     found = [faults[ids] for ids in sorted(faults)]
     pool = check.side == "unlabelled"
     if check.persons is None or (source.boxes and pool):

@@ -76,8 +76,7 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     check.add([Finding(text, True) for text in check.file.faults])
     if source.format == "images" and check.file.persons is not None:
         check.add(refused_files(source.path(source.annotation)))  # its messages name the first ones only
-    else:
-        check.add([Finding(text) for text in check.file.messages])
+    check.add([Finding(text) for text in check.file.messages if not text.startswith("left out: ")])
     check.persons = check.file.persons
     if source.boxes:
         _read_detections(check, skeleton)

@@ -31,6 +31,9 @@ KEYS = {
     "head_boxes": Key(""),  # MPII: .mat with head boxes, for PCKh with the json annotation
     "one_based": Key(True),  # MPII: joints of the json count from 1
     "every": Key(1, low=1),  # video: 5 = take every fifth frame
+    # whether the labels are for images as stored or as their EXIF orientation turns them; auto = as annotated sizes say
+    "exif": Key("auto", choices=("auto", "stored", "upright")),
+    "white": Key(0.0, low=0),  # images with more than 8 bits: the value that becomes white; 0 = by the range they use
     # validation only: oks, pck, pckh, jhmdb, auc, epe, nme, crowdpose; [] = those of the format, or else TEST.METRICS
     "metrics": Key([]),
     "output_keypoint_indices": Key([]),  # of the network's keypoints, those that the annotation has; [] = equal names

@@ -56,8 +56,10 @@ class ContextCrops:
             DataError: the image cannot be read.
         """
         # the same for all calls, so that crops do not depend on who else is asked for
-        decoded = int(self._image_reduction[self.persons.image_index[rows[0]]])
-        return self._warp({decoded: read_image(self.persons.path(rows[0]), decoded)}, decoded, rows)
+        image = self.persons.image_index[rows[0]]
+        decoded = int(self._image_reduction[image])
+        picture = read_image(self.persons.path(rows[0]), decoded, self.persons.reading(image))
+        return self._warp({decoded: picture}, decoded, rows)
 
     def cut_from(self, image: np.ndarray, rows) -> np.ndarray:
         """As `cut`, from an image (H, W, 3) uint8 RGB that is in memory at its full size."""

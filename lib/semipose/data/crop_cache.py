@@ -18,7 +18,7 @@ from semipose.errors import ConfigError, write_error
 
 CACHES = ("none", "ram", "disk")
 SHARED_MEMORY = "/dev/shm"  # where Linux keeps it
-FORMAT = 2  # of the stored crops; raise it when their pixels change
+FORMAT = 3  # of the stored crops; raise it when their pixels change
 
 
 class DirectCrops:
@@ -140,11 +140,14 @@ def _map_file(path: Path, shape: tuple[int, ...], dtype: type) -> Tensor:
 
 
 def _source_key(crops: ContextCrops) -> str:
-    """Changes with any image (name, size, time; in an archive also checksum) and with the geometry of any crop."""
+    """Changes with any image (name, size, time; in an archive also checksum), with how it is read, and with the
+    geometry of any crop."""
     digest = hashlib.sha256(repr((FORMAT, crops.size)).encode())
     for path in crops.persons.image_paths:
         digest.update(os.fsencode(f"{path}|{image_facts(str(path))}\n"))
-    digest.update(np.ascontiguousarray(crops.persons.image_index).tobytes())
+    persons = crops.persons
+    for array in (persons.image_index, persons.image_sizes, persons.image_orientations, persons.image_whites):
+        digest.update(np.ascontiguousarray(array).tobytes())
     digest.update(crops.to_image.tobytes())
     return digest.hexdigest()[:16]
 

@@ -7,6 +7,7 @@ from semipose.data.formats.layout import has_annotation
 from semipose.data.formats.pose_project import csv_files, is_project_file
 from semipose.data.formats.video import VIDEOS
 from semipose.data.formats.yolo_files import data_file, has_both, has_labels, is_data_file
+from semipose.data.images import OTHER_PICTURES, PICTURES
 from semipose.errors import DataError
 
 _KNOWN = (
@@ -14,7 +15,7 @@ _KNOWN = (
     "data.yaml, MPII json or mat, joints.mat of LSP; for a pool also a folder or zip of images, or a video"
 )
 _HEAD = 2**16  # bytes of a JSON file to look at
-_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+_PICTURES = (*PICTURES, *OTHER_PICTURES)
 _EXPORT = {
     (".slp",): "SLEAP's own; export it with sleap_io.save_ultralytics, which writes a YOLO pose folder",
     (".h5", ".hdf5"): "DeepLabCut's is read from the csv of the same name beside it, which is not there; SLEAP's has "

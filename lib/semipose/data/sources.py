@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.archives import image_root
+from semipose.data.coordinates import refuse_no_pixels
 from semipose.data.formats import (
     locate_coco,
     read_aic,
@@ -27,6 +28,7 @@ from semipose.data.formats.lsp import read_lsp
 from semipose.data.formats.video import read_video
 from semipose.data.formats.yolo import read_yolo
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
+from semipose.data.readings import with_readings
 from semipose.errors import ConfigError, DataError
 from semipose.skeletons import KeypointConverter, Skeleton, converter_between
 from semipose.structures import Persons
@@ -65,6 +67,8 @@ class Source:
     head_boxes: str
     one_based: bool
     every: int
+    exif: str
+    white: float
     root: str
     frames: str
 
@@ -76,10 +80,10 @@ class Source:
 def read_own(source: Source) -> Persons:
     """The labelled persons of a source in its own skeleton, or its detections; raises DataError or ConfigError."""
     if source.boxes:
-        return _detected(source)
+        return _as_labelled(source, _detected)
     if source.format in UNLABELED:
         raise ConfigError(f"source {source.name!r}: format {source.format!r} has no labels; it can only be a pool")
-    return _grouped(source, _read(source))
+    return _grouped(source, _as_labelled(source, _read))
 
 
 def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
@@ -97,7 +101,7 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     """The persons of an unlabelled source. Its labels, if any, are kept as hidden labels in the keypoints of
     `skeleton`."""
     try:
-        return _with_hidden_labels(source, _read_boxes(source), skeleton)
+        return _with_hidden_labels(source, _as_labelled(source, _read_boxes), skeleton)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_hidden_labels(source, error.persons, skeleton)
@@ -133,6 +137,23 @@ def convert_persons(persons: Persons, mapping: KeypointConverter) -> Persons:
 def places(source: Source) -> tuple[str, str]:
     """The annotation file and the image folder or archive; raises DataError if they are not there (COCO's formats)."""
     return _located(source) if source.format in COCO_FILES else _files(source)
+
+
+def _as_labelled(source: Source, read: Callable[[Source], Persons]) -> Persons:
+    """What `read` gives, its coordinates looked at, and with how its images have to be read."""
+    try:
+        return _with_readings(source, read(source))
+    except WrongRows as error:  # it carries the sound persons
+        if error.persons is not None:
+            error.persons = _with_readings(source, error.persons)
+        raise
+
+
+def _with_readings(source: Source, persons: Persons) -> Persons:
+    refuse_no_pixels(source.name, persons)
+    if source.format == "video":  # its frames are our own files
+        return persons
+    return with_readings(source.name, persons, source.exif, source.format in ("labelme", "yolo"), source.white)
 
 
 def _read_boxes(source: Source) -> Persons:

@@ -8,6 +8,8 @@ from semipose.models.compiling import uncompiled
 from semipose.structures import PoseBatch
 from semipose.views.view import View
 
+NO_FLIP_TEST = "no flip test: left and right of skeleton %r are not clear (see its swaps)"
+
 
 @torch.no_grad()
 def predict_output(network: nn.Module, view: View, flip_test: bool = False) -> Tensor:

@@ -1,5 +1,6 @@
 """Validation: every predictor and the ensemble over each validation set."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,11 +20,12 @@ from semipose.evaluation import (
     score,
     select_detections,
 )
-from semipose.evaluation.network_outputs import decode_mean, points_in_image, predict_output
+from semipose.evaluation.network_outputs import NO_FLIP_TEST, decode_mean, points_in_image, predict_output
 from semipose.runtime.ranks import by_first, gather, rank, ranks
 from semipose.skeletons import KeypointConverter, Skeleton
 from semipose.views.sampler import centred_view
 
+log = logging.getLogger(__name__)
 EACH = ("AP", "PCK", "PCKh", "AUC", "NME", "EPE", "PCK_px")  # metrics that are given for each predictor
 Found = dict[str, tuple[np.ndarray, KeypointPredictions]]  # rows of persons and their predictions, by predictor
 
@@ -56,7 +58,7 @@ class Validator:
         sets: by name; the first one gives the main metrics.
         skeleton: of the networks.
         size: (width, height) of the views.
-        flip_test: average with the mirrored image.
+        flip_test: average with the mirrored image, where the skeleton `mirrors`.
         options: of the metrics.
         on_faults: called with the fault lines of each batch.
         poll: called before each batch; may raise to stop.
@@ -74,7 +76,10 @@ class Validator:
         for entry in sets.values():
             check_metrics(entry.metrics, entry.labels, options)
         self.sets, self.skeleton, self.size = sets, skeleton, size
-        self.flip_test, self.options, self.on_faults, self.poll = flip_test, options, on_faults, poll
+        self.flip_test = flip_test and skeleton.mirrors
+        if flip_test and not skeleton.mirrors:
+            log.warning(NO_FLIP_TEST, skeleton.name)
+        self.options, self.on_faults, self.poll = options, on_faults, poll
         self.flip_order = torch.tensor(skeleton.flip_order)
 
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """From pictures in memory to keypoints."""
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from torch import nn
 
 from semipose.data.context_crops import ContextCrops
 from semipose.errors import DataError
-from semipose.evaluation.network_outputs import decode_mean, points_in_image, predict_output
+from semipose.evaluation.network_outputs import NO_FLIP_TEST, decode_mean, points_in_image, predict_output
 from semipose.geometry.boxes import box_to_region
 from semipose.predict.instances import Instances
 from semipose.predict.pictures import as_rgb
@@ -18,6 +19,7 @@ from semipose.skeletons import Skeleton
 from semipose.structures import Persons, PoseBatch
 from semipose.views.sampler import centred_view
 
+log = logging.getLogger(__name__)
 Boxes = np.ndarray | None
 LARGEST = 1e7  # pixels; boxes are kept as float32
 
@@ -50,7 +52,7 @@ class Predictor:
         size: (width, height) of what they take.
         skeleton: names of the keypoints.
         margin, padding: of the crops in the validation of the training, so that both see the same pixels.
-        flip_test: average with the mirrored picture.
+        flip_test: average with the mirrored picture, where the skeleton `mirrors`.
         batch_size: persons that go through the network at once.
     """
 
@@ -59,7 +61,10 @@ class Predictor:
         padding: float = 1.25, flip_test: bool = False, batch_size: int = 32,
     ):  # fmt: skip
         self.networks, self.skeleton, self.size = networks, skeleton, size
-        self.margin, self.padding, self.flip_test, self.batch_size = margin, padding, flip_test, batch_size
+        self.margin, self.padding, self.batch_size = margin, padding, batch_size
+        self.flip_test = flip_test and skeleton.mirrors
+        if flip_test and not skeleton.mirrors:
+            log.warning(NO_FLIP_TEST, skeleton.name)
         self.device = next(networks[0].parameters()).device
         self._flip_order = torch.tensor(skeleton.flip_order)
 

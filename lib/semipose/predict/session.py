@@ -225,7 +225,7 @@ def _write(
         write_coco(files[-1], records, predictor.skeleton, f"predicted by {options.scorer}", video)
     if "labelme" in options.formats:
         files.append(Path(f"{stem}.labelme"))
-        report.faults += write_labelme(files[-1], records, source.paths, not options.whole, options.min_score)
+        write_labelme(files[-1], records, source.paths, not options.whole, options.min_score)
     return files
 
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.archives import image_name, is_archive, member_names
-from semipose.data.formats.folder import image_files
+from semipose.data.formats.folder import files_below, image_files, passed_over
 from semipose.data.formats.video import VIDEOS
-from semipose.data.images import read_image
+from semipose.data.images import OTHER_PICTURES, PICTURES, read_image
+from semipose.data.readings import upright_readings
 from semipose.errors import DataError
 from semipose.predict.videos import Camera, Video
 
 log = logging.getLogger(__name__)
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 OVERLAY = ".overlay"  # ends the names of folders and, before .mp4, of videos with skeletons
 KINDS = "a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the number "
 KINDS += "of a camera"
@@ -62,10 +62,11 @@ class Pictures:
         return len(self.paths)
 
     def frames(self) -> Iterator[Frame]:
-        """All pictures, also those that cannot be read."""
-        for number, (name, path) in enumerate(zip(self.names, self.paths)):
+        """All pictures, also those that cannot be read; turned upright by their EXIF orientation."""
+        readings = upright_readings(self.title, self.paths)
+        for number, (name, path, reading) in enumerate(zip(self.names, self.paths, readings)):
             try:
-                yield Frame(read_image(path), name, number)
+                yield Frame(read_image(path, reading=reading), name, number)
             except DataError as error:
                 yield Frame(None, name, number, fault=str(error))
 
@@ -124,11 +125,15 @@ def _expand(word: str) -> tuple[list[str], list[Source]]:
         matches = sorted(glob.glob(word, recursive=True))
         if not matches:
             raise DataError(f"{word}: no file matches this pattern")
-        return _expand_all([name for name in matches if _is_known(name)] or matches)
+        known = [name for name in matches if _is_known(name)]
+        _tell(word, [name for name in matches if name.lower().endswith(OTHER_PICTURES)] if known else [])
+        return _expand_all(known or matches)
     if not os.path.isfile(word):
         raise DataError(f"{word}: is not there; a source is {KINDS}")
     if word.lower().endswith(".txt"):
         return _expand_all(_listed(word))
+    if word.lower().endswith(OTHER_PICTURES):
+        raise DataError(passed_over(word, [word]))
     return ([word], []) if word.lower().endswith(PICTURES) else ([], [Stream(_stem(word), Video(word))])
 
 
@@ -165,8 +170,12 @@ def _folder(folder: str) -> list[Source]:
         videos += [os.path.join(parent, n) for n in sorted(names) if n.lower().endswith(VIDEOS) and n[0] != "."]
     videos = [path for path in videos if not _is_overlay(path, folder)]
     paths = [path for path in image_files(folder) if not _is_overlay(path, folder)]
+    other = files_below(folder, OTHER_PICTURES)
     if not paths and not videos:
-        raise DataError(f"{folder}: no picture ({_shown(PICTURES)}) and no video ({_shown(VIDEOS)}) in it or below it")
+        reason = passed_over(folder, other)
+        fault = f"{folder}: no picture ({_shown(PICTURES)}) and no video ({_shown(VIDEOS)}) in it or below it"
+        raise DataError(reason or fault)
+    _tell(folder, other)
     names = tuple(os.path.relpath(path, folder).replace(os.sep, "/") for path in paths)
     pictures = [Pictures(_stem(os.path.abspath(folder)), names, tuple(paths))] if paths else []
     streams, faults = _streams(videos)
@@ -175,6 +184,11 @@ def _folder(folder: str) -> list[Source]:
     for fault in faults:
         log.warning("left out: %s", fault)
     return pictures + streams
+
+
+def _tell(where: str, files: list[str]) -> None:
+    if files:
+        log.warning("%s", passed_over(where, files))
 
 
 def _streams(videos: list[str]) -> tuple[list[Source], list[DataError]]:
@@ -194,8 +208,10 @@ def _is_overlay(path: str, folder: str) -> bool:
 
 
 def _pictures_of(archive: str, names: list[str]) -> Pictures:
+    other = files_below(archive, OTHER_PICTURES)
     if not names:
-        raise DataError(f"{archive}: no picture ({_shown(PICTURES)}) in it")
+        raise DataError(passed_over(archive, other) or f"{archive}: no picture ({_shown(PICTURES)}) in it")
+    _tell(archive, other)
     return Pictures(_stem(archive), tuple(names), tuple(f"{archive}@{name}" for name in names))
 
 

@@ -1,7 +1,6 @@
 """The image files of sources: whether they can be read, their true sizes, and pictures that two sources share."""
 
 import hashlib
-import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,15 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.archives import read_bytes, real_path, stored_size
+from semipose.data.archives import image_fault, read_bytes, real_path, stored_size
 from semipose.data.formats.folder import image_files
-from semipose.data.images import image_size, read_image
+from semipose.data.images import image_size, read_image, size_fault
+from semipose.data.orientation import turned_size
 from semipose.errors import DataError
 from semipose.prepare.findings import Finding
-from semipose.structures import Persons
+from semipose.structures import Persons, Reading
 
+_ANY = Reading(white=1)  # whatever its range is, it can be read
 _PART = 1000  # images that are handed to the threads at a time
-_ORIENTATION_TAG = 0x0112
 Progress = Callable[[Iterable, int], Iterable]
 
 
@@ -42,18 +42,17 @@ def check_images(
     return dict(zip(paths, progress(_checked(paths, headers_only), len(paths))))
 
 
-def image_faults(persons: Persons, checks: dict[str, ImageCheck], annotated: dict[int, tuple]) -> list[Finding]:
+def image_faults(persons: Persons, checks: dict[str, ImageCheck]) -> list[Finding]:
     """A line for each image with a person that cannot be read or has another size than annotated.
 
     Args:
         checks: of at least the images with a person.
-        annotated: (width, height) by image id, where the annotation has them.
     """
     rows, counts = np.unique(persons.image_index, return_counts=True)
     found = []
     for row, count in zip(rows.tolist(), counts.tolist()):
         path, number = str(persons.image_paths[row]), int(persons.image_ids[row])
-        reason = checks[path].fault or _size_fault(path, checks[path].size, annotated.get(number))
+        reason = checks[path].fault or _size_fault(path, checks[path].size, persons.reading(row))
         if reason:
             found.append(Finding(f"{reason} (image id {number}, persons: {count})", True, (number,)))
     return found
@@ -67,10 +66,12 @@ def refused_files(folder: str) -> list[Finding]:
 
 
 def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:
-    """(I, 2) float64 width and height; NaN where the file was not checked or cannot be read."""
+    """(I, 2) float64 width and height, of the turned picture where it is turned; NaN where the file was not checked or
+    cannot be read."""
     none = ImageCheck(None)
     sizes = [checks.get(str(path), none).size or (np.nan, np.nan) for path in persons.image_paths]
-    return np.array(sizes, np.float64).reshape(-1, 2)
+    turns = persons.image_orientations.tolist()
+    return np.array([turned_size(*each) for each in zip(sizes, turns)], np.float64).reshape(-1, 2)
 
 
 def shared_images(first: Iterable[str], second: Iterable[str]) -> list[tuple[str, str]]:
@@ -101,7 +102,7 @@ def _check(path: str, headers_only: bool) -> ImageCheck:
     if size and headers_only:
         return ImageCheck(size)
     try:
-        height, width = read_image(path).shape[:2]
+        height, width = read_image(path, reading=_ANY).shape[:2]
     except DataError as error:
         return ImageCheck(None, str(error))
     return ImageCheck((width, height))
@@ -114,24 +115,10 @@ def _header_size(path: str) -> tuple[int, int] | None:
         return None
 
 
-def _size_fault(path: str, size: tuple[int, int], annotated: tuple | None) -> str:
-    if annotated is None or tuple(annotated) == size:
-        return ""
-    text = f"{path}: has {size[0]} x {size[1]} pixels, the annotation says {annotated[0]} x {annotated[1]}"
-    orientation = _orientation(path) if tuple(annotated) == size[::-1] else 1
-    if orientation > 4:
-        text += f"; labels must refer to the stored pixels, not to those turned by its EXIF orientation {orientation}"
-    return text
-
-
-def _orientation(path: str) -> int:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(read_bytes(path))) as image:
-            return image.getexif().get(_ORIENTATION_TAG, 1)
-    except (DataError, OSError, ValueError, SyntaxError):
-        return 1
+def _size_fault(path: str, stored: tuple[int, int], reading: Reading) -> str:
+    found = turned_size(stored, reading.orientation)
+    differs = any(reading.size) and found != reading.size
+    return str(image_fault(path, size_fault(found, reading.size))) if differs else ""
 
 
 def _digest(path: str) -> bytes:

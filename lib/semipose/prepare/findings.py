@@ -33,9 +33,10 @@ def note(where: str, what: str, ids: Sequence[int]) -> list[Finding]:
 
 
 @contextmanager
-def reader_messages(level: int = logging.WARNING) -> Iterator[list[tuple[int, str]]]:
-    """Collects what the readers log from `level` on, as (level, line), instead of showing it."""
-    logger, handler = logging.getLogger("semipose.data"), _Lines()
+def reader_messages(level: int = logging.WARNING, of: str = "semipose.data") -> Iterator[list[tuple[int, str]]]:
+    """Collects what the readers, or the part `of` semipose, log from `level` on, as (level, line), instead of showing
+    it."""
+    logger, handler = logging.getLogger(of), _Lines()
     before = logger.level, logger.propagate
     logger.addHandler(handler)
     logger.setLevel(level)

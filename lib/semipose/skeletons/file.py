@@ -1,7 +1,8 @@
 """Skeletons that users bring: a YAML file, or a metainfo file of MMPose (see metainfo.py).
 
 How to write one: the keys are the fields of `Skeleton`, keypoints are named, never numbered. `keypoints` and `sigmas`
-are needed, the rest may be left out (no swaps: a mirrored image keeps its keypoints in place)::
+are needed, the rest may be left out. Without `swaps` they are taken from left and right in the names (see sides.py);
+where those are not clear no picture is mirrored. `swaps: []` says that nothing changes places::
 
     name: heron                      # left out: the name of the file
     keypoints: [bill, left_knee, right_knee, left_foot, right_foot]   # in the order of the annotation
@@ -17,6 +18,7 @@ Name the file where a skeleton is asked for (`DATASET.SKELETON: heron.yaml`). Us
 same keypoints; then data sets can be mixed without more settings.
 """
 
+import logging
 import reprlib
 from collections.abc import Callable
 from dataclasses import fields
@@ -25,12 +27,15 @@ from pathlib import Path
 from semipose.errors import ConfigError
 from semipose.plain_yaml import check_keys, parse_yaml
 from semipose.skeletons.metainfo import read_metainfo
+from semipose.skeletons.sides import find_sides
 from semipose.skeletons.skeleton import MAX_KEYPOINTS, Skeleton
 
 ENDINGS = (".yaml", ".yml", ".py")
 MAX_BYTES = 1_000_000
 MAX_NAME = 100
-KEYS = tuple(field.name for field in fields(Skeleton))
+KEYS = tuple(field.name for field in fields(Skeleton) if field.name != "mirrors")
+
+_log = logging.getLogger(__name__)
 
 
 def load_skeleton(path: str | Path) -> Skeleton:
@@ -45,7 +50,26 @@ def load_skeleton(path: str | Path) -> Skeleton:
         raise ConfigError(f"{where}: a skeleton is a file that ends in {', '.join(ENDINGS)}")
     text = _read_text(path, where)
     content = read_metainfo(text, where) if ending == ".py" else parse_yaml(text, where)
-    return _skeleton(content, where, Path(path).stem)
+    skeleton = _skeleton(content, where, Path(path).stem)
+    for line in side_notes(skeleton, where, "swaps" in content):
+        _log.warning("%s", line)
+    return skeleton
+
+
+def side_notes(skeleton: Skeleton, where: str, swaps_given: bool) -> list[str]:
+    """What was made of left and right in the names of a skeleton; nothing where its swaps have them all."""
+    sides, swapped = find_sides(skeleton.keypoints), {name for pair in skeleton.swaps for name in pair}
+    if swaps_given:
+        left_out = [name for pair in sides.pairs for name in pair if name not in swapped]
+        text = f"{where}: swaps leaves out {', '.join(left_out)}: they keep their places in a mirrored picture"
+        return [text] if left_out else []
+    if not skeleton.mirrors:
+        return [
+            f"{where}: no picture is mirrored (no flips, no flip test), as swaps is missing and these names have no "
+            f"clear partner: {', '.join(sides.unclear)}; give swaps: [[left, right], ...], or [] for no pairs"
+        ]
+    pairs = ", ".join(" - ".join(pair) for pair in sides.pairs)
+    return [f"{where}: swaps is missing; {len(sides.pairs)} from the names: {pairs}"] if pairs else []
 
 
 def _read_text(path: str | Path, where: str) -> str:
@@ -71,6 +95,9 @@ def _skeleton(content: object, where: str, stem: str) -> Skeleton:
     values = {key: READERS[key](value, f"{where}: {key}") for key, value in content.items()}
     if not isinstance(content["sigmas"], list):
         values["sigmas"] = values["sigmas"] * len(values["keypoints"])
+    if "swaps" not in content:
+        sides = find_sides(values["keypoints"])
+        values |= {"mirrors": False} if sides.unclear else {"swaps": sides.pairs}
     try:
         return Skeleton(**values)
     except ConfigError as error:

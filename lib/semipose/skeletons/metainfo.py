@@ -15,8 +15,9 @@ _log = logging.getLogger(__name__)
 def read_metainfo(text: str, where: str) -> dict[str, object]:
     """The fields of a `Skeleton`, as lists, out of the source text of a metainfo file, which is never executed.
 
-    `type='upper'` makes the upper body; head and torso are not in such a file and stay empty. Many sets (hands, faces,
-    animals) have `sigmas=[]`, as they are not scored by OKS: `STAND_IN_SIGMA` is taken then, with a warning.
+    `type='upper'` makes the upper body; head and torso are not in such a file and stay empty. Where no keypoint has a
+    `swap`, there are no swaps in the result. Many sets (hands, faces, animals) have `sigmas=[]`, as they are not scored
+    by OKS: `STAND_IN_SIGMA` is taken then, with a warning.
 
     Args:
         where: the file, for messages.
@@ -38,10 +39,12 @@ def read_metainfo(text: str, where: str) -> dict[str, object]:
     fields = {
         "keypoints": names,
         "sigmas": _sigmas(info, len(names), where),
-        "swaps": _swaps(names, points, where),
         "links": _links(names, _numbered(info, "skeleton_info", where) if "skeleton_info" in info else [], where),
         "upper_body": [name for name, point in zip(names, points) if point.get("type") == "upper"],
     }
+    swaps = _swaps(names, points, where)
+    if swaps:
+        fields["swaps"] = swaps
     if "joint_weights" in info:
         fields["loss_weights"] = _per_keypoint(info, "joint_weights", len(names), where)
     return fields | ({"name": _text(info, "dataset_name", where)} if "dataset_name" in info else {})

@@ -21,6 +21,7 @@ class Skeleton:
         loss_weights: K positive weights of the keypoint loss; empty = all 1.
         head: (lower, upper) names of the head segment; empty if the skeleton has none.
         torso: two names whose distance normalises PCK by torso; empty if there is none.
+        mirrors: whether a mirrored picture can be labelled; False where left and right names have no clear partner.
 
     Raises:
         ConfigError: naming the skeleton, the field and the value that is wrong.
@@ -35,6 +36,7 @@ class Skeleton:
     loss_weights: tuple[float, ...] = ()
     head: tuple[str, ...] = ()
     torso: tuple[str, ...] = ()
+    mirrors: bool = True
 
     def __post_init__(self):
         if not self.keypoints:

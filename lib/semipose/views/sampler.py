@@ -50,6 +50,9 @@ class ViewSampler:
     ):  # fmt: skip
         if not skeleton.upper_body:
             policies = replace(policies, labeled=replace(policies.labeled, half_body=0.0))
+        if not skeleton.mirrors:
+            sides = ("labeled", "easy", "hard")
+            policies = replace(policies, **{side: replace(getattr(policies, side), flip=0.0) for side in sides})
         self.policies, self.size, self.fill, self.seed = policies, tuple(size), fill, seed
         self.rank = rank
         self.flip_order = torch.tensor(skeleton.flip_order)

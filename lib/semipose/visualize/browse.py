@@ -166,7 +166,8 @@ def view_pictures(view: View) -> list[np.ndarray]:
 
 
 def _original(persons: Persons, row: int, region: np.ndarray, skeleton: Skeleton) -> Drawn:
-    image, keypoints = read_image(persons.path(row)), persons.keypoints[row]
+    reading = persons.reading(persons.image_index[row])
+    image, keypoints = read_image(persons.path(row), reading=reading), persons.keypoints[row]
     height, width = image.shape[:2]
     points = keypoints[keypoints[:, 2] > 0, :2]
     outside = ((points < -0.5) | (points > (width - 0.5, height - 0.5))).any(1).sum()

@@ -58,7 +58,7 @@ def write_pictures(
     images, entries, faults = persons.image_index[rows], [], []
     for image in np.unique(images).tolist():
         try:
-            picture = read_image(str(persons.image_paths[image]))
+            picture = read_image(str(persons.image_paths[image]), reading=persons.reading(image))
         except DataError as error:
             faults.append(str(error))
             on_fault(str(error))

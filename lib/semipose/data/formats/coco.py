@@ -132,6 +132,7 @@ def read_detections(
     persons = Persons(
         image_paths=images.paths,
         image_ids=images.ids,
+        image_sizes=images.annotated,
         image_index=image_index,
         ids=np.arange(1, len(table) + 1),
         boxes=boxes,
@@ -203,6 +204,7 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) ->
     return Persons(
         image_paths=images.paths,
         image_ids=images.ids,
+        image_sizes=images.annotated,
         image_index=image_index,
         ids=table.integers("id"),
         boxes=boxes,

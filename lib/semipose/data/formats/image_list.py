@@ -19,6 +19,7 @@ class ImageList:
         paths: (I,) str, image folder (or zip archive) and file name joined.
         ids: (I,) int64, unique.
         sizes: (I, 2) float64, width and height in pixels.
+        annotated: (I, 2) int32, the same, for `Persons.image_sizes`.
     """
 
     def __init__(self, file: str, image_dir: str, document: dict):
@@ -27,6 +28,7 @@ class ImageList:
         self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
         for column, side in enumerate(("width", "height")):
             table.refuse(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
+        self.annotated = whole_pixels(self.sizes)
         self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
         self._by_id = np.argsort(self.ids, kind="stable")  # of two with one id, the first
 
@@ -53,15 +55,16 @@ class ImageList:
 
     def clip(self, boxes: np.ndarray, image_index: np.ndarray) -> np.ndarray:
         """(N, 4) float32 xywh: boxes clipped to [0, W-1] x [0, H-1]; one that is outside or inverted becomes empty."""
-        return clip_boxes(boxes, self.sizes[image_index])
+        limit = self.sizes[image_index] - 1
+        start = np.clip(boxes[:, :2], 0, limit)
+        end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
+        return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
 
 
-def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(N, 4) float32 xywh: boxes clipped to images of `sizes` (N, 2); one that is outside or inverted becomes empty."""
-    limit = sizes - 1
-    start = np.clip(boxes[:, :2], 0, limit)
-    end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
-    return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+def whole_pixels(sizes: np.ndarray) -> np.ndarray:
+    """(I, 2) int32 of sizes (I, 2); 0 = not known, for what is no number of pixels."""
+    rounded = np.rint(np.nan_to_num(np.asarray(sizes, np.float64)).reshape(-1, 2))
+    return np.where((rounded < 1) | (rounded > 2**31 - 1), 0, rounded).astype(np.int32)
 
 
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
@@ -117,6 +120,7 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
         keypoints=np.zeros((len(rows), num_keypoints, 3), np.float32),
         areas=box_areas(boxes),
         scores=np.ones(len(rows), np.float32),
+        image_sizes=whole_pixels(sizes),
     )
 
 

@@ -30,8 +30,8 @@ def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "", ignore_u
 
     The group_id is kept as group (-1 = none). A person without a rectangle has the box around its keypoints, grown on
     each side by 10 % of the longer side. Boxes are clipped to the image, areas are max(1, 0.53 * width * height).
-    Persons with an empty box and keypoints outside the image are left out. Where an image is turned by its EXIF
-    orientation, labels are turned back to the stored pixels. Ids run from 1; embedded image data are ignored.
+    Persons with an empty box and keypoints outside the image are left out. Labels and sizes are those of the picture
+    as labelme shows it, turned by its EXIF orientation. Ids run from 1; embedded image data are ignored.
 
     Args:
         folder: folder of the `.json` files, with all folders below it but hidden ones.
@@ -59,6 +59,7 @@ def read_unlabeled_labelme(
     persons = Persons(
         image_paths=images.paths,
         image_ids=images.ids,
+        image_sizes=images.annotated,
         image_index=image_index,
         ids=table.integers("id"),
         boxes=images.clip(table.vectors("bbox", 4, "x, y, width, height"), image_index),
@@ -92,7 +93,7 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", igno
             image, people = found
             width, height = image.size
             images.append({"id": len(images) + 1, "file_name": image.name, "width": width, "height": height})
-            counts.update({"missing": not image.found, "turned": image.orientation != 1})
+            counts["missing"] += not image.found
             for group, points, box in people:
                 person = _annotation(image, group, points, box, counts)
                 if person:
@@ -137,14 +138,14 @@ def _annotation(
 ) -> dict | None:
     """COCO annotation without ids; None if it has no keypoint and no rectangle, or if its box is empty."""
     limit = np.array(image.size) - 1
-    xy, labeled = image.to_stored(points[:, :2]), points[:, 2] > 0
+    xy, labeled = points[:, :2], points[:, 2] > 0
     outside = labeled & ((xy < -0.5) | (xy > limit + 0.5)).any(axis=1)
     labeled &= ~outside
     counts["outside"] += int(outside.sum())
     if corners is None and not labeled.any():
         counts["empty"] += 1
         return None
-    corners = _grown(xy[labeled]) if corners is None else image.to_stored(corners)
+    corners = _grown(xy[labeled]) if corners is None else corners
     low, high = np.clip([corners.min(axis=0), corners.max(axis=0)], 0, limit)
     if not (high > low).all():
         counts["empty"] += 1
@@ -179,9 +180,3 @@ def _report(folder: str, root: str, images: int, persons: int, counts: Counter) 
         _log.warning("%s: %d labels outside their image are not used", folder, counts["outside"])
     if counts["missing"]:
         _log.warning("%s: %d of %d images are not found below %s", folder, counts["missing"], images, root)
-    if counts["turned"]:
-        _log.warning(
-            "%s: %d images are turned by their EXIF orientation. Their labels are turned back to the stored pixels, "
-            "so the network sees them lying; better save them upright (such as with: mogrify -auto-orient)",
-            folder, counts["turned"],
-        )  # fmt: skip

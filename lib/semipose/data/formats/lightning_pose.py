@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.archives import image_root as found_root
-from semipose.data.formats.image_list import ImageList, box_areas, clip_boxes, whole_frames
+from semipose.data.formats.image_list import ImageList, box_areas, whole_frames, whole_pixels
 from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.pose_csv import PoseCsv, read_pose_csv
 from semipose.data.formats.pose_project import csv_files, image_folder
 from semipose.data.images import image_size
 from semipose.errors import DataError
-from semipose.geometry.boxes import fill_empty_boxes, keypoint_boxes
+from semipose.geometry.boxes import complete_boxes, keypoint_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
@@ -162,13 +162,14 @@ def _individuals(part: LabeledFrames) -> Persons:
     frames, animals = np.nonzero(part.keypoints[..., 2].any(axis=2))
     keypoints = part.keypoints[frames, animals]
     sizes = part.sizes[frames]
-    boxes, points = fill_empty_boxes(keypoint_boxes(keypoints), keypoints, sizes)
-    boxes = clip_boxes(boxes, sizes)
+    boxes, points = complete_boxes(keypoint_boxes(keypoints), keypoints, sizes)
+    boxes = boxes.astype(np.float32)
     text = "%s: %d individuals on %d frames, %d of them with a single point, whose box is as large as the others'"
     _log.info(text, part.file, len(frames), len(np.unique(frames)), points.sum())
     return Persons(
         image_paths=part.paths,
         image_ids=np.arange(len(part.paths)),
+        image_sizes=whole_pixels(part.sizes),
         image_index=frames.astype(np.int32),
         ids=np.arange(len(frames)),
         boxes=boxes,

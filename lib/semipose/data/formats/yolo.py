@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semipose.data.formats.image_list import box_areas, checked_paths, clip_boxes
+from semipose.data.formats.image_list import box_areas, checked_paths, whole_pixels
 from semipose.data.formats.json_rows import Table, WrongRows
 from semipose.data.formats.labelme_shapes import keypoint_number
 from semipose.data.formats.yolo_files import YoloFiles, find_files
 from semipose.data.images import image_size
+from semipose.data.orientation import read_orientation, turned_size
 from semipose.errors import DataError
-from semipose.geometry.boxes import fill_empty_boxes
+from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
@@ -40,7 +41,8 @@ def read_yolo(annotation: str, skeleton: Skeleton, split: str = "train", images:
     file have no person. All classes count as one. The order of the keypoints is that of `kpt_names` or `node_names` in
     data.yaml, or else that of the skeleton.
 
-    A box without area is that of the keypoints. Boxes are clipped to the image, areas are max(1, 0.53 * width *
+    Labels and sizes are those of the picture that is turned by its EXIF orientation, as ultralytics reads it. A box
+    without area is that of the keypoints. Boxes are clipped to the image, areas are max(1, 0.53 * width *
     height). Keypoints outside the image are not used. Ids run from 1.
 
     Args:
@@ -120,7 +122,8 @@ def _labels(path: str, file: str, count: int, dims: int, counts: Counter) -> _La
         rows.append(row)
     if faults:
         raise WrongRows({file: faults})
-    values, size = np.array(rows, np.float64).reshape(-1, _BOX + 3 * count), image_size(path)
+    values = np.array(rows, np.float64).reshape(-1, _BOX + 3 * count)
+    size = turned_size(image_size(path), read_orientation(path))
     sides = values[:, 3:5] * size
     boxes = np.concatenate([values[:, 1:3] * size - sides / 2, sides], axis=1)
     keypoints = values[:, _BOX:].reshape(-1, count, 3) * [*size, 1]
@@ -173,8 +176,8 @@ def _persons(files: YoloFiles, found: list[_Labels], order: list[int], counts: C
     image_index = np.repeat(np.arange(len(found)), [len(one.classes) for one in found]).astype(np.int32)
     sizes = np.array([one.size for one in found], np.float64)[image_index]
     keypoints = np.concatenate([one.keypoints for one in found])[:, order]
-    boxes, filled = fill_empty_boxes(np.concatenate([one.boxes for one in found]), keypoints, sizes)
-    boxes = clip_boxes(boxes, sizes)
+    boxes, filled = complete_boxes(np.concatenate([one.boxes for one in found]), keypoints, sizes)
+    boxes = boxes.astype(np.float32)
     sound = (boxes[:, 2:] > 0).all(axis=1)
     counts.update({"filled": int(filled.sum()), "empty": int((~sound).sum())})
     classes = len(np.unique(np.concatenate([one.classes for one in found])))
@@ -182,6 +185,7 @@ def _persons(files: YoloFiles, found: list[_Labels], order: list[int], counts: C
     persons = Persons(
         image_paths=np.array([one.path for one in found], str),
         image_ids=np.arange(1, len(found) + 1),
+        image_sizes=whole_pixels([one.size for one in found]),
         image_index=image_index,
         ids=np.arange(1, len(boxes) + 1),
         boxes=boxes,

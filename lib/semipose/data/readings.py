@@ -1,0 +1,176 @@
+"""How the images of a source are read: turned or as they are stored, and which value is white."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from semipose.data.archives import read_bytes
+from semipose.data.depth import white_for
+from semipose.data.images import image_size, stored_values
+from semipose.data.orientation import SIDEWAYS, read_orientation, turned_size
+from semipose.errors import DataError
+from semipose.structures import Persons, Reading
+
+LOOKED_AT = 32  # images of a set whose values are looked at
+_EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".pbm")
+_PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # how it starts, and where it has the bits of a value
+_THREADS = 8
+
+_log = logging.getLogger(__name__)
+
+
+class Marked(NamedTuple):
+    """An image with an EXIF orientation, and the (width, height) of its stored pixels."""
+
+    path: str
+    orientation: int
+    size: tuple[int, int]
+
+
+def with_readings(name: str, persons: Persons, exif: str = "auto", upright: bool = False, white: float = 0) -> Persons:
+    """The persons, with what their images are turned by and their white. What is not as stored is logged.
+
+    Whole frames without labels are turned upright by their EXIF orientation, boxes and sizes too. Other images are read
+    as their annotated size tells: as they are stored, or turned. Where both sizes are equal (a square, half a turn, a
+    mirror image) or none is known, an image is turned if `upright` is set, or if all other images of the source with an
+    orientation that their size tells are turned.
+
+    Args:
+        name: of the source, for messages.
+        exif: "auto" as above; "stored" and "upright" hold for all images, whatever their sizes say.
+        upright: see above.
+        white: 0 = from the values of some of the images.
+    """
+    rows = np.unique(persons.image_index)
+    paths = [str(persons.image_paths[row]) for row in rows]
+    marked = _marked(rows.tolist(), paths)
+    frames = _are_frames(persons)
+    if frames and exif != "stored":
+        persons = _upright_frames(persons, marked)
+    turned, unsure = _chosen(persons, marked, exif, upright or frames)
+    _report(name, marked, turned, unsure)
+    orientations, whites = persons.image_orientations.copy(), persons.image_whites.copy()
+    orientations[turned] = [marked[row].orientation for row in turned]
+    whites[rows] = white or white_of(name, paths)
+    return replace(persons, image_orientations=orientations, image_whites=whites)
+
+
+def upright_readings(name: str, paths: Sequence[str]) -> list[Reading]:
+    """How pictures without labels are read: upright, with one white for all."""
+    white = white_of(name, paths)
+    return [Reading(orientation=orientation, white=white) for orientation in _orientations(paths)]
+
+
+def white_of(name: str, paths: Sequence[str]) -> float:
+    """The white of a set of images by `white_for`, from at most 32 of them; 0 if none has more than 8 bits."""
+    deep = [path for path in paths if _may_be_deep(path)]
+    chosen = np.unique(np.linspace(0, len(deep) - 1, min(len(deep), LOOKED_AT)).round().astype(int))
+    peaks = [found for found in (_peak(deep[k]) for k in chosen) if found]
+    if not peaks:
+        return 0.0
+    peak, floats = max(value for value, _ in peaks), any(is_float for _, is_float in peaks)
+    white = white_for(peak, floats)
+    if floats or white != 65535:
+        _log.warning(
+            "%s: has images with more than 8 bits: %g becomes white (key white), as %g is the largest value in %d of "
+            "them, such as %s", name, white, peak, len(peaks), deep[chosen[0]],
+        )  # fmt: skip
+    return white
+
+
+def _marked(rows: list[int], paths: list[str]) -> dict[int, Marked]:
+    """By row; an image without a size that can be read is left out, as it is reported when it is read."""
+    found = {}
+    for row, path, orientation in zip(rows, paths, _orientations(paths)):
+        size = _size(path) if orientation != 1 else None
+        if size:
+            found[row] = Marked(path, orientation, size)
+    return found
+
+
+def _orientations(paths: Sequence[str]) -> list[int]:
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(read_orientation, paths))
+
+
+def _size(path: str) -> tuple[int, int] | None:
+    try:
+        return image_size(path)
+    except DataError:
+        return None
+
+
+def _are_frames(persons: Persons) -> bool:
+    """Whether all persons are whole frames without labels."""
+    frames = np.concatenate([np.zeros_like(persons.image_sizes), persons.image_sizes], axis=1)[persons.image_index]
+    return not persons.keypoints[..., 2].any() and bool((persons.boxes == frames).all())
+
+
+def _upright_frames(persons: Persons, marked: dict[int, Marked]) -> Persons:
+    """Boxes and sizes of the frames that lie on their side, as they are after the turn."""
+    lying = np.zeros(len(persons.image_paths), bool)
+    for row, image in marked.items():
+        lying[row] = image.orientation in SIDEWAYS and tuple(persons.image_sizes[row].tolist()) == image.size
+    sizes, boxes, of_lying = persons.image_sizes.copy(), persons.boxes.copy(), lying[persons.image_index]
+    sizes[lying] = sizes[lying][:, ::-1]
+    boxes[of_lying] = boxes[of_lying][:, [0, 1, 3, 2]]
+    return replace(persons, image_sizes=sizes, boxes=boxes)
+
+
+def _chosen(persons: Persons, marked: dict[int, Marked], exif: str, upright: bool) -> tuple[list[int], list[int]]:
+    """Rows of the images to turn, and of those that their size tells nothing about."""
+    if exif != "auto":
+        return (list(marked) if exif == "upright" else []), []
+    told = {row: _told(image, tuple(persons.image_sizes[row].tolist())) for row, image in marked.items()}
+    unsure = [row for row, kind in told.items() if kind == "unsure"]
+    follow = upright or ("upright" in told.values() and "stored" not in told.values())
+    turned = [row for row, kind in told.items() if kind == "upright" or (kind == "unsure" and follow)]
+    return turned, [] if upright else unsure
+
+
+def _told(image: Marked, annotated: tuple[int, int]) -> str:
+    shown = turned_size(image.size, image.orientation)
+    if shown == image.size or not any(annotated):
+        return "unsure"
+    return {shown: "upright", image.size: "stored"}.get(annotated, "another size")
+
+
+def _report(name: str, marked: dict[int, Marked], turned: list[int], unsure: list[int]) -> None:
+    if turned:
+        text = "%s: %d images are turned upright by their EXIF orientation, such as %s"
+        _log.warning(text, name, len(turned), marked[turned[0]].path)
+    if unsure:
+        path, orientation, size = marked[unsure[0]]
+        how = "turned upright, as the others are" if unsure[0] in turned else "read as they are stored"
+        _log.warning(
+            "%s: %d images have an EXIF orientation, and no size tells whether their labels are for the turned "
+            "picture; they are %s; the key exif says which: stored or upright; such as %s (orientation %d)",
+            name, len(unsure), how, path, orientation,
+        )  # fmt: skip
+
+
+def _may_be_deep(path: str) -> bool:
+    """Whether an image may have more than 8 bits, by its ending, or the header of a PNG."""
+    if path.lower().endswith(_EIGHT_BITS):
+        return False
+    if not path.lower().endswith(".png"):
+        return True
+    try:
+        head = read_bytes(path, _PNG_BITS + 1)
+    except DataError:
+        return False
+    return not head.startswith(_PNG) or head[_PNG_BITS:] == b"\x10"
+
+
+def _peak(path: str) -> tuple[float, bool] | None:
+    """The largest value, and whether it is a float; None for 8 bits, and for an image that cannot be read."""
+    try:
+        values = stored_values(path)
+    except DataError:
+        return None
+    finite = values[np.isfinite(values)]
+    return (float(finite.max()), values.dtype.kind == "f") if values.dtype != np.uint8 and finite.size else None
