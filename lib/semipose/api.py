@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from semipose.assemble.from_checkpoint import build_predictor, find_checkpoint
+from semipose.data.depth import as_8_bits, white_for
 from semipose.data.images import read_image
 from semipose.data.orientation import read_orientation
 from semipose.data.readings import white_of
@@ -98,19 +100,22 @@ class Model:
 
 
 class _Files:
-    """Reads pictures that are named by a file: upright, and with one white for all that have more than 8 bits.
+    """Pictures as they are predicted on: files are read, upright, and those of 16 bits and more have one white.
 
     Args:
         items: all pictures, where they are known; else the first one with more than 8 bits gives the white.
     """
 
     def __init__(self, items: Iterable = ()):
-        self.white = white_of("pictures", [fspath(item) for item in items if _is_path(item)])
+        self.white = max(
+            white_of("pictures", [fspath(item) for item in items if _is_path(item)]), *map(_white, items), 0
+        )
 
     def read(self, picture):
-        """The picture of a file; anything else as it is."""
+        """The picture of a file, an array of 16 bits as 8; anything else as it is."""
         if not _is_path(picture):
-            return picture
+            self.white = self.white or _white(picture)
+            return as_8_bits(picture, self.white) if _white(picture) else picture
         path = fspath(picture)
         self.white = self.white or white_of(path, [path])
         return read_image(path, reading=Reading(orientation=read_orientation(path), white=self.white))
@@ -118,6 +123,12 @@ class _Files:
 
 def _is_path(item: object) -> bool:
     return isinstance(item, str | PathLike)
+
+
+def _white(item: object) -> float:
+    """The white of an array of 16 bits; 0 for anything else."""
+    deep = isinstance(item, np.ndarray) and item.dtype == np.uint16 and item.size
+    return white_for(float(item.max()), floats=False) if deep else 0.0
 
 
 class _Lazy:

@@ -10,10 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 from refusals import refused
+from small_coco import source_of
 
 from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import labelme_document, read_labelme, read_unlabeled_labelme
 from semipose.data.images import read_image
+from semipose.data.sources import read_own
 from semipose.errors import DataError
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
@@ -224,8 +226,8 @@ def turned_image(path, orientation: int) -> None:
     Image.fromarray(pixels).save(path, exif=exif)
 
 
-@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_labels_on_a_turned_picture_land_on_their_stored_pixel(tmp_path, orientation):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_labels_on_a_turned_picture_land_on_their_pixel(tmp_path, orientation):
     path = tmp_path / "a.png"
     turned_image(path, orientation)
     shown = np.asarray(ImageOps.exif_transpose(Image.open(path)))
@@ -233,28 +235,20 @@ def test_labels_on_a_turned_picture_land_on_their_stored_pixel(tmp_path, orienta
     shapes = [point("head", int(x), int(y)), point("left_hand", 20, 25)]
     size = {"imageWidth": shown.shape[1], "imageHeight": shown.shape[0]}
     rect = rectangle([[int(x), int(y)], [20, 25]])
-    persons = read(tmp_path, *shapes, rect, imagePath=path.name, **size)
+    read(tmp_path, *shapes, rect, imagePath=path.name, **size)
+    persons = read_own(source_of(tmp_path, format="labelme", annotation=".", skeleton=SKELETON))
     column, row, _ = persons.keypoints[0, 0]
-    assert read_image(str(path))[int(row), int(column)].tolist() == [255, 255, 255]
+    assert (column, row) == (x, y) and persons.image_sizes.tolist() == [[shown.shape[1], shown.shape[0]]]
+    assert read_image(str(path), reading=persons.reading(0))[int(row), int(column)].tolist() == [255, 255, 255]
     corners = np.array([persons.boxes[0, :2], persons.boxes[0, :2] + persons.boxes[0, 2:]])
     np.testing.assert_array_equal(corners, np.sort(persons.keypoints[0, :2, :2], axis=0))
 
 
-def test_turned_jpeg_is_seen_and_told(tmp_path, caplog):
+def test_labels_made_on_the_stored_pixels_are_for_those(tmp_path):
     turned_image(tmp_path / "a.jpg", 6)
-    persons = read(tmp_path, *pair(), imageWidth=HEIGHT, imageHeight=WIDTH)
-    assert persons.keypoints[0, 0].tolist() == [20, HEIGHT - 1 - 10, 1]
-    assert "1 images are turned by their EXIF orientation" in caplog.text
-    same = read(tmp_path, *pair())  # made on the stored pixels: the size tells
-    assert same.keypoints[0, 0].tolist() == [10, 20, 1]
-
-
-@pytest.mark.parametrize("orientation", [2, 4, 5, 7])
-def test_mirrored_picture_is_refused(tmp_path, orientation):
-    turned_image(tmp_path / "a.jpg", orientation)
-    width, height = (HEIGHT, WIDTH) if orientation > 4 else (WIDTH, HEIGHT)
-    call = lambda: read(tmp_path, *pair(), imageWidth=width, imageHeight=height)  # noqa: E731
-    refused(call, "a.json: ", "a.jpg", f"EXIF orientation {orientation}")
+    read(tmp_path, *pair())
+    persons = read_own(source_of(tmp_path, format="labelme", annotation=".", skeleton=SKELETON))
+    assert persons.keypoints[0, 0].tolist() == [10, 20, 1] and persons.reading(0) == ((WIDTH, HEIGHT), 1, 0)
 
 
 def test_picture_of_another_size_is_refused_and_a_missing_size_is_measured(tmp_path, draw_image):

@@ -14,6 +14,8 @@ from untrained_run import picture, write_run
 from semipose import load_model
 from semipose.data.images import read_image
 from semipose.predict.pictures import as_rgb
+from semipose.predict.sources import find_sources
+from semipose.structures import Reading
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +48,8 @@ FILES = {
 def test_every_kind_of_file_gives_keypoints(model, tmp_path, kind):
     make, name, options = FILES[kind]
     make().save(tmp_path / name, **options)
-    found, pixels = model(tmp_path / name), read_image(str(tmp_path / name))
+    upright = Reading(orientation=6 if kind == "EXIF" else 1)
+    found, pixels = model(tmp_path / name), read_image(str(tmp_path / name), reading=upright)
     assert np.isfinite(found.keypoints).all() and found.boxes[0].tolist() == [0, 0, pixels.shape[1], pixels.shape[0]]
     np.testing.assert_allclose(model(pixels).keypoints, found.keypoints, atol=1e-4)
 
@@ -59,11 +62,28 @@ def test_an_array_is_read_as_its_file(model, tmp_path, kind):
     np.testing.assert_allclose(model(array).keypoints, model(tmp_path / name).keypoints, atol=1e-4)
 
 
-def test_exif_is_not_turned_so_keypoints_are_in_stored_pixels(model, tmp_path):
-    for orientation in (1, 6):
-        deep("RGB").save(tmp_path / f"{orientation}.jpg", exif=exif(orientation))
-    first, second = (model(tmp_path / f"{orientation}.jpg") for orientation in (1, 6))
-    np.testing.assert_allclose(first.keypoints, second.keypoints, atol=1e-4)
+def test_keypoints_are_those_of_the_upright_picture(model, tmp_path):
+    upright = deep("RGB")
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "lying.png", exif=exif(6))
+    expected = model(np.asarray(upright)).keypoints
+    np.testing.assert_allclose(model(tmp_path / "lying.png").keypoints, expected, atol=1e-4)
+    (frame,) = find_sources([str(tmp_path / "lying.png")])[0].frames()
+    np.testing.assert_array_equal(frame.image, np.asarray(upright))
+
+
+def test_12_bits_in_16_are_seen_as_8(model, tmp_path):
+    """In files and arrays, and with one white for all pictures of a call or a folder."""
+    grey = np.arange(80 * 60, dtype=np.uint16).reshape(60, 80) % 4096
+    dark = grey // 16
+    for name, values in (("a.png", grey), ("b.png", dark)):
+        Image.fromarray(values).save(tmp_path / name)
+    expected = [values // 16 for values in (grey, dark)]
+    frames = [frame.image[..., 0] for frame in find_sources([str(tmp_path)])[0].frames()]
+    np.testing.assert_array_equal(frames, expected)
+    seen = [found.keypoints for found in model([(values).astype(np.uint8) for values in expected])]
+    for pictures in ([tmp_path / "a.png", tmp_path / "b.png"], [grey, dark]):
+        np.testing.assert_allclose([found.keypoints for found in model(pictures)], seen, atol=1e-4)
+    np.testing.assert_allclose([found.keypoints for found in model.stream([grey, dark])], seen, atol=1e-4)
 
 
 def test_a_broken_file_is_named(model, tmp_path):

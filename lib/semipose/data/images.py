@@ -10,7 +10,7 @@ import numpy as np
 
 from semipose.data.archives import image_fault, read_bytes
 from semipose.data.depth import as_8_bits
-from semipose.data.orientation import turned, turned_size
+from semipose.data.orientation import TIFF_STARTS, turned, turned_size
 from semipose.errors import SemiposeError
 from semipose.structures import AS_STORED, Reading
 
@@ -35,7 +35,6 @@ if HEIC_IS_READ:
 OTHER_PICTURES = tuple(ending for ending in OTHER_PICTURES if ending not in PICTURES)
 
 _JPEG_START = b"\xff\xd8\xff"
-_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEAD = 2**16  # bytes that mostly have the header of an image
 _DECODE = {
     1: cv2.IMREAD_COLOR,
@@ -87,7 +86,7 @@ def image_size(path: str) -> tuple[int, int]:
     if size is None:
         data = read_bytes(path)
         size = _header_size(data)
-    if size is None and data.startswith(_TIFF_STARTS):  # Pillow knows no coloured floats
+    if size is None and data.startswith(TIFF_STARTS):  # Pillow knows no coloured floats
         size = _decoded(path, data, 1).shape[1::-1]
     if size is None:
         raise image_fault(path, "is not an image")
@@ -125,7 +124,7 @@ def _decoded(path: str, data: bytes, reduce: int) -> np.ndarray:
     # from a buffer OpenCV refuses a truncated JPEG; from a file it fills the rest with grey and says nothing
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        if image is None and data.startswith(_TIFF_STARTS):  # grey floats are not made coloured
+        if image is None and data.startswith(TIFF_STARTS):  # grey floats are not made coloured
             image = _three_channels(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
     except cv2.error as error:
         raise image_fault(path, _refusal(error)) from error

@@ -12,12 +12,15 @@ SIDEWAYS = (5, 6, 7, 8)  # these exchange width and height
 _TAG = 0x0112
 _HEAD = 2**12  # bytes that have the EXIF data of a JPEG file, which must come first
 _LARGE_HEAD = 2**16
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _JPEG, _EXIF = b"\xff\xd8\xff", b"Exif\0\0"
 _DAMAGED = (OSError, ValueError, TypeError, SyntaxError, KeyError, struct.error)
 
 
 def read_orientation(path: str) -> int:
     """1 to 8; 1 where the file has none, cannot be read, or has damaged EXIF data, which viewers ignore as well.
+
+    1 for TIFF: OpenCV and Pillow turn it whenever they read it, so its pixels and its size are never those stored.
 
     Args:
         path: image file, or `ARCHIVE.zip@MEMBER`.
@@ -26,6 +29,8 @@ def read_orientation(path: str) -> int:
         head = read_bytes(path, _HEAD)
         if head.startswith(_JPEG):
             found = _of_jpeg(head)
+        elif head.startswith(TIFF_STARTS):
+            found = 1
         else:
             found = _of_others(read_bytes(path, _LARGE_HEAD), lambda: read_bytes(path))
     except (DataError, *_DAMAGED):
