@@ -153,11 +153,19 @@ def test_unknown_labels_are_left_out_where_that_is_asked_for(tmp_path, caplog):
     assert "left out 1 points" in caplog.text and "'whisker' (1)" in caplog.text
 
 
+def test_a_person_of_one_point_has_a_box_as_large_as_the_others(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        persons = read(tmp_path, *pair(1), rectangle([[10, 20], [30, 30]], 1), point("head", 40, 30, 2))
+    assert persons.boxes.tolist() == [[10, 20, 20, 10], [30, 25, 20, 10]] and "1 persons of one point" in caplog.text
+    line = [rectangle([[5, 5], [5, 5]], 3), point("head", 10, 9, 3), point("left_hand", 10, 29, 3)]
+    np.testing.assert_allclose(read(tmp_path, *line).boxes, [[8, 7, 4, 24]])  # margin 2 = 10 % of 20
+
+
 def test_what_is_left_out(tmp_path, caplog):
     outside = point("right_hand", WIDTH + 3, 5, 1)
     polygon = {"label": "dress", "points": [[1, 1], [2, 2], [3, 1]], "shape_type": "polygon", "group_id": 1}
-    one_point, hidden = point("head", 5, 5, 2), point("head", 5, 5, 3, description="0")
-    persons = read(tmp_path, *pair(1), outside, polygon, one_point, hidden)
+    hidden = point("head", 5, 5, 3, description="0")
+    persons = read(tmp_path, *pair(1), outside, polygon, hidden, rectangle([[70, 1], [80, 9]], 4))
     assert persons.group_ids.tolist() == [1] and persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
     assert "1 labels outside their image" in caplog.text and "1 of 1 images are not found" in caplog.text
 
