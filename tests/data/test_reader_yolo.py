@@ -99,6 +99,13 @@ def test_the_images_of_a_source(make):
     assert len(read(folder / "text", images=str(folder / "pictures"))) == 1
 
 
+def test_chosen_classes(make):
+    folder = make(DATA.replace("  0: cat", "  0: cat\n  1: dog"), a=f"{LINE}\n1{LINE[1:]}\n1 0.1 0.1 0.4 0.4")
+    counts = [len(read(folder, categories=chosen)) for chosen in ((), ("dog",), ("0",), (1, "cat"))]
+    assert counts == [3, 2, 1, 3]
+    refused(lambda: read(folder, categories=("cow",)), "data.yaml", "'cow'", "0 cat, 1 dog")
+
+
 def test_keypoints_by_name(make):
     folder = make(DATA + "kpt_names:\n  0: [Right Hand, head, left-hand]\n")
     assert read(folder).keypoints[0].tolist() == [[40, 30, 1], [0, 0, 0], [50, 10, 1]]

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from semipose.data.formats.labelme_shapes import keypoint_number
 from semipose.data.formats.yolo_files import YoloFiles, find_files
 from semipose.data.images import image_size
 from semipose.data.orientation import read_orientation, turned_size
-from semipose.errors import DataError
+from semipose.errors import ConfigError, DataError
 from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
@@ -33,24 +34,33 @@ class _Labels(NamedTuple):
     keypoints: np.ndarray
 
 
-def read_yolo(annotation: str, skeleton: Skeleton, split: str = "train", images: str = "", root: str = "") -> Persons:
+def read_yolo(
+    annotation: str,
+    skeleton: Skeleton,
+    split: str = "train",
+    images: str = "",
+    root: str = "",
+    categories: Sequence[str] = (),
+) -> Persons:
     """All persons of a split, image by image, in the order of their lines.
 
     A line has class, box (centre x, y, width, height) and K keypoints x, y or x, y, v in parts of the image size. With
     v, 0 is not labelled; without, a point at 0, 0 or below is not. A line may have the box only. Images without a label
-    file have no person. All classes count as one. The order of the keypoints is that of `kpt_names` or `node_names` in
-    data.yaml, or else that of the skeleton.
+    file have no person. All classes, or those of `categories`, count as one. The order of the keypoints is that of
+    `kpt_names` or `node_names` in data.yaml, or else that of the skeleton.
 
     Labels and sizes are those of the picture that is turned by its EXIF orientation, as ultralytics reads it. A box
-    without area is that of the keypoints. Boxes are clipped to the image, areas are max(1, 0.53 * width *
-    height). Keypoints outside the image are not used. Ids run from 1.
+    without area is that of the keypoints. Boxes are clipped to the image, areas are max(1, 0.53 * width * height).
+    Keypoints outside the image are not used. Ids run from 1.
 
     Args:
         annotation, split, images, root: see `find_files`.
         skeleton: K keypoints.
+        categories: numbers or names of the classes to read; () = all.
 
     Raises:
         DataError: naming the file, the line and the reason.
+        ConfigError: a category is not in data.yaml.
     """
     files, counts, faults = find_files(annotation, split, images, root), Counter(), {}
     order, dims = _order(files, skeleton), _dims(files, len(skeleton))
@@ -66,7 +76,8 @@ def read_yolo(annotation: str, skeleton: Skeleton, split: str = "train", images:
         raise WrongRows(faults)
     if counts["unlabelled images"] == len(found):
         raise DataError(f"{files.file}: no image of {split!r} has a label file, such as {label}")
-    return _persons(files, found, order, counts)
+    classes = _classes(files, categories)
+    return _persons(files, [_of_classes(one, classes) for one in found] if categories else found, order, counts)
 
 
 def _pairs(files: YoloFiles) -> list[tuple[str, str]]:
@@ -110,6 +121,25 @@ def _order(files: YoloFiles, skeleton: Skeleton) -> list[int]:
         text = "%s: flip_idx is not what skeleton %s swaps; see that it has the keypoints in the order of the file"
         _log.warning(text, files.file, skeleton.name)
     return list(range(count))
+
+
+def _classes(files: YoloFiles, categories: Sequence[str]) -> list[int]:
+    """The numbers of classes that are given by number or name."""
+    names = files.data.get("names") or {}
+    names = names if isinstance(names, dict) else dict(enumerate(names))
+    numbers = {str(key): name for key, name in names.items()}
+    by_name = {name: key for key, name in numbers.items()}
+    for category in map(str, categories):
+        if category not in by_name and category not in numbers and (numbers or not category.isdecimal()):
+            known = ", ".join(f"{key} {name}" for key, name in numbers.items())
+            raise ConfigError(f"{files.file}: has no class {category!a} (`categories` of the source); it has: {known}")
+    return [int(by_name.get(category, category)) for category in map(str, categories)]
+
+
+def _of_classes(labels: _Labels, classes: list[int]) -> _Labels:
+    kept = np.isin(labels.classes, classes)
+    parts = {name: getattr(labels, name)[kept] for name in ("classes", "boxes", "keypoints")}
+    return labels._replace(**parts)
 
 
 def _labels(path: str, file: str, count: int, dims: int, counts: Counter) -> _Labels:
