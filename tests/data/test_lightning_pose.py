@@ -103,6 +103,7 @@ BROKEN = {
     "unknown part": (change(1, slice(1, 3), ["ear"] * 2), "line 2: bodyparts: 'ear'"),
     "missing part": (for_all(lambda row: row.__delitem__(slice(5, 7))), "line 2: bodyparts: 'tail'"),
     "part twice": (change(1, slice(1, 3), ["paw"] * 2), "line 2: bodyparts: 'paw'"),
+    "short rows only": (for_all(lambda row: row[0].endswith("png") and row.pop()), "line 4: has 6 columns"),
     "short row": (shorten(4), "line 5: has 6 columns"),
     "no number": (change(4, 4, "12px"), "line 5: column 5 (paw y): '12px'"),
     "infinite": (change(4, 1, "inf"), "line 5: column 2 (nose x): 'inf'"),

@@ -95,8 +95,8 @@ def read_frames(
 def _read_file(file: str, image_root: str, skeleton: Skeleton, root: str, ignore_unknown: bool) -> LabeledFrames:
     table = read_pose_csv(file, skeleton, ignore_unknown)
     names = table.names()
-    if not names and not table.faults:
-        raise DataError(f"{file}: has no labelled frame")
+    if not names:
+        raise WrongRows({"line": table.faults}) if table.faults else DataError(f"{file}: has no labelled frame")
     if names and all(name.isdecimal() for name in names):
         raise DataError(f"{file}: names no images but numbers of video frames, as predictions on a video do")
     folder = (found_root(image_root) or image_root) if image_root else image_folder(file, names, root)

@@ -127,7 +127,7 @@ def _classes(files: YoloFiles, categories: Sequence[str]) -> list[int]:
     """The numbers of classes that are given by number or name."""
     names = files.data.get("names") or {}
     names = names if isinstance(names, dict) else dict(enumerate(names))
-    numbers = {str(key): name for key, name in names.items()}
+    numbers = {str(key): str(name) for key, name in names.items()}
     by_name = {name: key for key, name in numbers.items()}
     for category in map(str, categories):
         if category not in by_name and category not in numbers and (numbers or not category.isdecimal()):
