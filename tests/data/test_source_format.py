@@ -74,7 +74,8 @@ def test_what_is_not_known_is_called_so(tmp_path, name, content, hint, pool):
 @pytest.mark.parametrize(("name", "word"), [("d/a.xml", ".xml"), ("d/a.jpg", "labelme"), ("d/a.slp", "SLEAP")])
 def test_folders_without_labels_are_of_no_known_format(tmp_path, name, word):
     write(tmp_path, name)
-    refused(lambda: guess_format(str(tmp_path), "d", False), f"{tmp_path}/d: format not known", word, "CollectedData")
+    message = f"{tmp_path}/d: format not known"
+    refused(lambda: guess_format(str(tmp_path), "d", False), message, word, "CollectedData", "person_keypoints_d.json")
 
 
 def test_a_missing_file_is_called_missing(tmp_path):

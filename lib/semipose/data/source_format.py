@@ -41,9 +41,9 @@ _JSON_LISTS = (
     (re.compile(""), "a COCO file is an object with images, annotations and categories"),
 )
 _JSON_OBJECTS = (
-    (re.compile(r'(?=.*"shapes"\s*:)(?=.*"imagePath"\s*:)', re.S), "one labelme file; name its folder"),
+    (re.compile(r'"imagePath"\s*:'), "one labelme file; name its folder"),
     (re.compile(r'"_via_'), "VIA's own; export COCO format there"),
-)  # fmt: skip
+)
 
 
 def guess_format(root: str, annotation: str, pool: bool) -> str:
@@ -65,7 +65,7 @@ def guess_format(root: str, annotation: str, pool: bool) -> str:
     if has_annotation(root, annotation):
         return _json_format(path) if ending == ".json" else "coco"
     if os.path.isdir(path):
-        return _folder_format(path, pool)
+        return _folder_format(path, annotation, pool)
     if ending == ".zip":
         return "images"
     if os.path.isfile(path):
@@ -75,7 +75,7 @@ def guess_format(root: str, annotation: str, pool: bool) -> str:
     return "coco"
 
 
-def _folder_format(folder: str, pool: bool) -> str:
+def _folder_format(folder: str, name: str, pool: bool) -> str:
     if data_file(folder):
         return "yolo"
     if pool:
@@ -92,7 +92,9 @@ def _folder_format(folder: str, pool: bool) -> str:
     other = ", ".join(sorted(ending for ending in endings if ending not in _PICTURES)[:5])
     has = f"has {other} files, but no" if other else "has no"
     hint = _advice(next((ending for ending in sorted(endings - {*_PICTURES, ".yaml"}) if _advice(ending)), ""))
-    raise _unknown(folder, f"{has} labelme file (*.json), CollectedData*.csv or data.yaml{hint and f': {hint}'}")
+    missing = f"{has} labelme file (*.json), CollectedData*.csv or data.yaml{hint and f': {hint}'}"
+    is_name = os.path.basename(name) == name not in ("", ".", "..")  # perhaps that of a COCO set
+    raise _unknown(folder, missing + f"; nor is there annotations/person_keypoints_{name}.json" * is_name)
 
 
 def _file_format(path: str, ending: str) -> str:

@@ -98,7 +98,9 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", igno
     if faults:
         raise WrongRows(faults)
     if not images:
-        raise DataError(f"{folder}: has no labelme file (*.json) in it or below it")
+        raise DataError(
+            f"{folder}: has no labelme file (*.json) in it or below it (a COCO file has to be named itself)"
+        )
     annotations = _with_boxes(images, annotations, counts)
     _report(folder, image_root or folder, len(images), len(annotations), counts)
     links = [[a + 1, b + 1] for a, b in skeleton.link_indices]
