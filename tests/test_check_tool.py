@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_coco import draw, small_coco, write_set
+from PIL import Image
+from small_coco import COCO, draw, small_coco, write_set
 
 TOOL = Path(__file__).resolve().parent.parent / "tools" / "check_dataset.py"
 
@@ -104,6 +105,24 @@ def test_everything_that_was_broken_is_told_and_nothing_else(tool, root, capsys)
     assert [line[: len(start)] for line, start in zip(findings, starts, strict=True)] == starts
     report = json.loads((root / "report.json").read_text())
     assert report["broken"] and [finding["ids"] for finding in report["findings"] if finding["ids"]] == [[4], [101]]
+
+
+def test_what_a_run_would_turn_pass_over_and_not_mirror_is_noted(tool, root, capsys):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.open(root / "images/train/004.jpg").transpose(Image.Transpose.ROTATE_90).save(
+        root / "images/train/004.jpg", exif=exif
+    )
+    Image.new("RGB", (30, 20)).save(root / "pool/9.jpg", exif=exif)
+    (root / "pool/IMG_1.HEIC").write_bytes(b"")
+    names = ", ".join(COCO.keypoints)
+    (root / "s.yaml").write_text(f"keypoints: [{names}]\nsigmas: 0.05\n")
+    code, findings = check(tool, root, capsys, SKELETON="s.yaml", TRAIN_UNSUP_SET=["pool"])
+    notes = [("labelled train", "004.jpg"), ("unlabelled pool", "IMG_1.HEIC"), ("unlabelled pool", "9.jpg")]
+    notes.append(("skeleton", "left_eye"))
+    assert code == 0 and len(findings) == len(notes)
+    for source, word in notes:
+        assert any(line.startswith(f"note   {source}: ") and word in line for line in findings), (source, findings)
 
 
 def test_images_in_archives(tool, root, capsys):

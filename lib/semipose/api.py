@@ -114,6 +114,7 @@ class _Files:
     def read(self, picture):
         """The picture of a file, an array of 16 bits as 8; anything else as it is."""
         if not _is_path(picture):
+            picture = _as_array(picture)
             self.white = self.white or _white(picture)
             return as_8_bits(picture, self.white) if _white(picture) else picture
         path = fspath(picture)
@@ -125,8 +126,14 @@ def _is_path(item: object) -> bool:
     return isinstance(item, str | PathLike)
 
 
+def _as_array(item: object) -> object:
+    """An image of Pillow with 16 bits as an array; anything else as it is."""
+    return np.asarray(item) if getattr(item, "mode", "") == "I;16" else item
+
+
 def _white(item: object) -> float:
-    """The white of an array of 16 bits; 0 for anything else."""
+    """The white of a picture of 16 bits in memory; 0 for anything else."""
+    item = _as_array(item)
     deep = isinstance(item, np.ndarray) and item.dtype == np.uint16 and item.size
     return white_for(float(item.max()), floats=False) if deep else 0.0
 

@@ -148,7 +148,8 @@ def pool(tmp_path, names):
 
 def test_a_folder_reads_what_can_be_read_and_names_the_rest(tmp_path, caplog):
     folder = pool(tmp_path, ["IMG_1.HEIC", "sub/x.dng", "notes.txt", ".hidden.heic"])
-    for name in ("a.jpg", "b.jfif", "c.gif", "d.avif", "e.jp2", "f.ppm"):
+    readable = ("a.jpg", "b.jfif", "c.gif", "d.avif", "e.jp2", "f.ppm")
+    for name in readable:
         save(tmp_path / "pool" / name, *KINDS[name])
     persons = read_pool(source_of(tmp_path, format="images", annotation="pool"), COCO)
     assert [path.rsplit(".")[-1] for path in persons.image_paths] == ["jpg", "jfif", "gif", "avif", "jp2", "ppm"]
@@ -157,8 +158,10 @@ def test_a_folder_reads_what_can_be_read_and_names_the_rest(tmp_path, caplog):
         folder in line and " 2 pictures" in line and "IMG_1.HEIC" in line and "x.dng" in line and "pillow-heif" in line
     )
     caplog.clear()
-    (pictures,) = find_sources([folder])
-    assert len(pictures.paths) == 6 and caplog.text.count("IMG_1.HEIC") == 1
+    for words in ([folder], [f"{folder}/*"], [f"{folder}/{name}" for name in ("IMG_1.HEIC", *readable)]):
+        caplog.clear()
+        (pictures,) = find_sources(words)
+        assert len(pictures.paths) == 6 and caplog.text.count("IMG_1.HEIC") == 1
 
 
 def test_a_folder_of_pictures_that_are_not_read(tmp_path):

@@ -9,9 +9,10 @@ from refusals import refused
 from small_coco import source_of
 
 from semipose.data.context_crops import ContextCrops
-from semipose.data.crop_cache import _source_key
+from semipose.data.crop_cache import DirectCrops, _source_key
 from semipose.data.images import image_size, read_image
 from semipose.data.orientation import read_orientation, turned
+from semipose.data.person_dataset import PersonDataset
 from semipose.data.sources import read_own, read_pool
 from semipose.prepare.check_images import check_images, image_faults, true_sizes
 from semipose.skeletons import Skeleton
@@ -140,6 +141,8 @@ def test_other_sizes_are_faults_in_training_and_check(tmp_path):
     crops = ContextCrops(persons, (4, 4), 1.0, 1.0)
     refused(lambda: crops.cut([0]), "0.jpg", "400 x 300", "40 x 30")
     assert crops.cut([1]).shape == (1, 3, 4, 4)
+    batch = PersonDataset(DirectCrops(crops), [1.0], "replace")[0]  # as in training, where faults count for MAX_BAD
+    assert batch.index.tolist() == [1] and "400 x 300" in batch.faults[0]
     checks = check_images([str(path) for path in persons.image_paths])
     (finding,) = image_faults(persons, checks)
     assert finding.broken and finding.ids == (1,) and "400 x 300" in finding.text and "40 x 30" in finding.text
@@ -150,6 +153,13 @@ def test_the_key_exif_holds_against_the_sizes(tmp_path):
     coco_set(tmp_path, {"0.jpg": (6, SIZE, True)})
     persons = read_own(source_of(tmp_path, skeleton=DOT, exif="stored"))
     refused(lambda: ContextCrops(persons, (4, 4), 1.0, 1.0).cut([0]), "0.jpg", "40 x 30", "30 x 40")
+
+
+def test_upright_holds_where_the_size_is_that_of_the_file(tmp_path):
+    """As for formats that have no sizes but those that are measured."""
+    coco_set(tmp_path, {"0.jpg": (6, SIZE, False)})
+    persons = read_own(source_of(tmp_path, skeleton=DOT, exif="upright"))
+    assert persons.reading(0) == ((30, 40), 6, 0) and persons.boxes.tolist() == [[1, 1, 25, 25]]
 
 
 @pytest.mark.parametrize("reduce", [1, 2, 4, 8])

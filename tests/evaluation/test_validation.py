@@ -132,6 +132,13 @@ def test_flip_test_averages_with_the_mirrored_image_turned_back(config):
     assert not torch.allclose(flipped, plain)
 
 
+def test_no_flip_test_where_left_and_right_are_not_clear(config):
+    sets = assemble.build_validator(config, assemble.read_validation(config)).sets
+    coco = get_skeleton("coco")
+    for skeleton, used in ((coco, True), (replace(coco, swaps=(), mirrors=False), False)):
+        assert validation.Validator(sets, skeleton, (64, 96), flip_test=True).flip_test == used
+
+
 def one_after_another(validator, predictors, main) -> dict:
     """Metrics of one set, fetched batch by batch and scored network by network."""
     entry, scores, rows = only(validator), {}, []

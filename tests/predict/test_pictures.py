@@ -81,7 +81,8 @@ def test_12_bits_in_16_are_seen_as_8(model, tmp_path):
     frames = [frame.image[..., 0] for frame in find_sources([str(tmp_path)])[0].frames()]
     np.testing.assert_array_equal(frames, expected)
     seen = [found.keypoints for found in model([(values).astype(np.uint8) for values in expected])]
-    for pictures in ([tmp_path / "a.png", tmp_path / "b.png"], [grey, dark]):
+    from_pillow = [Image.fromarray(grey), Image.fromarray(dark)]
+    for pictures in ([tmp_path / "a.png", tmp_path / "b.png"], [grey, dark], from_pillow):
         np.testing.assert_allclose([found.keypoints for found in model(pictures)], seen, atol=1e-4)
     np.testing.assert_allclose([found.keypoints for found in model.stream([grey, dark])], seen, atol=1e-4)
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from semipose import load_model
 from semipose.algorithms import ALGORITHMS
 from semipose.codecs import CODECS
 from semipose.data.images import read_image
+from semipose.predict import Predictor
 from semipose.predict.videos import Video
 
 CLOSE = 1e-4  # pixels
@@ -126,6 +128,14 @@ def test_flip_test_turns_the_mirrored_picture_back(run, model):
     assert np.abs(found.keypoints - model(image, boxes).keypoints).max() > 0.1
     np.testing.assert_allclose(31 - mirrored.keypoints[:, order, 0], found.keypoints[..., 0], atol=0.01)
     np.testing.assert_allclose(mirrored.keypoints[:, order, 1], found.keypoints[..., 1], atol=0.01)
+
+
+def test_no_flip_test_where_left_and_right_are_not_clear(model, caplog):
+    predictor = model.predictor
+    unclear = replace(model.skeleton, swaps=(), mirrors=False)
+    made = Predictor(predictor.networks, unclear, predictor.size, predictor.margin, predictor.padding, flip_test=True)
+    assert not made.flip_test and "flip" in caplog.text
+    same(made([picture(1)])[0], model(picture(1)))
 
 
 BAD = {

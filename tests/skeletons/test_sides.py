@@ -28,6 +28,10 @@ from semipose.views.sampler import ViewPolicies, ViewSampler
         ("paw_LF", "paw_RF"),
         ("L_F_Paw", "R_F_Paw"),
         ("L1", "R1"),
+        ("Lpaw", "Rpaw"),
+        ("lear_tip", "rear_tip"),
+        ("corner_tl", "corner_tr"),
+        ("LM1", "RM1"),
         ("左耳", "右耳"),
     ],
 )
@@ -50,7 +54,7 @@ def test_names_without_a_clear_partner(names, unclear):
 
 
 def test_names_without_a_side():
-    assert find_sides(["L1", "L2", "T12", "LM1", "upright", "cleft", "tail"]).unclear == ()
+    assert find_sides(["L1", "L2", "T12", "LM1", "upright", "cleft", "leg", "tail"]).unclear == ()
 
 
 def test_both_sides_of_one_name_change():

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from semipose.structures import Persons, Reading
 LOOKED_AT = 32  # images of a set whose values are looked at
 _EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".pbm")
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # how it starts, and where it has the bits of a value
-_THREADS = 8
+_TURNED = "%s: %d images are turned upright by their EXIF orientation, such as %s"
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def with_readings(name: str, persons: Persons, exif: str = "auto", upright: bool
 
     Args:
         name: of the source, for messages.
-        exif: "auto" as above; "stored" and "upright" hold for all images, whatever their sizes say.
+        exif: "auto" as above; "stored": no image is turned; "upright": each is, also where its size is the stored one.
         upright: see above.
         white: 0 = from the values of some of the images.
     """
@@ -49,8 +48,8 @@ def with_readings(name: str, persons: Persons, exif: str = "auto", upright: bool
     paths = [str(persons.image_paths[row]) for row in rows]
     marked = _marked(rows.tolist(), paths)
     frames = _are_frames(persons)
-    if frames and exif != "stored":
-        persons = _upright_frames(persons, marked)
+    if exif == "upright" or (frames and exif == "auto"):
+        persons = _with_upright_sizes(persons, marked)
     turned, unsure = _chosen(persons, marked, exif, upright or frames)
     _report(name, marked, turned, unsure)
     orientations, whites = persons.image_orientations.copy(), persons.image_whites.copy()
@@ -62,7 +61,11 @@ def with_readings(name: str, persons: Persons, exif: str = "auto", upright: bool
 def upright_readings(name: str, paths: Sequence[str]) -> list[Reading]:
     """How pictures without labels are read: upright, with one white for all."""
     white = white_of(name, paths)
-    return [Reading(orientation=orientation, white=white) for orientation in _orientations(paths)]
+    readings = [Reading(orientation=read_orientation(path), white=white) for path in paths]
+    turned = [path for path, reading in zip(paths, readings) if reading.orientation != 1]
+    if turned:
+        _log.warning(_TURNED + "; coordinates are for the upright pictures", name, len(turned), turned[0])
+    return readings
 
 
 def white_of(name: str, paths: Sequence[str]) -> float:
@@ -85,16 +88,12 @@ def white_of(name: str, paths: Sequence[str]) -> float:
 def _marked(rows: list[int], paths: list[str]) -> dict[int, Marked]:
     """By row; an image without a size that can be read is left out, as it is reported when it is read."""
     found = {}
-    for row, path, orientation in zip(rows, paths, _orientations(paths)):
+    for row, path in zip(rows, paths):
+        orientation = read_orientation(path)
         size = _size(path) if orientation != 1 else None
         if size:
             found[row] = Marked(path, orientation, size)
     return found
-
-
-def _orientations(paths: Sequence[str]) -> list[int]:
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(read_orientation, paths))
 
 
 def _size(path: str) -> tuple[int, int] | None:
@@ -106,16 +105,22 @@ def _size(path: str) -> tuple[int, int] | None:
 
 def _are_frames(persons: Persons) -> bool:
     """Whether all persons are whole frames without labels."""
+    return not persons.keypoints[..., 2].any() and bool(_is_frame(persons).all())
+
+
+def _is_frame(persons: Persons) -> np.ndarray:
+    """(N,) bool, whether the box is the whole image."""
     frames = np.concatenate([np.zeros_like(persons.image_sizes), persons.image_sizes], axis=1)[persons.image_index]
-    return not persons.keypoints[..., 2].any() and bool((persons.boxes == frames).all())
+    return (persons.boxes == frames).all(axis=1)
 
 
-def _upright_frames(persons: Persons, marked: dict[int, Marked]) -> Persons:
-    """Boxes and sizes of the frames that lie on their side, as they are after the turn."""
+def _with_upright_sizes(persons: Persons, marked: dict[int, Marked]) -> Persons:
+    """Sizes, and boxes that are the whole image, of images that are stored lying, as they are after the turn."""
     lying = np.zeros(len(persons.image_paths), bool)
     for row, image in marked.items():
         lying[row] = image.orientation in SIDEWAYS and tuple(persons.image_sizes[row].tolist()) == image.size
-    sizes, boxes, of_lying = persons.image_sizes.copy(), persons.boxes.copy(), lying[persons.image_index]
+    sizes, boxes = persons.image_sizes.copy(), persons.boxes.copy()
+    of_lying = lying[persons.image_index] & _is_frame(persons)
     sizes[lying] = sizes[lying][:, ::-1]
     boxes[of_lying] = boxes[of_lying][:, [0, 1, 3, 2]]
     return replace(persons, image_sizes=sizes, boxes=boxes)
@@ -141,8 +146,7 @@ def _told(image: Marked, annotated: tuple[int, int]) -> str:
 
 def _report(name: str, marked: dict[int, Marked], turned: list[int], unsure: list[int]) -> None:
     if turned:
-        text = "%s: %d images are turned upright by their EXIF orientation, such as %s"
-        _log.warning(text, name, len(turned), marked[turned[0]].path)
+        _log.warning(_TURNED, name, len(turned), marked[turned[0]].path)
     if unsure:
         path, orientation, size = marked[unsure[0]]
         how = "turned upright, as the others are" if unsure[0] in turned else "read as they are stored"

@@ -6,7 +6,7 @@ from semipose.errors import DataError
 
 
 def as_rgb(picture, name: str = "picture") -> np.ndarray:
-    """(H, W, 3) uint8 RGB of an array, or of an image of Pillow, as its file would be read.
+    """(H, W, 3) uint8 RGB of an array, or of an image of Pillow as it is in memory.
 
     Args:
         picture: (H, W), (H, W, 1), (H, W, 3) RGB or (H, W, 4) RGBA, uint8 or uint16. Alpha is left out; of 16 bits the

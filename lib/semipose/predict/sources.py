@@ -104,11 +104,7 @@ def find_sources(words: list[str]) -> list[Source]:
     Raises:
         DataError: nothing is there, or it is neither a picture nor a video; the message names it.
     """
-    single, others = [], []
-    for word in words:
-        files, sources = _expand(word)
-        single += files
-        others += sources
+    single, others = _expand_all(words, "pictures")
     found = ([_single_pictures(single)] if single else []) + others
     return _with_own_titles(found)
 
@@ -125,25 +121,26 @@ def _expand(word: str) -> tuple[list[str], list[Source]]:
         matches = sorted(glob.glob(word, recursive=True))
         if not matches:
             raise DataError(f"{word}: no file matches this pattern")
-        known = [name for name in matches if _is_known(name)]
-        _tell(word, [name for name in matches if name.lower().endswith(OTHER_PICTURES)] if known else [])
-        return _expand_all(known or matches)
+        return _expand_all([name for name in matches if _is_known(name)] or matches, word)
     if not os.path.isfile(word):
         raise DataError(f"{word}: is not there; a source is {KINDS}")
     if word.lower().endswith(".txt"):
-        return _expand_all(_listed(word))
-    if word.lower().endswith(OTHER_PICTURES):
-        raise DataError(passed_over(word, [word]))
+        return _expand_all(_listed(word), word)
     return ([word], []) if word.lower().endswith(PICTURES) else ([], [Stream(_stem(word), Video(word))])
 
 
-def _expand_all(words: list[str]) -> tuple[list[str], list[Source]]:
-    pairs = [_expand(word) for word in words]
+def _expand_all(words: list[str], where: str) -> tuple[list[str], list[Source]]:
+    """`_expand` of all words but pictures of kinds that are not read; DataError if there is nothing else."""
+    other = [word for word in words if word.lower().endswith(OTHER_PICTURES) and os.path.isfile(word)]
+    if other and len(other) == len(words):
+        raise DataError(passed_over(where, other))
+    _tell(where, other)
+    pairs = [_expand(word) for word in words if word not in other]
     return [file for files, _ in pairs for file in files], [source for _, sources in pairs for source in sources]
 
 
 def _is_known(name: str) -> bool:
-    return os.path.isfile(name) and name.lower().endswith(PICTURES + VIDEOS)
+    return os.path.isfile(name) and name.lower().endswith(PICTURES + OTHER_PICTURES + VIDEOS)
 
 
 def _listed(file: str) -> list[str]:

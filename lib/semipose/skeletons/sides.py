@@ -1,8 +1,9 @@
 """Left and right in the names of keypoints: which keypoints change places in a mirrored picture.
 
 Read are the words left and right (`left_ear`, `ear-Right`, `leftEar`), the letters L and R (`l_ear`, `ear.R`, `LEar`,
-`paw_RF`) and the Chinese words. A word in a word (`earleft`) and a letter without a word (`L1`) count only where the
-name has its partner: `upright`, and `L1` to `L5` of a spine, have no side.
+`paw_RF`) and the Chinese words. A word in a word (`earleft`), a letter without a word (`L1`) and one that belongs to a
+word (`Lpaw`, `corner_tl`) count only where the name has its partner: `upright`, `leg`, and `L1` to `L5` of a spine,
+have no side.
 """
 
 import re
@@ -14,6 +15,7 @@ SIDES = {"left": "left", "l": "left", "左": "left", "right": "right", "r": "rig
 _OPPOSITE = {"left": "right", "right": "left"}
 _PARTS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|左|右|[^\W\d_A-Za-z左右]+")
 _GLUED = re.compile(r"(left|right)(.+)|(.+)(left|right)")
+_LEFT_LETTER = re.compile(r"(?<![A-Za-z])[lL](?=[A-Za-z])|(?<=[A-Za-z])[lL](?![A-Za-z])")
 _LIMB = re.compile(r"([LR])([FH])")  # LF = left front, as in names of paws
 
 
@@ -43,7 +45,19 @@ def find_sides(names: Sequence[str]) -> Sides:
             unclear.append(name)
         elif key[1][0] == "left":
             pairs.append((name, next(other for other in names if read[other] == _mirrored(key))))
+    pairs += _by_a_letter([name for name in names if name not in sided])
     return Sides(tuple(pairs), tuple(unclear))
+
+
+def _by_a_letter(names: list[str]) -> list[tuple[str, str]]:
+    """Pairs that differ in an L and an R at the start or end of a word only."""
+    found = []
+    for name in names:
+        for place in (match.start() for match in _LEFT_LETTER.finditer(name)):
+            other = name[:place] + {"l": "r", "L": "R"}[name[place]] + name[place + 1 :]
+            if other in names:
+                found.append((name, other))
+    return found
 
 
 def _read(name: str, loose: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
