@@ -204,8 +204,11 @@ KEYS = {
     "TEST.USE_GT_BBOX": Key(True),
     "TEST.COCO_BBOX_FILE": Key(""),  # detections, for USE_GT_BBOX False; relative to DATASET.ROOT
     "TEST.BBOX_THRESHOLD": Key(0.0, low=0),  # smallest score of a detection
+    # ids of the categories of COCO_BBOX_FILE that are persons; [] = those of the annotation that have keypoints
+    "TEST.BBOX_CATEGORIES": Key([]),
     "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "none")),
     "TEST.OKS_THRESHOLD": Key(0.9, low=0, high=1),
+    "TEST.CATEGORY_AP": Key(False),  # also the AP of each category of a COCO file (AP_category_NAME)
     # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py
     "TEST.METRICS": Key(["oks", "pck"]),
     # best.pth has the best of this metric (AP, PCKh, NAME/AP, ...); "" = the first set's first metric
