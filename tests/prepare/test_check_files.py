@@ -18,8 +18,8 @@ def read_as_pool(source: Source):
 WRONG_IMAGES = {3: ("file_name", "../x.jpg"), 4: ("width", "0"), 5: ("height", "60"), 6: ("file_name", None),
                 7: ("file_name", "a\\b.jpg")}  # fmt: skip
 WRONG_PERSONS = {
-    10: ("keypoints", [1, 2]), 11: ("bbox", [1, float("nan"), 3, 4]), 20: ("bbox", [1, None, 3, 4]), 21: ("image_id", 999),
-    30: ("area", -3),  # on an image whose row is wrong
+    10: ("keypoints", [1, 2]), 11: ("bbox", [1, float("nan"), 3, 4]), 20: ("bbox", [1, None, 3, 4]),
+    21: ("image_id", 999), 30: ("area", -3),  # on an image whose row is wrong
     91: ("image_id", "9"), 100: ("keypoints", [1, 1, 7] * 17), 101: ("iscrowd", "no"),
 }  # fmt: skip
 WRONG_IDS = {80: None, 81: 90}  # 81 stands before 90
