@@ -28,8 +28,9 @@ def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Perso
     """The persons with a labelled keypoint, by file (sorted by path), then in the order that the file names them.
 
     The group_id is kept as group (-1 = none). A person without a rectangle, or with an empty one, has the box of its
-    keypoints (`complete_boxes`). Boxes are clipped to the image, areas are max(1, 0.53 * width * height). Persons with an empty box and keypoints outside the image are left out. Where an image is turned by its EXIF
-    orientation, labels are turned back to the stored pixels. Ids run from 1; embedded image data are ignored.
+    keypoints (`complete_boxes`). Boxes are clipped to the image, areas are max(1, 0.53 * width * height). Rectangles
+    with an empty box and without keypoints, and keypoints outside the image, are left out. Where an image is turned by
+    its EXIF orientation, labels are turned back to the stored pixels. Ids run from 1; embedded image data are ignored.
 
     Args:
         folder: folder of the `.json` files, with all folders below it but hidden ones.
