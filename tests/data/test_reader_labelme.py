@@ -161,6 +161,13 @@ def test_a_person_of_one_point_has_a_box_as_large_as_the_others(tmp_path, caplog
     np.testing.assert_allclose(read(tmp_path, *line).boxes, [[8, 7, 4, 24]])  # margin 2 = 10 % of 20
 
 
+def test_a_single_point_has_the_median_box_of_the_others(tmp_path):
+    flat = [point("head", 15, 20, 3), rectangle([[15, 20], [15, 20]], 3)]
+    persons = read(tmp_path, *pair(1), rectangle([[8, 16], [24, 28]], 1), point("head", 30, 30, 2), *flat)
+    np.testing.assert_allclose(persons.boxes, [[8, 16, 16, 12], [22, 24, 16, 12], [7, 14, 16, 12]])
+    np.testing.assert_allclose(persons.areas, 0.53 * 16 * 12, rtol=1e-6)
+
+
 def test_what_is_left_out(tmp_path, caplog):
     outside = point("right_hand", WIDTH + 3, 5, 1)
     polygon = {"label": "dress", "points": [[1, 1], [2, 2], [3, 1]], "shape_type": "polygon", "group_id": 1}
