@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from semipose.data.sources import guess_format
+from semipose.data.source_format import guess_format
 from semipose.skeletons import COCO, get_skeleton
 
 

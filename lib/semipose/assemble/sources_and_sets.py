@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
 from semipose.assemble.overlaps import build_parts, find_overlaps, without_overlap
+from semipose.config.convert import convert
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
@@ -15,8 +16,9 @@ from semipose.data.crop_cache import make_crop_source
 from semipose.data.overlap import LABELLED, POOL
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.same_files import RealPaths
+from semipose.data.source_format import guess_format
 from semipose.data.source_mix import SourceMix
-from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, guess_format, read_labeled, read_own, read_pool
+from semipose.data.sources import OWN_SKELETONS, Source, chosen_persons, read_labeled, read_own, read_pool
 from semipose.data.summary import DataReport, report_data
 from semipose.errors import ConfigError, DataError
 from semipose.runtime.ranks import local_ranks
@@ -103,7 +105,9 @@ def build_test_sources(config: CfgNode) -> list[Source]:
             raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
         if len(entries) > 1:
             raise ConfigError("TEST.COCO_BBOX_FILE is for one validation set; give each source its own 'boxes'")
-        entries[0] |= {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD}
+        kinds = [convert(0, kind, "TEST.BBOX_CATEGORIES", "configuration") for kind in test.BBOX_CATEGORIES]
+        boxes = {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD, "box_categories": kinds}
+        entries[0] |= boxes
     return [build_source(config, entry) for entry in entries]
 
 
@@ -118,7 +122,8 @@ def source_entries(config: CfgNode, key: str) -> list[dict]:
     plain = {"images": folder if len(entries) == 1 else ""}
     entries = [SOURCE | ({"annotation": e} | plain if isinstance(e, str) else e) for e in entries]
     for entry in entries:
-        entry["name"] = entry["name"] or _stem(entry["annotation"])
+        entry["name"] = entry["name"] or _stem(os.path.join(data.ROOT, entry["annotation"]))
+        entry["split"] = entry["split"] or ("val" if key == "TEST_SET" else "train")
         entry["format"] = entry["format"] or guess_format(data.ROOT, entry["annotation"], key == "TRAIN_UNSUP_SET")
     if key == "TRAIN_SET" and data.TRAIN_LEN:
         if len(entries) > 1 or entries[0]["length"]:
@@ -157,7 +162,7 @@ def _read_pool(config: CfgNode, skeleton: Skeleton) -> tuple[list[dict], list[Pe
 
 
 def _stem(annotation: str) -> str:
-    name = os.path.basename(os.path.normpath(annotation))
+    name = os.path.basename(os.path.abspath(annotation))
     return os.path.splitext(name)[0] if "." in name else name
 
 
