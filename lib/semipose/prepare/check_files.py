@@ -74,7 +74,7 @@ def check_detections(source: Source, read: Reader) -> FileCheck:
             persons, wrong = _attempt(lambda: read(source))
             file = places(source)[0]
             document = load_document(file)
-            table = load_detections(source.path(source.boxes), Table(file, "image", document["images"]))
+            table = load_detections(source.path(source.boxes), Table(file, "image", document.get("images")))
             kinds = source.box_categories or detected_categories(file, document, source.skeleton, source.categories)
     except SemiposeError as error:
         return FileCheck((str(error),))
