@@ -18,7 +18,7 @@ from semipose.prepare.findings import reader_messages
 from semipose.structures import Persons
 
 _LEFT_OUT = re.compile(r"left out.*[1-9]")
-_BY_NAME = "name their image file"
+_BY_NAME = re.compile("name their image file|image ids are the numbers")
 _ORDER = ("category", "image", "annotation")
 Reader = Callable[[Source], Persons]
 
@@ -81,7 +81,7 @@ def check_detections(source: Source, read: Reader) -> FileCheck:
     wrong = wrong.get("detection", {})
     rows = [row for number, row in zip(table.places.tolist(), table.rows) if number not in wrong]
     faults = tuple(wrong[number] for number in sorted(wrong))
-    told = tuple(line for _, line in lines if _BY_NAME in line)  # the notes tell the rest by image
+    told = tuple(line for _, line in lines if _BY_NAME.search(line))  # the notes tell the rest by image
     return FileCheck(faults, persons, {"rows": rows, "categories": kinds}, told)
 
 
