@@ -272,3 +272,14 @@ def test_image_ids_may_be_names_of_files(tmp_path, name, caplog):
     content["images"].append({"id": 8, "file_name": "other/a.jpg", "width": 100, "height": 80})
     if not name.startswith("sub"):
         refused(lambda: detected(tmp_path, [detection(image_id=name)], content), "det.json", "2 images")
+
+
+def test_image_ids_may_be_numbers_of_files(tmp_path, caplog):
+    images = [{"id": n + 1, "file_name": f"{n:03d}.jpg", "width": 100, "height": 80} for n in range(3)]
+    categories = [{"id": 3, "keypoints": NAMES}]
+    content = document(annotation(1, category_id=3, image_id=1), images=images, categories=categories)
+    persons = detected(tmp_path, [detection(image_id=n) for n in (0, 1)], content)
+    assert persons.image_ids[persons.image_index].tolist() == [1, 2]
+    assert "numbers in the names of the files" in caplog.text
+    persons = detected(tmp_path, [detection(image_id=n) for n in (1, 2)], content)  # all are ids
+    assert persons.image_ids[persons.image_index].tolist() == [1, 2]

@@ -188,7 +188,8 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) ->
 
 def _say_repairs(table: Table, points: np.ndarray, new: np.ndarray) -> None:
     """One line for each kind of repair."""
-    for field, rows in table.mended.items():
+    for field in ("iscrowd", "keypoints"):
+        rows = table.mended.get(field)
         if rows:
             warn_once(_log, "%s: %d annotations have true or false as numbers of %r", table.file, len(rows), field)
     if new.any():

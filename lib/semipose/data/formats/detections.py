@@ -31,7 +31,8 @@ def read_detections(
     The category of persons is that of the annotation's keypoints (`detected_categories`). Other categories, scores
     below the threshold and boxes that are empty inside the image are left out. So are boxes on images that the
     annotation file does not list, since one detector file is often used for several subsets. An image id that is a text
-    is the name of an image file, with or without ending. The log has the number of each.
+    is the name of an image file, with or without ending, and may be its number (`_of_numbered_files`). The log has the
+    number of each.
 
     Args:
         detection_file: JSON list of `{image_id, category_id, bbox, score}`.
@@ -98,7 +99,7 @@ def load_detections(file: str, images: Table) -> Table:
     if not len(table) and not table.faults:
         raise DataError(f"{file}: has no detection; the list is empty")
     named = np.array([isinstance(row.get("image_id"), str) for row in table.rows], bool)
-    return _with_ids(table, named, images) if named.any() else table
+    return _with_ids(table, named, images) if named.any() else _of_numbered_files(table, images)
 
 
 def detected_categories(file: str, document: dict, skeleton: Skeleton, wanted: Sequence[str] = ()) -> list[int]:
@@ -134,6 +135,19 @@ def _with_ids(table: Table, named: np.ndarray, images: Table) -> Table:
         table.file, (named & ~unknown).sum(), unknown.sum(), images.file,
     )  # fmt: skip
     return table.where(~unknown)
+
+
+def _of_numbered_files(table: Table, images: Table) -> Table:
+    """Some detectors give the number in the name of the file (7 for 007.jpg). So it is taken if some of the ids are not
+    known, but all are numbers of files."""
+    ids, known = _ids_by_name(images), {row.get("id") for row in images.rows if type(row.get("id")) is int}
+    numbers = {int(name): found for name, found in ids.items() if name.isdecimal() and len(found) == 1}
+    given = [row.get("image_id") for row in table.rows]
+    if not all(type(number) is int and number in numbers for number in given) or known.issuperset(given):
+        return table
+    table.rows = [row | {"image_id": min(numbers[number])} for row, number in zip(table.rows, given)]
+    warn_once(_log, "%s: image ids are the numbers in the names of the files of %s", table.file, images.file)
+    return table
 
 
 def _ids_by_name(images: Table) -> dict[str, set[int]]:
