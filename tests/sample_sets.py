@@ -14,7 +14,7 @@ from semipose.skeletons import COCO, get_skeleton
 
 def write_images(folder: Path, name: str) -> list[dict]:
     folder.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(name))
+    noise = np.random.default_rng(sum(name.encode()))
     for number in (1, 2):
         Image.fromarray(noise.integers(0, 256, (64, 96, 3), np.uint8)).save(folder / f"{name}{number}.jpg")
     return [{"id": n, "file_name": f"{name}{n}.jpg", "width": 96, "height": 64} for n in (1, 2)]
