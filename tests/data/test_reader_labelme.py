@@ -108,12 +108,19 @@ def test_description_is_visibility(tmp_path, text, v):
     assert persons.keypoints[0, 2, 2] == min(v, 1)
 
 
+def test_a_single_point_has_the_median_box_of_the_others(tmp_path):
+    flat = [point("head", 15, 20, 3), rectangle([[15, 20], [15, 20]], 3)]
+    persons = read(tmp_path, *pair(1), rectangle([[8, 16], [24, 28]], 1), point("head", 30, 30, 2), *flat)
+    np.testing.assert_allclose(persons.boxes, [[8, 16, 16, 12], [22, 24, 16, 12], [7, 14, 16, 12]])
+    np.testing.assert_allclose(persons.areas, 0.53 * 16 * 12, rtol=1e-6)
+
+
 def test_what_is_left_out(tmp_path, caplog):
     outside = point("right_hand", WIDTH + 3, 5, 1)
     polygon = {"label": "dress", "points": [[1, 1], [2, 2], [3, 1]], "shape_type": "polygon", "group_id": 1}
     one_point, hidden = point("head", 5, 5, 2), point("head", 5, 5, 3, description="0")
     persons = read(tmp_path, *pair(1), outside, polygon, one_point, hidden)
-    assert persons.group_ids.tolist() == [1] and persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
+    assert persons.group_ids.tolist() == [1, 2] and persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
     assert "1 labels outside their image" in caplog.text and "1 of 1 images are not found" in caplog.text
 
 

@@ -12,7 +12,7 @@ from semipose.assemble.validator import FRAMED, build_metric_options, build_vali
 from semipose.data.sources import Source, places
 from semipose.errors import ConfigError, SemiposeError
 from semipose.evaluation.dry_run import dry_run
-from semipose.prepare.check_annotations import document_notes, person_notes
+from semipose.prepare.check_annotations import document_notes, image_size_of, person_notes
 from semipose.prepare.check_images import ImageCheck, Progress, check_images, image_faults, shared_images, true_sizes
 from semipose.prepare.findings import Finding
 from semipose.skeletons import get_skeleton
@@ -87,7 +87,7 @@ def _sources(config: CfgNode, key: str) -> list[Source]:
 def _person_findings(config: CfgNode, check: SourceCheck, images: dict[str, ImageCheck]) -> list[Finding]:
     """Images, and what is odd about the persons on them."""
     source, document = check.source, check.file.document or {}
-    annotated = {row["id"]: (row["width"], row["height"]) for row in document.get("images", [])}
+    annotated = {row["id"]: size for row in document.get("images", []) if (size := image_size_of(row))}
     parts = [persons for persons in (check.persons, check.detected) if persons is not None]
     faults = {finding.ids: finding for part in parts for finding in image_faults(part, images, annotated)}
     found = [faults[ids] for ids in sorted(faults)]

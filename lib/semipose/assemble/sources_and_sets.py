@@ -7,6 +7,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
+from semipose.config.convert import convert
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
@@ -95,7 +96,9 @@ def build_test_sources(config: CfgNode) -> list[Source]:
             raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
         if len(entries) > 1:
             raise ConfigError("TEST.COCO_BBOX_FILE is for one validation set; give each source its own 'boxes'")
-        entries[0] |= {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD}
+        kinds = [convert(0, kind, "TEST.BBOX_CATEGORIES", "configuration") for kind in test.BBOX_CATEGORIES]
+        boxes = {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD, "box_categories": kinds}
+        entries[0] |= boxes
     return [build_source(config, entry) for entry in entries]
 
 

@@ -17,6 +17,8 @@ KEYS = {
     "skeleton": Key(""),  # of the annotation; "" = that of the format (mpii, aic, ...), or else DATASET.SKELETON
     # [[source, target], [[a, b], target], ...] by name or number; [a, b] = mean of two; [] = by equal names
     "keypoint_pairs": Key([]),
+    # COCO's formats: ids or names of the categories to read; [] = all with the keypoints of the skeleton, as one class
+    "categories": Key([]),
     "start": Key(0, low=0),  # leave out this many person instances at the beginning
     "length": Key(0, low=0),  # then take this many; 0 = all
     "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass
@@ -25,6 +27,8 @@ KEYS = {
     "group_id_weight": Key({}),  # {group id: factor} of the supervised loss; other groups 1
     "boxes": Key(""),  # detections [{image_id, category_id, bbox, score}] in place of the annotation's boxes
     "box_threshold": Key(0.0, low=0),  # smallest score of a detection
+    # ids of the categories of `boxes` that are persons; [] = those of the annotation that have keypoints
+    "box_categories": Key([]),
     "head_boxes": Key(""),  # MPII: .mat with head boxes, for PCKh with the json annotation
     "one_based": Key(True),  # MPII: joints of the json count from 1
     "every": Key(1, low=1),  # video: 5 = take every fifth frame
@@ -74,9 +78,11 @@ def _value(key: str, value: object, full: str, where: str) -> object:
         return _pairs(value, full, where)
     if key == "group_id_weight":
         return _group_weights(value, full, where)
-    if key == "output_keypoint_indices":
+    if key in ("output_keypoint_indices", "box_categories"):
         value = value if isinstance(value, list) else [value]
         return [convert(0, item, full, where) for item in value]
+    if key == "categories" and type(value) is int:
+        value = [value]
     value = convert(SOURCE[key], value, full, where)
     check_allowed(KEYS[key], value, full, where)
     if key == "name" and (value in (".", "..") or set(value) & set("/\\")):

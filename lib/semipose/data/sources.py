@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -65,6 +66,8 @@ class Source:
     every: int
     root: str
     frames: str
+    categories: Sequence[str] = ()
+    box_categories: Sequence[int] = ()
 
     def path(self, relative: str) -> str:
         """A path of this source, joined with the root; "" stays "" (not given)."""
@@ -159,7 +162,8 @@ def _read_boxes(source: Source) -> Persons:
     if source.boxes:
         return _detected(source)
     if source.format in COCO_FILES:
-        return read_unlabeled_coco(*_located(source), source.skeleton, one_based=source.format == "jhmdb")
+        one_based = source.format == "jhmdb"
+        return read_unlabeled_coco(*_located(source), source.skeleton, one_based, source.categories)
     if source.format == "labelme":
         return read_unlabeled_labelme(source.path(source.annotation), source.skeleton, source.path(source.images))
     return _read(source)
@@ -190,7 +194,10 @@ def _detected(source: Source) -> Persons:
         raise ConfigError(f"source {source.name!r}: start and length choose labelled persons, not those of 'boxes'")
     if source.format not in COCO_FILES:
         raise ConfigError(f"source {source.name!r}: boxes need a COCO file with the images, not {source.format!r}")
-    return read_detections(source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold)
+    return read_detections(
+        source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold, source.categories,
+        source.box_categories,
+    )  # fmt: skip
 
 
 def _located(source: Source) -> tuple[str, str]:
@@ -210,6 +217,10 @@ def _files(source: Source) -> tuple[str, str]:
     return annotation, found
 
 
+def _coco_reader(read: Callable) -> Callable[[Source], Persons]:
+    return lambda source: read(*_located(source), source.skeleton, categories=source.categories)
+
+
 def _read_mpii(source: Source) -> Persons:
     return read_mpii(*_files(source), source.skeleton, source.one_based, source.path(source.head_boxes))
 
@@ -220,10 +231,10 @@ def _read_lightning_pose(source: Source) -> Persons:
 
 
 READERS = {
-    "coco": lambda source: read_coco(*_located(source), source.skeleton),
-    "crowdpose": lambda source: read_crowdpose(*_located(source), source.skeleton),
-    "jhmdb": lambda source: read_jhmdb(*_located(source), source.skeleton),
-    "ochuman": lambda source: read_ochuman(*_located(source), source.skeleton),
+    "coco": _coco_reader(read_coco),
+    "crowdpose": _coco_reader(read_crowdpose),
+    "jhmdb": _coco_reader(read_jhmdb),
+    "ochuman": _coco_reader(read_ochuman),
     "aic": lambda source: read_aic(*_files(source), source.skeleton),
     "mpii": _read_mpii,
     "lsp": lambda source: read_lsp(*_files(source), source.skeleton),

@@ -17,20 +17,20 @@ from semipose.data.formats.json_rows import Table, WrongRows, load_json, refuse_
 from semipose.data.formats.labelme_image import LabeledImage, find_image
 from semipose.data.formats.labelme_shapes import NO_GROUP, people_of
 from semipose.errors import DataError
+from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
-MARGIN = 0.1  # of a box around keypoints, in parts of its longer side; as for LSP
 
 
 def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Persons:
     """The persons with a labelled keypoint, by file (sorted by path), then in the order that the file names them.
 
-    The group_id is kept as group (-1 = none). A person without a rectangle has the box around its keypoints, grown on
-    each side by 10 % of the longer side. Boxes are clipped to the image, areas are max(1, 0.53 * width * height).
-    Persons with an empty box and keypoints outside the image are left out. Where an image is turned by its EXIF
-    orientation, labels are turned back to the stored pixels. Ids run from 1; embedded image data are ignored.
+    The group_id is kept as group (-1 = none). A person without a rectangle, or with an empty one, has the box of its
+    keypoints (`complete_boxes`). Boxes are clipped to the image, areas are max(1, 0.53 * width * height). Rectangles
+    with an empty box and without keypoints, and keypoints outside the image, are left out. Where an image is turned by
+    its EXIF orientation, labels are turned back to the stored pixels. Ids run from 1; embedded image data are ignored.
 
     Args:
         folder: folder of the `.json` files, with all folders below it but hidden ones.
@@ -97,6 +97,7 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
         raise WrongRows(faults)
     if not images:
         raise DataError(f"{folder}: has no labelme file (*.json) in it or below it")
+    counts["boxes"] = _complete(images, annotations)
     _report(folder, image_root or folder, len(images), len(annotations), counts)
     links = [[a + 1, b + 1] for a, b in skeleton.link_indices]
     category = {"id": 1, "name": "person", "keypoints": list(skeleton.keypoints), "skeleton": links}
@@ -129,23 +130,20 @@ def _files(folder: str) -> list[str]:
 def _annotation(
     image: LabeledImage, group: int, points: np.ndarray, corners: np.ndarray | None, counts: Counter
 ) -> dict | None:
-    """COCO annotation without ids; None if it has no keypoint and no rectangle, or if its box is empty."""
+    """COCO annotation without ids and area; None if it has no keypoint and no rectangle with area."""
     limit = np.array(image.size) - 1
     xy, labeled = image.to_stored(points[:, :2]), points[:, 2] > 0
     outside = labeled & ((xy < -0.5) | (xy > limit + 0.5)).any(axis=1)
     labeled &= ~outside
     counts["outside"] += int(outside.sum())
-    if corners is None and not labeled.any():
-        counts["empty"] += 1
-        return None
-    corners = _grown(xy[labeled]) if corners is None else image.to_stored(corners)
+    corners = np.zeros((2, 2)) if corners is None else image.to_stored(corners)
     low, high = np.clip([corners.min(axis=0), corners.max(axis=0)], 0, limit)
-    if not (high > low).all():
+    if not (high > low).all() and not labeled.any():
         counts["empty"] += 1
         return None
     box = [*low.tolist(), *(high - low).tolist()]
     keypoints = np.where(labeled[:, None], np.column_stack([xy, points[:, 2]]), 0).tolist()
-    person = {"category_id": 1, "iscrowd": 0, "bbox": box, "area": float(box_areas(np.array([box]))[0])}
+    person = {"category_id": 1, "iscrowd": 0, "bbox": box}
     person |= {
         "keypoints": [number for x, y, v in keypoints for number in (x, y, int(v))],
         "num_keypoints": int(labeled.sum()),
@@ -153,14 +151,24 @@ def _annotation(
     return person if group == NO_GROUP else {**person, "group_id": group}
 
 
-def _grown(points: np.ndarray) -> np.ndarray:
-    low, high = points.min(axis=0), points.max(axis=0)
-    margin = MARGIN * (high - low).max()
-    return np.stack([low - margin, high + margin])
+def _complete(images: list[dict], annotations: list[dict]) -> int:
+    """Adds areas, and boxes of keypoints where there is none; returns their number."""
+    if not annotations:
+        return 0
+    sizes = np.array([(image["width"], image["height"]) for image in images], np.float64)
+    points = np.array([person["keypoints"] for person in annotations], np.float64).reshape(len(annotations), -1, 3)
+    boxes = np.array([person["bbox"] for person in annotations], np.float64)
+    boxes, new = complete_boxes(boxes, points, sizes[[person["image_id"] - 1 for person in annotations]])
+    for person, box, area in zip(annotations, boxes.tolist(), box_areas(boxes).tolist()):
+        person |= {"bbox": box, "area": area}
+    return int(new.sum())
 
 
 def _report(folder: str, root: str, images: int, persons: int, counts: Counter) -> None:
-    _log.info("%s: %d persons on %d images; left out: %d with an empty box", folder, persons, images, counts["empty"])
+    _log.info(
+        "%s: %d persons on %d images, %d boxes from keypoints; left out: %d with an empty box",
+        folder, persons, images, counts["boxes"], counts["empty"],
+    )  # fmt: skip
     if counts["outside"]:
         _log.warning("%s: %d labels outside their image are not used", folder, counts["outside"])
     if counts["missing"]:
