@@ -19,6 +19,6 @@ __all__ = [
     "CocoGroundTruth", "CocoReading", "KeypointPredictions", "LOWER_IS_BETTER", "LabelledSet", "METRICS",
     "MetricOptions", "NORMS", "boxes_are_frames", "check_metrics", "coco_results", "evaluate_groups", "format_groups",
     "format_rows", "ground_truth_from_persons", "group_key", "load_ground_truth", "missing_need", "person_norm",
-    "score", "select_detections", "sized_by_keypoints", "with_categories", "with_groups", "with_keypoints", "with_sizes",
-    "with_visible",
+    "score", "select_detections", "sized_by_keypoints", "with_categories", "with_groups", "with_keypoints",
+    "with_sizes", "with_visible",
 ]  # fmt: skip
