@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-from semipose.data.sources import guess_format
+from semipose.data.source_format import guess_format
 from semipose.skeletons import get_skeleton
 
 
 def write_images(folder: Path, name: str) -> list[dict]:
     folder.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(len(name))
+    noise = np.random.default_rng(sum(name.encode()))
     for number in (1, 2):
         Image.fromarray(noise.integers(0, 256, (64, 96, 3), np.uint8)).save(folder / f"{name}{number}.jpg")
     return [{"id": n, "file_name": f"{name}{n}.jpg", "width": 96, "height": 64} for n in (1, 2)]

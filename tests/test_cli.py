@@ -250,7 +250,7 @@ def test_overlap_of_training_and_validation(call):
     [
         (["TRAIN.LRR", "1"], ["TRAIN.LRR", "did you mean TRAIN.LR"]),
         (["TRAIN.LR", "fast"], ["TRAIN.LR", "'fast'", "number"]),
-        (["DATASET.SKELETON", "robot"], ["robot", "coco_aic, crowdpose"]),
+        (["DATASET.SKELETON", "robot"], ["robot", "coco_aic, coco_wholebody"]),
         (["ALGORITHM", "magic"], ["magic", "pose_dual"]),
         (["MODEL.BACKBONE", "vgg"], ["vgg", "resnet18"]),
         (["MODEL.HEATMAP_SIZE", "[16,16]"], ["MODEL.HEATMAP_SIZE", "[8, 8]"]),

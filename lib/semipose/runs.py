@@ -138,8 +138,9 @@ def validate(
         scores[name] = validator.score_each(entry, found)
         print(format_rows(f"{name}: {len(entry.dataset)} {'pictures' if entry.whole else 'persons'}", scores[name]))
         rows, people = list(found.values())[-1]
-        if entry.groups:
-            print(format_groups(f"{name}, by group", validator.score_groups(entry, of_set(entry, people))))
+        for field in entry.groups:
+            by_group = validator.score_groups(entry, of_set(entry, people), field)
+            print(format_groups(f"{name}, by {field.removesuffix('_id')}", by_group))
         if out:
             results = coco_results(validator.selected(entry, people), entry.labels.ground_truth.category_id)
             _write(Path(f"{Path(out).with_suffix('')}.{name}.results.json"), json.dumps(results))

@@ -10,6 +10,7 @@ MIXED = """DATASET:
   TRAIN_SET:
     - {name: coco, annotation: train2017, sample_ratio_factor: 0.5, group_id_weight: {1: 2}}
     - {format: aic, annotation: aic/train.json, keypoint_pairs: [[0, 6], [[left_hip, right_hip], pelvis]], one_based: 0}
+    - {annotation: ap10k.json, categories: [king cheetah, 7], box_categories: 0}
   TRAIN_UNSUP_SET: [unlabeled2017, {annotation: some.mp4, every: 5}]
   TEST_SET: {annotation: val2017, metrics: [oks, pck], output_keypoint_indices: [0, 1]}
 """
@@ -18,6 +19,7 @@ AIC = {
     "format": "aic", "annotation": "aic/train.json", "one_based": False,
     "keypoint_pairs": [[0, 6], [["left_hip", "right_hip"], "pelvis"]],
 }  # fmt: skip
+AP10K = {"annotation": "ap10k.json", "categories": ["king cheetah", "7"], "box_categories": [0]}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def load(tmp_path):
 
 def test_mappings_have_typed_values_and_only_the_given_keys(load):
     data = load(MIXED).DATASET
-    assert data.TRAIN_SET == [COCO, AIC]
+    assert data.TRAIN_SET == [COCO, AIC, AP10K]
     assert data.TRAIN_UNSUP_SET == ["unlabeled2017", {"annotation": "some.mp4", "every": 5}]
     assert data.TEST_SET == [{"annotation": "val2017", "metrics": ["oks", "pck"], "output_keypoint_indices": [0, 1]}]
 
@@ -65,6 +67,7 @@ def test_on_the_command_line(load, key, text, value):
         ({"annotation": "a", "length": "-1"}, "length: -1"), ({"annotation": "a", "length": "some"}, "length: 'some'"),
         ({"annotation": "a", "sample_ratio_factor": "0"}, "sample_ratio_factor: 0.0"),
         ({"annotation": "a", "keypoint_pairs": "0"}, "keypoint_pairs"),
+        ({"annotation": "a", "box_categories": ["dog"]}, "box_categories"),
         ({"annotation": "a", "keypoint_pairs": [["0", "1", "2"]]}, "keypoint_pairs"),
         ({"annotation": "a", "keypoint_pairs": [["0.5", "1"]]}, "0.5"),
         ({"annotation": "a", "keypoint_pairs": [[["a", "b", "c"], "1"]]}, "keypoint_pairs"),

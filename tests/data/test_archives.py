@@ -29,7 +29,8 @@ from semipose.data.images import image_size, read_image
 from semipose.data.loaders import PairLoader, Side, Workers, evaluation_loader
 from semipose.data.person_dataset import PersonDataset
 from semipose.data.same_files import RealPaths, same_files
-from semipose.data.sources import guess_format, read_own, read_pool
+from semipose.data.source_format import guess_format
+from semipose.data.sources import read_own, read_pool
 from semipose.errors import ConfigError, DataError
 from semipose.prepare.check_images import check_images, refused_files
 from semipose.skeletons import COCO, get_skeleton

@@ -92,16 +92,18 @@ BROKEN = {
     "one header row": (lambda cells: cells.__delitem__(slice(1, None)), "1 header rows"),
     "empty": (lambda cells: cells.clear(), "0 header rows"),
     "no header": (drop(0), "line 1: column 1: 'bodyparts'"),
-    "several animals": (
-        lambda cells: cells.insert(1, ["individuals", *["a"] * 6]), "line 2: column 1: 'individuals'"
+    "several animals without body parts": (
+        change(1, slice(None), ["individuals", *["a"] * 6]), "line 3: column 1: 'coords'"
     ),
     "a likelihood": (for_all(lambda row: row.append("likelihood")), "line 3: coords"),
     "no x at all": (change(2, slice(1, None), ["u"] * 6), "line 2: bodyparts: 'nose'"),
-    "x and y swapped": (change(2, slice(1, 3), ["y", "x"]), "line 3: coords"),
+    "x twice": (change(2, 2, "x"), "line 2: bodyparts: 'nose'"),
+    "another coordinate": (change(2, 2, "z"), "line 3: coords: column 3: 'z'"),
     "x and y of two parts": (change(1, 2, "paw"), "line 2: bodyparts"),
     "unknown part": (change(1, slice(1, 3), ["ear"] * 2), "line 2: bodyparts: 'ear'"),
     "missing part": (for_all(lambda row: row.__delitem__(slice(5, 7))), "line 2: bodyparts: 'tail'"),
     "part twice": (change(1, slice(1, 3), ["paw"] * 2), "line 2: bodyparts: 'paw'"),
+    "short rows only": (for_all(lambda row: row[0].endswith("png") and row.pop()), "line 4: has 6 columns"),
     "short row": (shorten(4), "line 5: has 6 columns"),
     "no number": (change(4, 4, "12px"), "line 5: column 5 (paw y): '12px'"),
     "infinite": (change(4, 1, "inf"), "line 5: column 2 (nose x): 'inf'"),
@@ -110,6 +112,9 @@ BROKEN = {
     "leaves the root": (change(4, 0, "../labels.csv"), "line 5: file_name: '../labels.csv'"),
     "absolute": (change(3, 0, "/etc/passwd"), "line 4: file_name: '/etc/passwd'"),
     "no name": (change(3, 0, ""), "line 4: file_name"),
+    "numbers of video frames": (
+        lambda cells: [row.__setitem__(0, str(n)) for n, row in enumerate(cells[3:])], "numbers of video frames"
+    ),
     "missing image": (change(3, 0, "labeled-data/none.png"), "none.png"),
     "no image": (change(3, 0, "labels.csv"), "labels.csv"),
 }  # fmt: skip

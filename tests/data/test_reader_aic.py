@@ -54,9 +54,6 @@ def test_persons_in_file_order(tmp_path):
         ("keypoint_annotations", [5, 6, 3] * 3),
         ("keypoint_annotations", None),
         ("keypoint_annotations", []),
-        ("human_annotations", None),
-        ("human_annotations", [5, 6, 5, 9]),
-        ("human_annotations", [7, 9, 5, 6]),
     ],
 )
 def test_left_out_and_ids_stay(tmp_path, field, value, caplog):
@@ -65,6 +62,15 @@ def test_left_out_and_ids_stay(tmp_path, field, value, caplog):
     with caplog.at_level("INFO"):
         assert read(tmp_path, content).ids.tolist() == [1, 3]
     assert "2 persons; left out: " in caplog.text and "1 without " in caplog.text
+
+
+@pytest.mark.parametrize("box", [None, [5, 6, 5, 9], [7, 9, 5, 6]])
+def test_a_box_without_area_comes_from_the_keypoints(tmp_path, box):
+    content = images()
+    content[0]["human_annotations"]["human1"] = box
+    persons = read(tmp_path, content)
+    assert persons.ids.tolist() == [1, 2, 3]
+    np.testing.assert_allclose(persons.boxes[1], [4.8, 5.8, 1.4, 2.4], rtol=1e-5)  # around (5, 6) and (6, 8)
 
 
 def test_no_keypoints_at_all(tmp_path):

@@ -1,6 +1,7 @@
 """labelme reader: hand-computed persons, groups, boxes, paths, EXIF turns, and a named error for every broken entry."""
 
 import json
+import logging
 import os
 
 import numpy as np
@@ -110,11 +111,68 @@ def test_description_is_visibility(tmp_path, text, v):
     assert persons.keypoints[0, 2, 2] == min(v, 1)
 
 
+@pytest.mark.parametrize("text", ["blurred", "3", "visible", 2.5, ["0"]])
+def test_any_other_description_is_a_note_on_a_visible_point(tmp_path, caplog, text):
+    with caplog.at_level(logging.INFO):
+        persons = read(tmp_path, *pair(), point("right_hand", 30, 30, description=text))
+    assert persons.keypoints[0, 2].tolist() == [30, 30, 1] and "1 points are visible" in caplog.text
+    assert labelme_document(str(tmp_path), SKELETON)["annotations"][0]["keypoints"][8] == 2
+
+
+def test_points_without_group_id_belong_to_the_only_rectangle_around_them(tmp_path, caplog):
+    first, second = rectangle([[5, 15], [25, 30]]), rectangle([[30, 5], [50, 5], [50, 40], [30, 40]], 4)
+    with caplog.at_level(logging.INFO):
+        persons = read(tmp_path, first, second, *pair(), point("head", 40, 10), point("head", 55, 3, description="0"))
+    assert persons.group_ids.tolist() == [-1, 4] and persons.keypoints[:, 0, 0].tolist() == [10, 40]
+    assert persons.boxes.tolist() == [[5, 15, 20, 15], [30, 5, 20, 35]]
+    assert "3 points without group_id belong to the rectangle" in caplog.text
+
+
+def test_one_rectangle_without_group_id_has_all_points_without_one(tmp_path):
+    other = [*pair(4), rectangle([[0, 0], [59, 43]], 4)]  # has its points already
+    persons = read(tmp_path, *pair(), point("right_hand", 50, 30), rectangle([[5, 15], [25, 30]]), *other)
+    assert persons.group_ids.tolist() == [-1, 4] and persons.keypoints[0, :, 0].tolist() == [10, 20, 50]
+
+
+@pytest.mark.parametrize(("x", "where"), [(28, "no rectangle"), (22, "2 rectangles")])
+def test_points_of_no_certain_rectangle_are_refused(tmp_path, x, where):
+    boxes = [rectangle([[5, 15], [25, 30]]), rectangle([[20, 15], [26, 30]])]
+    call = lambda: read(tmp_path, *boxes, point("head", x, 20))  # noqa: E731
+    refused(call, "a.json: shape number 2: group_id: ", where, "group_id of their own")
+
+
+def test_a_person_without_a_rectangle_beside_the_rectangle_of_another(tmp_path):
+    read(tmp_path, *pair(), rectangle([[30, 5], [50, 40]], 4))
+    assert read_unlabeled_labelme(str(tmp_path), SKELETON).group_ids.tolist() == [-1, 4]
+
+
+def test_unknown_labels_are_left_out_where_that_is_asked_for(tmp_path, caplog):
+    refused(lambda: read(tmp_path, *pair(), point("whisker", 1, 2)), "'whisker'", "ignore_unknown: true")
+    persons = read_labelme(str(tmp_path), SKELETON, ignore_unknown=True)
+    assert persons.keypoints[0, :, 0].tolist() == [10, 20, 0]
+    assert "left out 1 points" in caplog.text and "'whisker' (1)" in caplog.text
+
+
+def test_a_person_of_one_point_has_a_box_as_large_as_the_others(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        persons = read(tmp_path, *pair(1), rectangle([[10, 20], [30, 30]], 1), point("head", 40, 30, 2))
+    assert persons.boxes.tolist() == [[10, 20, 20, 10], [30, 25, 20, 10]] and "1 persons of one point" in caplog.text
+    line = [rectangle([[5, 5], [5, 5]], 3), point("head", 10, 9, 3), point("left_hand", 10, 29, 3)]
+    np.testing.assert_allclose(read(tmp_path, *line).boxes, [[8, 7, 4, 24]])  # margin 2 = 10 % of 20
+
+
+def test_a_single_point_has_the_median_box_of_the_others(tmp_path):
+    flat = [point("head", 15, 20, 3), rectangle([[15, 20], [15, 20]], 3)]
+    persons = read(tmp_path, *pair(1), rectangle([[8, 16], [24, 28]], 1), point("head", 30, 30, 2), *flat)
+    np.testing.assert_allclose(persons.boxes, [[8, 16, 16, 12], [22, 24, 16, 12], [7, 14, 16, 12]])
+    np.testing.assert_allclose(persons.areas, 0.53 * 16 * 12, rtol=1e-6)
+
+
 def test_what_is_left_out(tmp_path, caplog):
     outside = point("right_hand", WIDTH + 3, 5, 1)
     polygon = {"label": "dress", "points": [[1, 1], [2, 2], [3, 1]], "shape_type": "polygon", "group_id": 1}
-    one_point, hidden = point("head", 5, 5, 2), point("head", 5, 5, 3, description="0")
-    persons = read(tmp_path, *pair(1), outside, polygon, one_point, hidden)
+    hidden = point("head", 5, 5, 3, description="0")
+    persons = read(tmp_path, *pair(1), outside, polygon, hidden, rectangle([[70, 1], [80, 9]], 4))
     assert persons.group_ids.tolist() == [1] and persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
     assert "1 labels outside their image" in caplog.text and "1 of 1 images are not found" in caplog.text
 
@@ -224,7 +282,6 @@ def test_picture_of_another_size_is_refused_and_a_missing_size_is_measured(tmp_p
         ("points", ([[1, float("nan")]], [[1, 2], [3, 4]], [[1, 2, 3]], [[1, "2"]], [[True, 2]], [[10**400, 2]], [],
                     "1 2", None)),
         ("group_id", ("1", -1, 1.5, True, 10**30)),
-        ("description", ("blurred",)),
     ],
 )  # fmt: skip
 def test_broken_shapes(tmp_path, field, values):
@@ -238,7 +295,8 @@ def test_broken_shapes(tmp_path, field, values):
 @pytest.mark.parametrize("group", [None, 5])
 def test_two_rectangles_for_one_person(tmp_path, group):
     boxes = [rectangle([[1, 2], [9, 9]], group), rectangle([[1, 2], [9, 9]], group)]
-    refused(lambda: read(tmp_path, *pair(group), *boxes), "shape number 3: group_id: ")
+    row = 0 if group is None else 3  # without a group_id its points lie in neither
+    refused(lambda: read(tmp_path, *pair(group), *boxes), f"shape number {row}: group_id: ")
 
 
 @pytest.mark.parametrize(

@@ -64,10 +64,7 @@ def test_crop_is_that_of_hrnet(tmp_path, aspect):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"center": [-1.0, -1.0], "scale": -1.0},
-        {"center": [-1, 5]},
-        {"scale": 0},
-        {"scale": -2.5},
+        {"center": [-1.0, -1.0], "joints_vis": [0] * 16},
         {"joints_vis": [0] * 16},
         {"joints": None, "joints_vis": None},
         {"joints": []},
@@ -79,6 +76,14 @@ def test_left_out_and_ids_stay(tmp_path, changes, caplog):
     with caplog.at_level("INFO"):
         assert read(tmp_path, content).ids.tolist() == [2, 3]
     assert "2 persons; left out: " in caplog.text and "1 without " in caplog.text
+
+
+@pytest.mark.parametrize("changes", [{"center": [-1.0, -1.0], "scale": -1.0}, {"scale": 0}, {"scale": -2.5}])
+def test_without_position_or_scale_the_box_is_that_of_the_joints(tmp_path, changes):
+    persons = read(tmp_path, [person("b.jpg", **changes), *rows()[1:]])
+    assert persons.ids.tolist() == [1, 2, 3]
+    # joints from (101, 51.5) to (146, 81.5), counted from 1, and a tenth of 45 px
+    np.testing.assert_allclose(persons.boxes[0], [95.5, 46, 54, 39], rtol=1e-6)
 
 
 def test_test_images_have_no_joints(tmp_path):
@@ -126,7 +131,7 @@ def test_head_sizes_follow_the_rows_of_the_json(tmp_path):
     corners = np.zeros((2, 2, 3))  # corner, coordinate, person
     corners[0], corners[1] = [[10, 20, 7], [5, 6, 7]], [[13, 25, 7], [9, 18, 7]]
     content = rows()
-    content[0]["center"] = [-1, -1]  # left out, but it has its row
+    content[0]["joints_vis"] = [0] * 16  # left out, but it has its row
     persons = read(tmp_path, content, head_boxes=head_file(tmp_path, headboxes_src=corners))
     np.testing.assert_allclose(persons.head_sizes, [0.6 * 13, 0], rtol=1e-6)
     one = head_file(tmp_path, headboxes_src=corners[:, :, :1])

@@ -1,16 +1,19 @@
 """Sources: formats by path, few persons, conversion, hidden labels, detections and groups; read as a run reads them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 
 from semipose import assemble
+from semipose.assemble.sources_and_sets import source_entries
 from semipose.config import load_config
 from semipose.config.source_keys import convert_sources
-from semipose.data.sources import guess_format
+from semipose.data.source_format import guess_format
 from semipose.errors import ConfigError, DataError
 from semipose.prepare.drawn_people import write_demo_data
 
@@ -73,7 +76,7 @@ def grouped(weights: str, mapping: bool = False) -> str:
     [
         ("a/set.json", False, "coco"), ("train2017", True, "coco"), ("clip.MP4", True, "video"),
         ("CollectedData.csv", False, "lightning_pose"), ("joints.mat", False, "lsp"), ("annot/mpii.mat", False, "mpii"),
-        ("images/labeled", True, "images"), ("images/labeled", False, "labelme"), ("labeled", True, "coco"),
+        ("images/labeled", True, "images"), ("labeled", True, "coco"),
     ],
 )  # fmt: skip
 def test_formats_are_seen_from_the_path(root, path, pool, expected):
@@ -265,3 +268,51 @@ def test_what_validation_leaves_out_is_not_scored(root, config):
     persons = assemble.read_validation(settings)
     truth = assemble.build_validator(settings, persons).sets["val"].labels.ground_truth
     assert len(persons["val"]) == len(truth.dataset["annotations"]) == len(document["annotations"]) - 1
+
+
+def write_yolo(root: Path) -> None:
+    """The drawn people as a YOLO data set: half of them for training, half for validation."""
+    document = json.loads((root / TRAIN).read_text())
+    for number, image in enumerate(document["images"]):
+        split, stem = ("train", "val")[number % 2], Path(image["file_name"]).stem
+        for kind in ("images", "labels"):
+            (root / f"yolo/{kind}/{split}").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(
+            root / "images/labeled" / image["file_name"], root / f"yolo/images/{split}/{image['file_name']}"
+        )
+        width, height, lines = image["width"], image["height"], []
+        for person in (person for person in document["annotations"] if person["image_id"] == image["id"]):
+            x, y, w, h = person["bbox"]
+            points = np.reshape(person["keypoints"], (-1, 3)) / [width, height, 1]
+            box = [(x + w / 2) / width, (y + h / 2) / height, w / width, h / height]
+            lines.append(" ".join(map(str, [0, *box, *points.ravel()])))
+        (root / f"yolo/labels/{split}/{stem}.txt").write_text("\n".join(lines))
+    (root / "yolo/data.yaml").write_text("train: images/train\nval: images/val\nkpt_shape: [17, 3]\nnames: [person]\n")
+
+
+def test_yolo_on_all_three_sides(root, config):
+    write_yolo(root)
+    data = assemble.build_data(config("yolo", "yolo/data.yaml", **{"DATASET.TEST_SET": "yolo"}))
+    coco = labeled(config())
+    assert len(data.labeled) == len(data.unlabeled) == len(data.validation["yolo"]) == PEOPLE // 2
+    rows = [number for number in range(PEOPLE) if coco.image_index[number] % 2 == 0]
+    np.testing.assert_allclose(data.labeled.keypoints, coco.take(rows).keypoints, atol=1e-3)
+    np.testing.assert_array_equal(data.unlabeled.keypoints, data.labeled.keypoints)  # hidden labels
+    np.testing.assert_allclose(data.labeled.boxes, coco.take(rows).boxes, atol=1e-3)
+    other = labeled(config("{annotation: yolo/data.yaml, split: val}", "labeled", **{"DATASET.TEST_SET": "val"}))
+    np.testing.assert_array_equal(other.keypoints, data.validation["yolo"].keypoints)
+
+
+def test_a_skeleton_that_is_a_part_of_the_labels(root, config):
+    shapes = [{"label": name, "points": [[9, 9 + n]], "shape_type": "point"} for n, name in enumerate(("nose", "hat"))]
+    file = root / "hats/a.json"
+    file.parent.mkdir(exist_ok=True)
+    shutil.copyfile(next((root / "images/unlabeled").iterdir()), file.parent / "a.jpg")
+    shapes.append({"label": "left_eye", "points": [[20, 30]], "shape_type": "point"})
+    file.write_text(json.dumps({"shapes": shapes, "imagePath": "a.jpg"}))
+    refused(lambda: labeled(config("hats")), "'hat'", "ignore_unknown")
+    assert labeled(config("{annotation: hats, ignore_unknown: true}")).keypoints[0, :, 2].sum() == 2
+
+
+def test_a_project_as_the_root_has_its_name(root, config):
+    assert source_entries(config("."), "TRAIN_SET")[0]["name"] == root.name

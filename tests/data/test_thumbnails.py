@@ -106,8 +106,8 @@ def test_photos_are_compared_upright(tmp_path, orientation):
 
 def test_many_are_kept_until_a_file_changes(files, tmp_path, monkeypatch):
     monkeypatch.setattr(thumbnails, "KEPT_FROM", 3)
-    reads, real = [], thumbnails.read_image
-    monkeypatch.setattr(thumbnails, "read_image", lambda path, *more: reads.append(path) or real(path, *more))
+    reads, real = [], thumbnails._small_image
+    monkeypatch.setattr(thumbnails, "_small_image", lambda path: reads.append(path) or real(path))
     folder = tmp_path / "cache" / "thumbnails"
     first = read_thumbnails(files[:3], str(folder))
     assert (read_thumbnails(files[:3], str(folder)) == first).all() and len(reads) == 3

@@ -91,7 +91,7 @@ def test_keypoints_that_are_a_pixel_off(tmp_path):
 
 def test_persons_that_are_not_scored_or_not_predicted(tmp_path):
     document, truth = large_coco(), large_coco()
-    document["annotations"][3]["bbox"] = [5000, 5, 10, 10]  # left out by the reader
+    document["annotations"][3] |= {"bbox": [5000, 5, 10, 10], "keypoints": [5000, 5, 2] * 17}  # left out by the reader
     truth["annotations"][4]["num_keypoints"] = 0
     found = dry_run(labelled_set(tmp_path, document, truth), MetricOptions())
     ids = [row["id"] for row in document["annotations"]]

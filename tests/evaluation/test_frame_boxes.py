@@ -83,13 +83,13 @@ def test_nearly_all_boxes_are_frames(tmp_path, others, framed):
 
 @pytest.fixture
 def root(tmp_path):
-    """Four animals to learn and four for validation, one in each frame, as a csv and as a COCO file."""
+    """Four animals to learn, for validation and in a pool, one in each frame, as a csv and as a COCO file."""
     (tmp_path / "quad.yaml").write_text(SKELETON)
-    for name in ("train", "val"):
-        places = np.random.default_rng(len(name)).uniform(40, 180, (4, 2)).round()
+    for name in ("train", "val", "pool"):
+        places = np.random.default_rng(ord(name[0])).uniform(40, 180, (4, 2)).round()
         files = [f"images/{name}/{n}.png" for n in range(4)]
         for n, file in enumerate(files):
-            _draw_image(tmp_path / file, SIZE, seed=10 * len(name) + n)
+            _draw_image(tmp_path / file, SIZE, seed=10 * ord(name[0]) + n)
         write_csv(tmp_path / f"{name}.csv", files, places)
         write_coco(tmp_path / f"annotations/person_keypoints_{name}.json", files, places)
     return tmp_path
@@ -172,6 +172,14 @@ def test_animals_of_one_keypoint_have_errors_in_pixels_only(root):
 def test_the_check_tells_it(root, kind):
     found = [finding for finding in check_dataset(config_of(root, kind)).findings if "whole frames" in finding.text]
     assert [finding.broken for finding in found] == [False]
+
+
+def test_pseudo_labels_of_a_labelled_pool_are_judged_by_the_same_norm(root):
+    config = config_of(root, "csv", "ALGORITHM", "mean_teacher", "DATASET.TRAIN_UNSUP_SET", "[pool.csv]")
+    data = assemble.build_data(config)
+    health = assemble.training.build_health(config, data, assemble.build_network(config, pretrained=False).codec)
+    scale = assemble.sources_and_sets.build_crops(config, data.unlabeled).to_image[:, 0, 0]
+    assert health.hidden.norm * scale == pytest.approx([48] * 4, rel=1e-5)
 
 
 def test_best_checkpoint_and_record_go_by_the_error_in_pixels(root, tmp_path):

@@ -46,11 +46,11 @@ def test_missing_optional_keys_are_filled_in():
     assert (last["area"], last["num_keypoints"], last["keypoints"]) == (1, 0, [0] * 9)
 
 
-def test_more_or_less_than_one_category_with_keypoints():
+def test_all_categories_with_keypoints_are_one_class():
     annotation = small_annotation()
     annotation["annotations"][1]["keypoints"] = [0] * 9
-    with pytest.raises(DataError, match="number 1: category_id|id 9: category_id"):
-        prepare_ground_truth(annotation, SIGMAS)
+    truth = prepare_ground_truth(annotation, SIGMAS)
+    assert [(a["annotation_id"], a["category_id"]) for a in truth.dataset["annotations"]] == [(0, 4), (9, 4), (9, 4)]
     with pytest.raises(DataError, match="keypoints"):
         prepare_ground_truth({"images": [], "annotations": []}, SIGMAS)
 
@@ -132,7 +132,6 @@ def test_evaluating_does_not_change_it(backend):
 WRONG = [
     ("annotations", 0, {"keypoints": [1, 2, 2]}, "annotation id 0: keypoints"),
     ("annotations", 0, {"keypoints": [float("nan")] * 9}, "annotation id 0: keypoints"),
-    ("annotations", 0, {"bbox": None}, "annotation id 0: bbox"),
     ("annotations", 0, {"bbox": [1, 2, "3", 4]}, "annotation id 0: bbox"),
     ("annotations", 0, {"area": float("nan")}, "annotation id 0: area"),
     ("annotations", 0, {"area": -1}, "annotation id 0: area"),

@@ -19,6 +19,7 @@ from semipose.config.source_keys import convert_sources
 from semipose.data.loaders import Workers, evaluation_loader
 from semipose.errors import ConfigError, DataError
 from semipose.evaluation import KeypointPredictions, validation
+from semipose.evaluation.dry_run import dry_run
 from semipose.evaluation.network_outputs import points_in_image, predict_output
 from semipose.geometry import affine
 from semipose.models.pose_network import NetworkPlan, build_pose_network
@@ -378,8 +379,8 @@ def test_crowdpose_levels_also_of_a_part(config, part):
     assert metrics["AP"] == metrics["AP_H"] == pytest.approx(1.0) and metrics["AP_E"] == -1
 
 
-def boxes_of(config, document: dict) -> str:
-    boxes = [{"image_id": a["image_id"], "category_id": 1, "bbox": a["bbox"], "score": 0.9} for a in document]
+def boxes_of(config, document: dict, category: int = 1) -> str:
+    boxes = [{"image_id": a["image_id"], "category_id": category, "bbox": a["bbox"], "score": 0.9} for a in document]
     Path(config.DATASET.ROOT, "boxes.json").write_text(json.dumps(boxes))
     return "boxes: boxes.json"
 
@@ -424,3 +425,48 @@ def test_a_norm_may_be_two_keypoints(config):
     assert metrics["PCK"] == pytest.approx(1.0) and 0 <= metrics["NME"] < 0.05
     with pytest.raises(ConfigError, match="NME_NORM.*'left_shoulder foot'.*head_size"):
         metrics_of(on_sets(config, "val", METRICS=["nme"], NME_NORM="left_shoulder foot"))
+
+
+def edited(config, name: str, edit) -> str:
+    """A copy of the validation set, edited, as a source."""
+    root = Path(config.DATASET.ROOT)
+    document = json.loads((root / "annotations/person_keypoints_val.json").read_text())
+    for number, person in enumerate(document["annotations"]):
+        edit(number, person)
+    document["categories"] = [dict(document["categories"][0], id=n, name=f"sort {n}") for n in (1, 2)]
+    (root / f"{name}.json").write_text(json.dumps(document))
+    return f"name: {name}, annotation: {name}.json, images: images/val"
+
+
+def test_ap_of_each_category(config):
+    source = edited(config, "sorts", lambda number, person: person.update(category_id=1 + number % 2))
+    metrics = metrics_of(on_sets(config, f"{{{source}}}", CATEGORY_AP=True, BEST="AP_category_sort_2"))
+    assert metrics["AP_category_sort_1"] == metrics["AP_category_sort_2"] == metrics["AP"] == pytest.approx(1.0)
+    config = on_sets(config, f"{{{source}, categories: [sort 2], length: 3}}", CATEGORY_AP=True)
+    assert len(assemble.read_validation(config)["sorts"]) == 3
+    metrics = metrics_of(config)
+    assert metrics["AP_category_sort_2"] == pytest.approx(1.0) and "AP_category_sort_1" not in metrics
+
+
+def test_persons_without_a_box_are_predicted_and_scored(config):
+    def take_box(number, person):
+        person |= {"area": 0, "bbox": [5, 5, 0, 9]} if number % 2 else {}
+
+    config = on_sets(config, f"{{{edited(config, 'boxless', take_box)}}}")
+    validator = assemble.build_validator(config, assemble.read_validation(config))
+    labels = only(validator).labels
+    assert len(labels.persons) == PEOPLE
+    assert dry_run(labels, validator.options).scores["AP"] == pytest.approx(1.0)
+    assert all(a["area"] > 0 for a in labels.ground_truth.dataset["annotations"])
+
+
+def test_detections_of_other_categories_are_asked_for(config):
+    people = json.loads(Path(config.DATASET.ROOT, "annotations/person_keypoints_val.json").read_text())["annotations"]
+    boxes_of(config, people, category=0)
+    asked = {"USE_GT_BBOX": False, "COCO_BBOX_FILE": "boxes.json"}
+    with pytest.raises(DataError, match=r"boxes.json.*category 1.*0 \("):
+        assemble.read_validation(on_sets(config, "val", **asked))
+    found = assemble.read_validation(on_sets(config, "val", BBOX_CATEGORIES=["0"], **asked))
+    assert len(found["val"]) == len(people)
+    with pytest.raises(ConfigError, match="BBOX_CATEGORIES"):
+        assemble.read_validation(on_sets(config, "val", BBOX_CATEGORIES=["dog"], **asked))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from semipose.geometry.boxes import box_to_region, crop_to_image
+from semipose.geometry.boxes import box_to_region, complete_boxes, crop_to_image, keypoint_boxes
 
 BOXES = np.array([[10, 20, 30, 100], [0, 0, 300, 100], [5.5, 7.25, 48, 64]], dtype=np.float32)
 
@@ -57,3 +57,22 @@ def test_crop_map_has_no_rotation_and_one_scale():
 def test_no_boxes():
     centres, sizes = box_to_region(np.zeros((0, 4)), 0.75, 1.25)
     assert crop_to_image(centres, sizes, (60, 80), (48, 64)).shape == (0, 2, 3)
+
+
+def test_a_box_around_labelled_keypoints_has_a_margin():
+    keypoints = np.array([[[10, 20, 1], [50, 30, 2], [900, 900, 0]]])
+    np.testing.assert_allclose(keypoint_boxes(keypoints), [[6, 16, 48, 18]])
+    np.testing.assert_allclose(keypoint_boxes(keypoints, margin=0), [[10, 20, 40, 10]])
+
+
+def test_boxes_are_completed_from_keypoints():
+    keypoints = np.array([[[10, 20, 1], [50, 30, 1]], [[40, 40, 1], [40, 40, 1]], [[7, 7, 0], [8, 8, 0]]])
+    boxes, sizes = np.array([[-5, 0, 25, 200], [9, 9, 0, 0], [9, 9, 0, 4]]), np.array([[100, 80]] * 3)
+    found, new = complete_boxes(boxes, keypoints, sizes)
+    # clipped; as large as the first one around (40, 40); nothing is labelled, so it stays
+    np.testing.assert_allclose(found, [[0, 0, 20, 79], [30, 0.5, 20, 78.5], [9, 9, 0, 4]])
+    assert new.tolist() == [False, True, False]
+    found, new = complete_boxes(boxes[1:], keypoints[1:], sizes[1:])
+    np.testing.assert_allclose(found[0], [30, 30, 20, 20])
+    found, new = complete_boxes(boxes[1:], keypoints[1:], sizes[1:] * np.nan)
+    assert not new.any() and (found[:, 2] == 0).all()

@@ -22,7 +22,7 @@ def test_odd_detections():
     assert [(n.text.split(":")[1].strip(), n.ids) for n in notes] == [
         ("images with detections that the annotation does not list", (9,)),
         ("images with scores outside 0..1", (1,)),
-        ("images with detections of other categories than 1 (person)", (3,)),
+        ("images with detections of other categories than 1", (3,)),
         ("images of the annotation without a person detected (score from 0.95)", (2, 3, 4)),
     ]
 
@@ -94,7 +94,7 @@ def test_odd_documents(tmp_path):
     rows[10]["id"] = 0
     rows[11]["iscrowd"] = 1
     rows[20]["keypoints"] = [0] * 51
-    rows[21]["bbox"] = [100, 5, 10, 10]
+    rows[21] |= {"bbox": [100, 5, 10, 10], "keypoints": [100, 5, 2] * 17}
     rows[30]["area"] = None
     rows[31]["area"] = 0
     rows[40]["num_keypoints"] = 0
@@ -106,7 +106,7 @@ def test_odd_documents(tmp_path):
     start = "annotations with id 0, which other tools count as not matched (here ids are counted anew)"
     assert texts(notes) == [
         (start, (0,)), ("crowds, left out", (11,)), ("persons without a labelled keypoint, left out", (20,)),
-        ("persons whose box is empty inside the image, left out", (21,)),
+        ("persons whose box and keypoints lie outside the image, left out", (21,)),
         ("persons without area (taken from the box in training; 0.53 w h in OKS)", (30,)),
         ("persons with area 0", (31,)),
         ("persons whose num_keypoints is 0 though keypoints are labelled", (40,)),
@@ -144,6 +144,13 @@ def test_categories_that_name_no_keypoints(tmp_path):
     del document["categories"][0]["keypoints"]
     (odd,) = document_notes("f", document, read_sound(tmp_path, document))
     assert "no category names its keypoints" in odd.text
+
+
+@pytest.mark.parametrize("number", [[], {}, [1], None, "1"])
+def test_a_category_whose_id_is_no_number(tmp_path, number):
+    document = small_coco(2)
+    document["categories"].append({"id": number, "name": "other"})
+    assert document_notes("f", document, read_sound(tmp_path, small_coco(2))) == []
 
 
 def test_a_document_of_images_only(tmp_path):

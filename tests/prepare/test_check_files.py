@@ -15,11 +15,11 @@ def read_as_pool(source: Source):
     return read_pool(source, COCO)
 
 
-WRONG_IMAGES = {3: ("file_name", "../x.jpg"), 4: ("width", 0), 5: ("height", "60"), 6: ("file_name", None),
+WRONG_IMAGES = {3: ("file_name", "../x.jpg"), 4: ("width", "0"), 5: ("height", "60"), 6: ("file_name", None),
                 7: ("file_name", "a\\b.jpg")}  # fmt: skip
 WRONG_PERSONS = {
-    10: ("keypoints", [1, 2]), 11: ("bbox", [1, float("nan"), 3, 4]), 20: ("bbox", None), 21: ("image_id", 999),
-    30: ("area", -3),  # on an image whose row is wrong
+    10: ("keypoints", [1, 2]), 11: ("bbox", [1, float("nan"), 3, 4]), 20: ("bbox", [1, None, 3, 4]),
+    21: ("image_id", 999), 30: ("area", -3),  # on an image whose row is wrong
     91: ("image_id", "9"), 100: ("keypoints", [1, 1, 7] * 17), 101: ("iscrowd", "no"),
 }  # fmt: skip
 WRONG_IDS = {80: None, 81: 90}  # 81 stands before 90
@@ -97,7 +97,7 @@ def test_a_fault_of_the_whole_file_is_told_once(tmp_path, edit, told):
 def test_faults_of_rows_are_told_beside_one_of_the_whole_file(tmp_path):
     write_set(tmp_path, "train", small_coco(3))
     document = small_coco(3) | {"categories": 7}
-    document["annotations"][2]["bbox"] = []
+    document["annotations"][2]["bbox"] = [1]
     write_annotation(tmp_path, document)
     category, box = check_file(source_of(tmp_path), read_own).faults
     assert "the category list must be a list" in category and "annotation id 20: bbox" in box

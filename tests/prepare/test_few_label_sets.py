@@ -32,7 +32,7 @@ def source(tmp_path_factory):
 
 def convert(source, out, options=OPTIONS, **changes):
     root, csv_file, video = source
-    values = {"csv_file": csv_file, "image_root": str(root), "videos": [video], "out": str(out), "options": options}
+    values = {"annotation": csv_file, "image_root": str(root), "videos": [video], "out": str(out), "options": options}
     return convert_lightning_pose(**(values | {"skeleton": project.SKELETON} | changes))
 
 
@@ -237,3 +237,27 @@ def test_the_tool_prints_its_counts_and_one_line_for_an_error(tmp_path, capsys):
     assert main([*map(str, command), "--val", "9"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
+
+
+def test_a_deeplabcut_project_of_two_animals(tmp_path):
+    """Frames are split and not animals; names begin at the project."""
+    root, out = tmp_path / "project", tmp_path / "out"
+    cells = project.rows(COUNT)
+    head = [cells[0] + cells[0][1:], ["individuals", *["a"] * 6, *["b"] * 6], *(row + row[1:] for row in cells[1:3])]
+    frames = [[f"labeled-data/day/f{number}.png", *row[1:] * 2] for number, row in enumerate(cells[3:])]
+    frames[4][1:] = [""] * 12  # nothing is labelled
+    for number in range(COUNT):
+        project.write_image(root / f"labeled-data/day/f{number}.png", project.picture(number))
+    project.write_csv(root / "labeled-data/day/CollectedData_me.csv", head + frames)
+    (root / "config.yaml").write_text("scorer: me\nbodyparts: MULTI!\n")
+    for number, annotation in enumerate((root, root / "config.yaml", root / "labeled-data/day/CollectedData_me.csv")):
+        folder = out / str(number)
+        counts = convert_lightning_pose(str(annotation), "", [], str(folder), project.SKELETON, OPTIONS)
+        assert counts["labelled frames"] == COUNT - 1 and counts["labeled_n3_seed0"] == 3
+        document = json.loads((folder / "annotations/person_keypoints_labeled_n3_seed0.json").read_text())
+        assert [row["image_id"] for row in document["annotations"]] == [
+            i["id"] for i in document["images"] for _ in "ab"
+        ]
+        assert all(name.startswith("labeled-data/day/") for name in names(folder, "val"))
+        persons = read_coco(*locate_coco(str(folder), "labeled_n3_seed0"), project.SKELETON)
+        assert len(persons) == 6 and (persons.boxes[:, 2] < project.WIDTH).all()

@@ -20,7 +20,11 @@ SUPERVISED = Path(__file__).parents[2] / "experiments/coco/res18_256x192_1k_supe
 BARE = 90  # an image without an annotation
 IMAGES = [50, 30, BARE, 80, 10, 70, 20, 60, 40]  # of which 80 has no person to train on
 ON = [10, 10, 80, 20, 20, 30, 40, 50, 50, 60, 70, 30]  # image of each annotation
-LEFT_OUT = {102: {"keypoints": [0] * 51}, 103: {"iscrowd": 1}, 106: {"bbox": [5, 5, 0, 9]}}
+LEFT_OUT = {
+    102: {"keypoints": [0] * 51},
+    103: {"iscrowd": 1},
+    106: {"keypoints": [99, 5, 2] * 17, "bbox": [99, 5, 0, 9]},
+}
 DRAWN = ({10, 20, 60}, {50, 30})  # three images by seed 7, after two to validate on
 ALL_KEPT = [number for number in range(100, 112) if number not in LEFT_OUT]
 KEPT = [107, 108, 105, 111, 100, 101, 110, 104, 109]  # image by image, as the published loaders take them

@@ -97,6 +97,20 @@ def test_sigmas_of_both_skeletons_agree_by_name():
         assert LSP.sigmas[LSP.index(name)] == COCO.sigmas[COCO.index(name)]
 
 
+WHOLE_BODY = "coco_wholebody"
+
+
+def test_whole_body():
+    skeleton = get_skeleton(WHOLE_BODY)
+    assert len(skeleton) == 133 and skeleton.keypoints[:17] == COCO.keypoints
+    places = {"left_heel": 19, "face-0": 23, "face-67": 90, "left_hand_root": 91, "right_pinky_finger4": 132}
+    assert {name: skeleton.index(name) for name in places} == places
+    assert [skeleton.sigmas[k] for k in (17, 20, 39, 70, 91, 132)] == [0.068, 0.092, 0.045, 0.034, 0.029, 0.031]
+    pairs = {(0, 16), (17, 26), (31, 35), (36, 45), (40, 47), (48, 54), (60, 64), (65, 67)}
+    assert {(f"face-{a}", f"face-{b}") for a, b in pairs} <= set(skeleton.swaps)
+    assert len(skeleton.swaps) == 8 + 3 + 21 + 29
+
+
 @pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 class TestCatalogue:
     def test_is_found_by_its_name(self, skeleton):
@@ -107,7 +121,10 @@ class TestCatalogue:
         assert [order[k] for k in order] == list(range(len(skeleton)))
         for k, name in enumerate(skeleton.keypoints):
             mirrored = name.replace("left_", "?").replace("right_", "left_").replace("?", "right_")
-            assert skeleton.keypoints[order[k]] == mirrored
+            # the points of a face are numbered, without sides
+            assert skeleton.keypoints[order[k]] == mirrored or (
+                name.startswith("face-") and skeleton.name == WHOLE_BODY
+            )
 
     def test_links_mirror_to_links(self, skeleton):
         # a limb drawn on one side only would be a slip
@@ -120,7 +137,9 @@ class TestCatalogue:
         assert {k for pair in skeleton.link_indices for k in pair} == set(range(len(skeleton)))
 
     def test_both_sides_have_the_same_numbers(self, skeleton):
-        uneven = {"aic": skeleton.sigmas, "crowdpose": skeleton.keypoint_weights}.get(skeleton.name)  # so published
+        # so published
+        uneven = {"aic": skeleton.sigmas, "crowdpose": skeleton.keypoint_weights, WHOLE_BODY: skeleton.sigmas}
+        uneven = uneven.get(skeleton.name)
         for values in (skeleton.sigmas, skeleton.keypoint_weights, skeleton.upper_body_mask):
             assert [values[k] for k in skeleton.flip_order] == list(values) or values == uneven
 

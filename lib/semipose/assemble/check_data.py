@@ -78,7 +78,7 @@ def _read_all(config: CfgNode) -> tuple[list[SourceCheck], list[Finding]]:
     for key, side in SIDES.items():
         try:
             checks += [check_source(config, side, source) for source in _sources(config, key)]
-        except ConfigError as error:
+        except SemiposeError as error:
             findings.append(Finding(str(error), True, source=side))
     if not config.DATASET.TEST_SET:
         findings.append(Finding("DATASET.TEST_SET is empty: no scores and no best.pth", source="validation"))

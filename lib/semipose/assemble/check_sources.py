@@ -128,7 +128,9 @@ def _read_detections(config: CfgNode, check: SourceCheck, skeleton: Skeleton) ->
     check.add([Finding(text, True) for text in found.faults])
     if found.persons is None:
         return
-    check.add(detection_notes(source.path(source.boxes), found.document["rows"], images, source.box_threshold))
+    check.add([Finding(text) for text in found.messages])
+    rows, kinds = found.document["rows"], found.document["categories"]
+    check.add(detection_notes(source.path(source.boxes), rows, images, source.box_threshold, kinds))
     check.detected = found.persons
     check.add(_chosen(config, check, skeleton, cut=True))
     if check.side == "unlabelled":

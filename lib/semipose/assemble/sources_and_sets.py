@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 from semipose.algorithms import ALGORITHMS, AlgorithmEntry
 from semipose.assemble.overlaps import build_parts, find_overlaps, without_overlap
 from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows, of_rows, refuse_boxes, report_rows
+from semipose.config.convert import convert
 from semipose.config.load import skeleton_file
 from semipose.config.source_keys import SOURCE
 from semipose.data.context_crops import ContextCrops
@@ -21,8 +22,9 @@ from semipose.data.picture_dataset import PictureDataset
 from semipose.data.pictures import PADDING, picture_rows, picture_sizes, unlabelled_regions
 from semipose.data.regions import Region
 from semipose.data.same_files import RealPaths
+from semipose.data.source_format import guess_format
 from semipose.data.source_mix import SourceMix
-from semipose.data.sources import OWN_SKELETONS, Source, guess_format, read_labeled, read_own, read_pool
+from semipose.data.sources import OWN_SKELETONS, Source, read_labeled, read_own, read_pool
 from semipose.data.summary import DataReport
 from semipose.errors import ConfigError, DataError
 from semipose.runtime.ranks import local_ranks
@@ -119,7 +121,9 @@ def build_test_sources(config: CfgNode) -> list[Source]:
             raise ConfigError("TEST.USE_GT_BBOX is False but TEST.COCO_BBOX_FILE names no detections")
         if len(entries) > 1:
             raise ConfigError("TEST.COCO_BBOX_FILE is for one validation set; give each source its own 'boxes'")
-        entries[0] |= {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD}
+        kinds = [convert(0, kind, "TEST.BBOX_CATEGORIES", "configuration") for kind in test.BBOX_CATEGORIES]
+        boxes = {"boxes": test.COCO_BBOX_FILE, "box_threshold": test.BBOX_THRESHOLD, "box_categories": kinds}
+        entries[0] |= boxes
     return [build_source(config, entry) for entry in entries]
 
 
@@ -134,7 +138,8 @@ def source_entries(config: CfgNode, key: str) -> list[dict]:
     plain = {"images": folder if len(entries) == 1 else ""}
     entries = [SOURCE | ({"annotation": e} | plain if isinstance(e, str) else e) for e in entries]
     for entry in entries:
-        entry["name"] = entry["name"] or _stem(entry["annotation"])
+        entry["name"] = entry["name"] or _stem(os.path.join(data.ROOT, entry["annotation"]))
+        entry["split"] = entry["split"] or ("val" if key == "TEST_SET" else "train")
         entry["format"] = entry["format"] or guess_format(data.ROOT, entry["annotation"], key == "TRAIN_UNSUP_SET")
     if key == "TRAIN_SET" and data.TRAIN_LEN:
         if len(entries) > 1 or entries[0]["length"]:
@@ -184,7 +189,7 @@ def _read_regions(sources: list[Source], persons: list[Persons]) -> dict[str, li
 
 
 def _stem(annotation: str) -> str:
-    name = os.path.basename(os.path.normpath(annotation))
+    name = os.path.basename(os.path.abspath(annotation))
     return os.path.splitext(name)[0] if "." in name else name
 
 

@@ -11,22 +11,26 @@ from semipose.assemble.devices import build_workers
 from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import build_dataset, build_test_sources, source_entries
 from semipose.codecs import BOTTOM_UP
-from semipose.data.formats import locate_coco, read_crowd_index
+from semipose.data.formats import read_crowd_index
+from semipose.data.formats.coco_categories import category_names
 from semipose.data.loaders import evaluation_loader
-from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, read_own
+from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, places, read_own
 from semipose.errors import ConfigError
 from semipose.evaluation import (
     METRICS,
     NORMS,
     CocoGroundTruth,
+    CocoReading,
     LabelledSet,
     MetricOptions,
     boxes_are_frames,
     ground_truth_from_persons,
+    group_key,
     load_ground_truth,
     missing_need,
     person_norm,
     sized_by_keypoints,
+    with_categories,
     with_groups,
     with_keypoints,
     with_sizes,
@@ -124,9 +128,11 @@ def best_metric(config: CfgNode, validator: Validator) -> str:
 def _metric_keys(config: CfgNode, entry: ValidationSet) -> list[str]:
     """What a set reports."""
     keys = [key for name in entry.metrics for key in METRICS[name].keys if key != "PCK_px" or config.TEST.PIXELS > 0]
-    groups = {a["group_id"] for a in entry.labels.ground_truth.dataset["annotations"]} if entry.groups else set()
     keys += [FOUND] if entry.whole and not set(entry.metrics) <= OF_ALL_FOUND.keys() else []
-    return keys + [f"AP_group_{group}" for group in sorted(groups)]
+    annotations = entry.labels.ground_truth.dataset["annotations"]
+    for field in entry.groups:
+        keys += [group_key(field, group) for group in sorted({a[field] for a in annotations})]
+    return keys
 
 
 def _build_set(
@@ -134,21 +140,32 @@ def _build_set(
 ) -> ValidationSet:  # fmt: skip
     dataset = build_dataset(config, persons, on_fault="omit")
     loader = evaluation_loader(dataset, config.TEST.BATCH_SIZE, build_workers(config))
-    labels, outputs = _labels(source, entry, persons, get_skeleton(config.DATASET.SKELETON))
+    network, by_category = get_skeleton(config.DATASET.SKELETON), config.TEST.CATEGORY_AP
+    labels, outputs = _labels(source, entry, persons, network, by_category)
     metrics = _metrics(config, entry, labels, options)
     if labels.framed:
         norm = np.median(person_norm(labels.persons, labels.skeleton, "box"))
         log.info("set %s: %s; median norm %.1f px", source.name, FRAMED, norm)
-    groups = "oks" in metrics and any(a["group_id"] >= 0 for a in labels.ground_truth.dataset["annotations"])
+    groups = _groups(labels) if "oks" in metrics else ()
     return ValidationSet(loader, dataset, labels, metrics, outputs, groups)
 
 
+def _groups(labels: LabelledSet) -> tuple[str, ...]:
+    """The fields of annotations by which AP is given: those that tell persons apart."""
+    annotations = labels.ground_truth.dataset["annotations"]
+    used = {
+        "group_id": any(a["group_id"] >= 0 for a in annotations),
+        "category": any("category" in a for a in annotations),
+    }
+    return tuple(field for field, used in used.items() if used)
+
+
 def _labels(
-    source: Source, entry: dict, persons: Persons, network: Skeleton
+    source: Source, entry: dict, persons: Persons, network: Skeleton, by_category: bool
 ) -> tuple[LabelledSet, KeypointConverter | None]:
     """The labels of a set, and the converter from the network's keypoints to those of the set."""
     indices = entry["output_keypoint_indices"]
-    truth, persons, framed = _sized(source, persons)
+    truth, persons, framed = _sized(source, persons, by_category)
     if source.keypoint_pairs:
         if indices:
             raise ConfigError(f"source {source.name!r}: give keypoint_pairs or output_keypoint_indices, not both")
@@ -169,28 +186,31 @@ def _labels(
     return LabelledSet(source.name, truth, persons, source.skeleton, framed), outputs
 
 
-def _sized(source: Source, persons: Persons) -> tuple[CocoGroundTruth, Persons, bool]:
+def _sized(source: Source, persons: Persons, by_category: bool) -> tuple[CocoGroundTruth, Persons, bool]:
     """Ground truth and persons, both with sizes of the keypoints if the boxes are whole frames, and whether they are.
 
     Boxes of a detector stay as they are.
     """
     labeled = read_own(replace(source, boxes="")) if source.boxes else persons
-    truth = _ground_truth(source, labeled)
+    truth = _ground_truth(source, labeled, by_category)
     if not boxes_are_frames(labeled):
         return truth, persons, False
     sized = sized_by_keypoints(labeled)
     return with_sizes(truth, sized), persons if source.boxes else sized, True
 
 
-def _ground_truth(source: Source, labeled: Persons) -> CocoGroundTruth:
+def _ground_truth(source: Source, labeled: Persons, by_category: bool) -> CocoGroundTruth:
     """A COCO file is read again, with its crowds and unlabelled persons; for other formats the persons are enough."""
     sigmas = np.array(source.skeleton.sigmas)
-    annotation = locate_coco(source.root, source.annotation, source.images)[0] if source.format in COCO_FILES else ""
+    annotation, images = places(source) if source.format in COCO_FILES else ("", "")
     if source.format not in READ_AS_THEY_ARE or source.start or source.length or source.exclude:
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
-        return ground_truth_from_persons(labeled, sigmas, crowds)
-    groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
-    return with_groups(load_ground_truth(annotation, sigmas), groups)
+        truth = ground_truth_from_persons(labeled, sigmas, crowds)
+    else:
+        groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
+        reading = CocoReading(source.skeleton, source.categories, images)
+        truth = with_groups(load_ground_truth(annotation, sigmas, reading), groups)
+    return with_categories(truth, category_names(annotation)) if by_category and annotation else truth
 
 
 def _metrics(config: CfgNode, entry: dict, labels: LabelledSet, options: MetricOptions) -> tuple[str, ...]:

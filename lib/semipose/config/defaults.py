@@ -19,8 +19,8 @@ KEYS = {
     "ALGORITHM": Key("supervised"),
     # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
-    # keypoints of the networks: coco, mpii, aic, crowdpose, lsp, jhmdb, ochuman, coco_aic, mirror_mouse, or a file
-    # (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
+    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, mirror_mouse
+    # or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
     "DATASET.SKELETON": Key("coco"),
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
@@ -228,10 +228,13 @@ KEYS = {
     "TEST.USE_GT_BBOX": Key(True),
     "TEST.COCO_BBOX_FILE": Key(""),  # detections, for USE_GT_BBOX False; relative to DATASET.ROOT
     "TEST.BBOX_THRESHOLD": Key(0.0, low=0),  # smallest score of a detection
+    # ids of the categories of COCO_BBOX_FILE that are persons; [] = those of the annotation that have keypoints
+    "TEST.BBOX_CATEGORIES": Key([]),
     # hard drops duplicates; soft keeps the 20 per image that Soft-NMS chooses, with their own scores (HRNet, MMPose);
     # soft_rescored ranks them by the lowered scores. Bottom-up codecs drop duplicates themselves.
     "TEST.OKS_NMS": Key("hard", choices=("hard", "soft", "soft_rescored", "none")),
     "TEST.OKS_THRESHOLD": Key(0.9, low=0, high=1),
+    "TEST.CATEGORY_AP": Key(False),  # also the AP of each category of a COCO file (AP_category_NAME)
     # for sets whose source and format name no metrics: see `metrics` in config/source_keys.py; [] = oks and pck, and
     # before them epe where the boxes are whole frames
     "TEST.METRICS": Key([]),

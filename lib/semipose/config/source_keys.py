@@ -10,7 +10,7 @@ SOURCE_KEYS = ("DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET
 # Every key of a source, with its default and what is allowed; paths are relative to DATASET.ROOT.
 KEYS = {
     "name": Key(""),  # how results are keyed; "" = name of the annotation file or folder
-    # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, images, video; "" = seen from the path
+    # coco, crowdpose, ochuman, jhmdb, aic, mpii, lsp, labelme, lightning_pose, yolo, images, video; "" = by the path
     "format": Key(""),
     "annotation": Key(""),  # set name, annotation file, folder, zip archive of images or video
     "images": Key(""),  # folder or zip archive that file names refer to; "" = looked for in the usual places
@@ -19,6 +19,11 @@ KEYS = {
     "keypoint_pairs": Key([]),
     # images to leave out: ends of paths such as img012.png, val/* or *_old.jpg, or a .txt file with one in each line
     "exclude": Key([]),
+    # labelme, lightning_pose: leave out points whose labels are no keypoints of the skeleton; else they are faults
+    "ignore_unknown": Key(False),
+    "split": Key("", choices=("", "train", "val", "test")),  # yolo: part of data.yaml; "" = train, or val for TEST_SET
+    # COCO's formats, yolo: ids or names of the categories to read; [] = all with the skeleton's keypoints, as one class
+    "categories": Key([]),
     "start": Key(0, low=0),  # leave out this many persons (bottom-up: pictures) at the beginning
     "length": Key(0, low=0),  # then take this many; 0 = all
     "sample_ratio_factor": Key(1.0, low=1e-6),  # the source counts as round(N * factor) persons in a pass
@@ -27,6 +32,8 @@ KEYS = {
     "group_id_weight": Key({}),  # {group id: factor} of the supervised loss; other groups 1
     "boxes": Key(""),  # detections [{image_id, category_id, bbox, score}] in place of the annotation's boxes
     "box_threshold": Key(0.0, low=0),  # smallest score of a detection
+    # ids of the categories of `boxes` that are persons; [] = those of the annotation that have keypoints
+    "box_categories": Key([]),
     "head_boxes": Key(""),  # MPII: .mat with head boxes, for PCKh with the json annotation
     "one_based": Key(True),  # MPII: joints of the json count from 1
     "every": Key(1, low=1),  # video: 5 = take every fifth frame
@@ -79,9 +86,11 @@ def _value(key: str, value: object, full: str, where: str) -> object:
         return _pairs(value, full, where)
     if key == "group_id_weight":
         return _group_weights(value, full, where)
-    if key == "output_keypoint_indices":
+    if key in ("output_keypoint_indices", "box_categories"):
         value = value if isinstance(value, list) else [value]
         return [convert(0, item, full, where) for item in value]
+    if key == "categories" and type(value) is int:
+        value = [value]
     value = convert(SOURCE[key], value, full, where)
     check_allowed(KEYS[key], value, full, where)
     if key == "name" and (value in (".", "..") or set(value) & set("/\\")):

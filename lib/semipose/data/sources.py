@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,7 +11,6 @@ from semipose.data.archives import image_root
 from semipose.data.coordinates import refuse_no_pixels
 from semipose.data.exclude import without_excluded
 from semipose.data.formats import (
-    has_annotation,
     locate_coco,
     read_aic,
     read_coco,
@@ -29,6 +28,7 @@ from semipose.data.formats.labelme import read_labelme, read_unlabeled_labelme
 from semipose.data.formats.lightning_pose import read_lightning_pose
 from semipose.data.formats.lsp import read_lsp
 from semipose.data.formats.video import read_video
+from semipose.data.formats.yolo import read_yolo
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.readings import with_readings
 from semipose.errors import ConfigError, DataError
@@ -40,7 +40,6 @@ _log = logging.getLogger(__name__)
 OWN_SKELETONS = ("mpii", "aic", "crowdpose", "jhmdb", "ochuman", "lsp")  # formats that are also the name of a skeleton
 COCO_FILES = ("coco", "crowdpose", "jhmdb", "ochuman")  # formats whose files are COCO's
 UNLABELED = ("images", "video")
-_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,8 @@ class Source:
     skeleton: Skeleton
     keypoint_pairs: tuple
     exclude: list
+    ignore_unknown: bool
+    split: str
     start: int
     length: int
     group_id_mapping_file: str
@@ -77,40 +78,21 @@ class Source:
     frames: str
     links: tuple = ()
     whole: bool = False
+    categories: Sequence[str] = ()
+    box_categories: Sequence[int] = ()
 
     def path(self, relative: str) -> str:
         """A path of this source, joined with the root; "" stays "" (not given)."""
         return relative and os.path.join(self.root, relative)
 
 
-def guess_format(root: str, annotation: str, pool: bool) -> str:
-    """The format of a path or set name. A folder without annotation is `images` for a pool and `labelme` for a labelled
-    side; a zip archive is `images`.
-
-    Args:
-        pool: whether the source is for the unlabelled side.
-    """
-    ending = os.path.splitext(annotation)[1].lower()
-    if ending in _VIDEOS:
-        return "video"
-    if ending == ".csv":
-        return "lightning_pose"
-    if ending == ".mat":
-        return "lsp" if os.path.basename(annotation) == "joints.mat" else "mpii"
-    if ending == ".zip" and not os.path.isdir(os.path.join(root, annotation)):
-        return "images"
-    if os.path.isdir(os.path.join(root, annotation)) and not has_annotation(root, annotation):
-        return "images" if pool else "labelme"
-    return "coco"
-
-
 def read_own(source: Source) -> Persons:
     """The labelled persons of a source in its own skeleton, or its detections; raises DataError or ConfigError."""
     if source.boxes:
-        return _as_labelled(source, _detected)
+        return _read_images(source, _detected)
     if source.format in UNLABELED:
         raise ConfigError(f"source {source.name!r}: format {source.format!r} has no labels; it can only be a pool")
-    return _grouped(source, _as_labelled(source, _read))
+    return _grouped(source, _read_images(source, _read))
 
 
 def read_labeled(source: Source, skeleton: Skeleton) -> Persons:
@@ -128,7 +110,7 @@ def read_pool(source: Source, skeleton: Skeleton) -> Persons:
     """The persons of an unlabelled source. Its labels, if any, are kept as hidden labels in the keypoints of
     `skeleton`."""
     try:
-        return _with_hidden_labels(source, _as_labelled(source, _read_boxes), skeleton)
+        return _with_hidden_labels(source, _read_images(source, _read_boxes), skeleton)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_hidden_labels(source, error.persons, skeleton)
@@ -166,25 +148,26 @@ def places(source: Source) -> tuple[str, str]:
     return _located(source) if source.format in COCO_FILES else _files(source)
 
 
-def _as_labelled(source: Source, read: Callable[[Source], Persons]) -> Persons:
-    """What `read` gives without excluded images, its coordinates looked at, and with how its images have to be read."""
+def _read_images(source: Source, read: Callable[[Source], Persons]) -> Persons:
+    """What `read` gives: without excluded images, its coordinates looked at, and with how its images have to be
+    read."""
     try:
         with links_to(source.links):
             persons = read(source)
+        return _with_readings(source, persons)
     except WrongRows as error:  # it carries the sound persons
         if error.persons is not None:
             error.persons = _with_readings(source, error.persons)
         raise
-    if source.exclude:
-        persons = without_excluded(persons, source.exclude, source.root, source.name)
-    return _with_readings(source, persons)
 
 
 def _with_readings(source: Source, persons: Persons) -> Persons:
+    if source.exclude:
+        persons = without_excluded(persons, source.exclude, source.root, source.name)
     refuse_no_pixels(source.name, persons)
     if source.format == "video":  # its frames are our own files
         return persons
-    upright = source.format == "labelme"
+    upright = source.format in ("labelme", "yolo")
     return with_readings(source.name, persons, source.exif, upright, source.white, source.whole)
 
 
@@ -193,9 +176,10 @@ def _read_boxes(source: Source) -> Persons:
     if source.boxes:
         return _detected(source)
     if source.format in COCO_FILES:
-        return read_unlabeled_coco(*_located(source), source.skeleton, one_based=source.format == "jhmdb")
+        one_based = source.format == "jhmdb"
+        return read_unlabeled_coco(*_located(source), source.skeleton, one_based, source.categories)
     if source.format == "labelme":
-        return read_unlabeled_labelme(source.path(source.annotation), source.skeleton, source.path(source.images))
+        return _read_labelme(source, read_unlabeled_labelme)
     return _read(source)
 
 
@@ -224,7 +208,10 @@ def _detected(source: Source) -> Persons:
         raise ConfigError(f"source {source.name!r}: start and length choose labelled persons, not those of 'boxes'")
     if source.format not in COCO_FILES:
         raise ConfigError(f"source {source.name!r}: boxes need a COCO file with the images, not {source.format!r}")
-    return read_detections(source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold)
+    return read_detections(
+        source.path(source.boxes), *_located(source), source.skeleton, source.box_threshold, source.categories,
+        source.box_categories,
+    )  # fmt: skip
 
 
 def _located(source: Source) -> tuple[str, str]:
@@ -244,25 +231,39 @@ def _files(source: Source) -> tuple[str, str]:
     return annotation, found
 
 
+def _coco_reader(read: Callable) -> Callable[[Source], Persons]:
+    return lambda source: read(*_located(source), source.skeleton, categories=source.categories)
+
+
 def _read_mpii(source: Source) -> Persons:
     return read_mpii(*_files(source), source.skeleton, source.one_based, source.path(source.head_boxes))
 
 
+def _read_yolo(source: Source) -> Persons:
+    places = {"images": source.path(source.images), "root": source.root, "categories": source.categories}
+    return read_yolo(source.path(source.annotation), source.skeleton, source.split, **places)
+
+
+def _read_labelme(source: Source, read: Callable) -> Persons:
+    return read(source.path(source.annotation), source.skeleton, source.path(source.images), source.ignore_unknown)
+
+
 def _read_lightning_pose(source: Source) -> Persons:
-    annotation = source.path(source.annotation)
-    return read_lightning_pose(annotation, source.path(source.images) or os.path.dirname(annotation), source.skeleton)
+    places = source.path(source.annotation), source.path(source.images)
+    return read_lightning_pose(*places, source.skeleton, source.root, source.ignore_unknown)
 
 
 READERS = {
-    "coco": lambda source: read_coco(*_located(source), source.skeleton),
-    "crowdpose": lambda source: read_crowdpose(*_located(source), source.skeleton),
-    "jhmdb": lambda source: read_jhmdb(*_located(source), source.skeleton),
-    "ochuman": lambda source: read_ochuman(*_located(source), source.skeleton),
+    "coco": _coco_reader(read_coco),
+    "crowdpose": _coco_reader(read_crowdpose),
+    "jhmdb": _coco_reader(read_jhmdb),
+    "ochuman": _coco_reader(read_ochuman),
     "aic": lambda source: read_aic(*_files(source), source.skeleton),
     "mpii": _read_mpii,
     "lsp": lambda source: read_lsp(*_files(source), source.skeleton),
-    "labelme": lambda source: read_labelme(source.path(source.annotation), source.skeleton, source.path(source.images)),
+    "labelme": lambda source: _read_labelme(source, read_labelme),
     "lightning_pose": _read_lightning_pose,
+    "yolo": _read_yolo,
     "images": lambda source: read_folder(source.path(source.annotation), len(source.skeleton)),
     "video": lambda source: read_video(
         source.path(source.annotation), len(source.skeleton), source.frames, source.every

@@ -1,7 +1,6 @@
 """Small grey copies of pictures, by which re-encoded and resized copies of a picture are found."""
 
 import hashlib
-import io
 import logging
 import os
 from collections.abc import Sequence
@@ -9,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from semipose.data.archives import image_facts, read_bytes
-from semipose.data.images import cv2, image_size, read_image
+from semipose.data.archives import image_facts
+from semipose.data.depth import as_8_bits, white_for
+from semipose.data.images import cv2, image_size, read_image, stored_values
+from semipose.data.orientation import read_orientation, turned
 from semipose.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -20,14 +21,9 @@ FORMAT = 1  # of the kept thumbnails; raise it when their pixels change
 KEPT_FROM = 200  # thumbnails that are worth a file; fewer are made again
 PLAIN = 16  # levels between darkest and brightest; with less a picture shows nothing to tell it by
 # Limits of `find_alike`, as shares of the levels between the darkest and the brightest place of the held-out picture.
-MEAN, MOST, NOISE, LOCAL = 0.03, 0.12, 0.03, 11
+MEAN, MOST, NOISE, LOCAL = 0.03, 0.12, 0.03, 12.5
 SCENE = 0.1  # mean difference up to which two pictures show one scene; in the same shares
 LEVELS = 2  # noise of dark pictures, in levels
-_ORIENTATION_TAG = 0x0112
-_TURNS = {
-    2: np.fliplr, 3: lambda picture: np.rot90(picture, 2), 4: np.flipud, 5: np.transpose,
-    6: lambda picture: np.rot90(picture, -1), 7: lambda picture: np.rot90(picture, 2).T, 8: np.rot90,
-}  # fmt: skip
 _PART = 4096  # thumbnails compared at a time
 
 
@@ -87,10 +83,11 @@ def find_alike(held_out: np.ndarray, others: np.ndarray) -> np.ndarray:
     difference, as a share of the contrast, and its ratio to the root mean square:
 
     * JPEG of quality 50 to 95: 0.024 on a video of a mouse and on photos, 0.11 on pure noise; ratio up to 9.
-    * resized to 0.8 to 1.3 of the size: 0.04 on the mouse, 0.10 on photos of 100 pixels (0.13 by nearest pixels).
+    * resized to 0.8 to 1.3 of the size: 0.04 on the mouse, 0.10 on photos of 100 pixels (0.13 by nearest pixels); ratio
+      up to 12.
     * the next frame of the mouse, which runs before a fixed camera: at least 0.34.
-    * a dark spot before a fixed camera with noise, 640 pixels wide, two places of it: spots of 10 pixels at least 0.05
-      and ratio 11, of 16 pixels 0.10 and 13. A spot of 6 pixels (0.02 to 0.05) is too small to be told from noise.
+    * a dark spot before a fixed camera with noise, 640 pixels wide, at two places: spots of 16 pixels 0.10 and ratio
+      13, of 10 pixels 0.05 and 11. Of such pairs 99.7 % are told apart with 16 pixels, 95 % with 10, 34 % with 6.
     * photos of different scenes: at least 0.60.
     """
     found = np.full(len(others), -1, np.int32)
@@ -132,23 +129,19 @@ def _coarse(thumbnails: np.ndarray) -> np.ndarray:
 
 def _thumbnail(path: str) -> np.ndarray:
     try:
-        if not path.lower().endswith((".jpg", ".jpeg")):
-            return small_copy(read_image(path))
-        smaller = min(image_size(path)) // (2 * SIDE)
-        reduce = next(factor for factor in (8, 4, 2, 1) if factor <= max(1, smaller))
-        return _TURNS.get(_orientation(path), np.asarray)(small_copy(read_image(path, reduce)))
-    except DataError:
+        return turned(small_copy(_small_image(path)), read_orientation(path))
+    except (DataError, ValueError):
         return np.zeros((SIDE, SIDE), np.uint8)
 
 
-def _orientation(path: str) -> int:
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(read_bytes(path))) as image:
-            return image.getexif().get(_ORIENTATION_TAG, 1)
-    except (OSError, ValueError, SyntaxError):
-        return 1
+def _small_image(path: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: JPEG at reduced size, more than 8 bits by the range of the image itself."""
+    if path.lower().endswith((".jpg", ".jpeg", ".jfif")):
+        smaller = min(image_size(path)) // (2 * SIDE)
+        return read_image(path, next(factor for factor in (8, 4, 2, 1) if factor <= max(1, smaller)))
+    values = stored_values(path)
+    white = white_for(float(np.nan_to_num(values).max()), values.dtype.kind == "f")
+    return cv2.cvtColor(as_8_bits(values, white), cv2.COLOR_BGR2RGB)
 
 
 def _key(paths: Sequence[str]) -> str:

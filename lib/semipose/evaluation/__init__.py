@@ -2,16 +2,23 @@
 
 from semipose.evaluation.coco_protocol import KeypointPredictions, coco_results, select_detections
 from semipose.evaluation.frame_boxes import boxes_are_frames, sized_by_keypoints
-from semipose.evaluation.ground_truth import CocoGroundTruth, ground_truth_from_persons, load_ground_truth
-from semipose.evaluation.ground_truth_edits import with_groups, with_keypoints, with_sizes, with_visible
-from semipose.evaluation.groups import evaluate_groups
+from semipose.evaluation.ground_truth import CocoGroundTruth, CocoReading, ground_truth_from_persons, load_ground_truth
+from semipose.evaluation.ground_truth_edits import (
+    with_categories,
+    with_groups,
+    with_keypoints,
+    with_sizes,
+    with_visible,
+)
+from semipose.evaluation.groups import evaluate_groups, group_key
 from semipose.evaluation.labelled_set import NORMS, LabelledSet, MetricOptions, person_norm
 from semipose.evaluation.metrics import LOWER_IS_BETTER, METRICS, check_metrics, missing_need, score
 from semipose.evaluation.score_table import format_groups, format_rows
 
 __all__ = [
-    "CocoGroundTruth", "KeypointPredictions", "LOWER_IS_BETTER", "LabelledSet", "METRICS", "MetricOptions", "NORMS",
-    "boxes_are_frames", "check_metrics", "coco_results", "evaluate_groups", "format_groups", "format_rows",
-    "ground_truth_from_persons", "load_ground_truth", "missing_need", "person_norm", "score", "select_detections",
-    "sized_by_keypoints", "with_groups", "with_keypoints", "with_sizes", "with_visible",
+    "CocoGroundTruth", "CocoReading", "KeypointPredictions", "LOWER_IS_BETTER", "LabelledSet", "METRICS",
+    "MetricOptions", "NORMS", "boxes_are_frames", "check_metrics", "coco_results", "evaluate_groups", "format_groups",
+    "format_rows", "ground_truth_from_persons", "group_key", "load_ground_truth", "missing_need", "person_norm",
+    "score", "select_detections", "sized_by_keypoints", "with_categories", "with_groups", "with_keypoints",
+    "with_sizes", "with_visible",
 ]  # fmt: skip

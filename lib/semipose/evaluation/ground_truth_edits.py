@@ -71,6 +71,12 @@ def with_sizes(ground_truth: CocoGroundTruth, sized: Persons) -> CocoGroundTruth
     return CocoGroundTruth(ground_truth.dataset | {"annotations": persons}, ground_truth.sigmas)
 
 
+def with_categories(ground_truth: CocoGroundTruth, names: Mapping[int, str]) -> CocoGroundTruth:
+    """Each person with its `category`, by the annotation ids in `names`."""
+    persons = [a | {"category": names[a["annotation_id"]]} for a in ground_truth.dataset["annotations"]]
+    return CocoGroundTruth(ground_truth.dataset | {"annotations": persons}, ground_truth.sigmas)
+
+
 def with_groups(ground_truth: CocoGroundTruth, groups: Mapping[int, int]) -> CocoGroundTruth:
     """Persons without a group get the group of their annotation id.
 

@@ -20,9 +20,13 @@ def format_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join([title, *("  ".join(line[0 if widths[0] else 1 :]).rstrip() for line in padded)])
 
 
-def format_groups(title: str, groups: Mapping[int, Mapping[str, float]]) -> str:
-    """The result of `evaluate_groups` as text, one line for each group."""
-    return format_rows(title, {"no group" if g == NO_GROUP else f"group {g}": m for g, m in groups.items()})
+def format_groups(title: str, groups: Mapping[int | str, Mapping[str, float]]) -> str:
+    """The result of `evaluate_groups` as text, one line for each group or category."""
+    return format_rows(title, {_group(name): metrics for name, metrics in groups.items()})
+
+
+def _group(name: int | str) -> str:
+    return "no group" if name == NO_GROUP else f"group {name}" if isinstance(name, int) else name
 
 
 def _text(name: str, value: float) -> str:

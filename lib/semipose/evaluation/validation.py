@@ -18,6 +18,7 @@ from semipose.evaluation import (
     MetricOptions,
     check_metrics,
     evaluate_groups,
+    group_key,
     score,
     select_detections,
 )
@@ -49,7 +50,7 @@ class ValidationSet:
         labels: what metrics are computed from, with the persons of `dataset`, or those on its pictures.
         metrics: names in `evaluation.METRICS`.
         outputs: from the network's keypoints to those of `labels`; None = they are the same.
-        groups: whether AP is given for each group as well.
+        groups: fields of annotations by whose values AP is given as well: "group_id", "category".
     """
 
     loader: object
@@ -57,7 +58,7 @@ class ValidationSet:
     labels: LabelledSet
     metrics: tuple[str, ...]
     outputs: KeypointConverter | None = None
-    groups: bool = False
+    groups: tuple[str, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -160,13 +161,16 @@ class Validator:
             metrics = score_pictures(entry.metrics, entry.labels, people, self.options)
         else:
             metrics = score(entry.metrics, entry.labels.take(rows), people, self.options)
-        if entry.groups:
-            metrics |= {f"AP_group_{group}": found["AP"] for group, found in self.score_groups(entry, people).items()}
+        for field in entry.groups:
+            found = self.score_groups(entry, people, field)
+            metrics |= {group_key(field, group): scores["AP"] for group, scores in found.items()}
         return metrics
 
-    def score_groups(self, entry: ValidationSet, people: KeypointPredictions) -> dict[int, dict[str, float]]:
-        """OKS metrics of each group, by group id (-1 = persons without one); `people` in the keypoints of the set."""
-        return evaluate_groups(entry.labels.ground_truth, self._selected(entry, people))
+    def score_groups(
+        self, entry: ValidationSet, people: KeypointPredictions, field: str = "group_id"
+    ) -> dict[int | str, dict[str, float]]:
+        """OKS metrics by group id (-1 = persons without one) or category; `people` in the keypoints of the set."""
+        return evaluate_groups(entry.labels.ground_truth, self._selected(entry, people), field)
 
     def selected(self, entry: ValidationSet, people: KeypointPredictions) -> KeypointPredictions:
         """What OKS metrics are computed from: without duplicates, with person scores, in the keypoints of the set."""

@@ -18,6 +18,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--images", default="",
         help="image folder: no image may leave it, and file names are relative to it (default: the labelme folder)",
     )  # fmt: skip
+    parser.add_argument(
+        "--ignore-unknown", action="store_true", help="leave out points of labels that it does not have"
+    )
     args = parser.parse_args(arguments)
 
     from semipose.errors import SemiposeError
@@ -25,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         check_file(args.out, "--out")
-        document = convert_labelme(args.labelme_dir, args.out, args.skeleton, args.images)
+        document = convert_labelme(args.labelme_dir, args.out, args.skeleton, args.images, args.ignore_unknown)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def convert_labelme(folder: str, out: str, skeleton: str, images: str = "") -> dict:
+def convert_labelme(folder: str, out: str, skeleton: str, images: str = "", ignore_unknown: bool = False) -> dict:
     """Writes the COCO file and returns its content.
 
     Raises:
@@ -49,7 +52,7 @@ def convert_labelme(folder: str, out: str, skeleton: str, images: str = "") -> d
     from semipose.errors import write_error
     from semipose.skeletons import get_skeleton
 
-    document = labelme_document(folder, get_skeleton(skeleton), images)
+    document = labelme_document(folder, get_skeleton(skeleton), images, ignore_unknown)
     try:
         write_json(out, document)
     except OSError as error:

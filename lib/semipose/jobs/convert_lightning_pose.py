@@ -5,14 +5,16 @@ Example: semipose convert lightning-pose --csv DIR/CollectedData.csv --videos DI
 """
 
 import argparse
-import os
 import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--csv", required=True, help="labels, with the header rows scorer, bodyparts, coords")
-    parser.add_argument("--root", help="folder that the file names in it refer to (default: the folder of the CSV)")
+    parser.add_argument(
+        "--csv", required=True, help="CollectedData.csv, or a project: its folder, labeled-data or config.yaml"
+    )
+    parser.add_argument("--root", default="", help="folder that its file names refer to (default: looked for)")
+    parser.add_argument("--ignore-unknown", action="store_true", help="leave out body parts that are no keypoints")
     parser.add_argument("--videos", nargs="*", default=[], help="videos whose frames join the unlabelled pool")
     parser.add_argument("--out", required=True, help="folder to write annotations/, images/ and split.json into")
     parser.add_argument("--skeleton", default="mirror_mouse", help="its keypoints (default mirror_mouse)")
@@ -34,8 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check_folder(args.out, "--out")
         options = SplitOptions(tuple(args.labels), tuple(args.seeds), args.val, args.every, args.guard, args.same)
-        root, skeleton = args.root or os.path.dirname(args.csv) or ".", get_skeleton(args.skeleton)
-        counts = convert_lightning_pose(args.csv, root, args.videos, args.out, skeleton, options)
+        where, skeleton = (args.csv, args.root, args.videos, args.out), get_skeleton(args.skeleton)
+        counts = convert_lightning_pose(*where, skeleton, options, args.ignore_unknown)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -19,6 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--report", help="JSON file to write with every match, person left over and ambiguity")
     parser.add_argument("--skeleton", default="coco", help="skeleton of the COCO file and the labels (default coco)")
     parser.add_argument("--images", default="", help="folder that no image may leave (default: the labelme folder)")
+    parser.add_argument(
+        "--ignore-unknown", action="store_true", help="leave out points of labels that it does not have"
+    )
     parser.add_argument("--tolerance", type=float, default=1.0, help="largest mean keypoint distance (default 1 pixel)")
     parser.add_argument("--iou", type=float, default=0.5, help="smallest overlap of boxes (default 0.5)")
     parser.add_argument(
@@ -61,7 +64,7 @@ def match_files(args: argparse.Namespace) -> tuple[dict, list[str], int]:
     skeleton = get_skeleton(args.skeleton)
     folder = os.path.dirname(args.coco_ann_file) or "."  # the images themselves are not read
     annotated = read_unlabeled_coco(args.coco_ann_file, folder, skeleton)
-    drawn = read_unlabeled_labelme(args.labelme_dir, skeleton, args.images)
+    drawn = read_unlabeled_labelme(args.labelme_dir, skeleton, args.images, args.ignore_unknown)
     details = group_details(match_groups(drawn, annotated, args.tolerance, args.iou), drawn, annotated)
     return details, report_lines(details), open_questions(details)
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from semipose.data.archives import image_name, is_archive, member_names
 from semipose.data.formats.folder import files_below, image_files, passed_over
+from semipose.data.formats.video import VIDEOS
 from semipose.data.images import OTHER_PICTURES, PICTURES, read_image
 from semipose.data.readings import upright_readings
 from semipose.errors import DataError
 from semipose.predict.videos import Camera, Video
 
 log = logging.getLogger(__name__)
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".flv", ".ts", ".mts", ".m2ts")
 OVERLAY = ".overlay"  # ends the names of folders and, before .mp4, of videos with skeletons
 KINDS = "a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the number "
 KINDS += "of a camera"

@@ -1,6 +1,7 @@
 """Notes about annotations that can be read but look wrong, each with the ids it is about."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _FAR = 0.5  # of the longer side of a box
+_NAMED = 5  # categories
 _MANY = 0.2  # share of boxes that shows a mistake of the whole file
 
 
@@ -58,40 +60,45 @@ def document_notes(where: str, document: dict, persons: Persons) -> list[Finding
     # a file without areas (AI Challenger, CrowdPose) is as it should be
     given = np.array([row.get("area") is not None for row in rows], bool)
     areas = np.array([_number(row, "area", 1) for row in rows])
+    boxed = np.array([_has_box(row) for row in rows], bool)
     checks = {
         "annotations with id 0, which other tools count as not matched (here ids are counted anew)": ids == 0,
         "crowds, left out": crowd & ~read,
         "persons without a labelled keypoint, left out": ~crowd & (visible == 0) & ~read,
-        "persons whose box is empty inside the image, left out": ~crowd & (visible > 0) & ~read,
+        "persons whose box and keypoints lie outside the image, left out": ~crowd & (visible > 0) & ~read,
         "persons without area (taken from the box in training; 0.53 w h in OKS)": read & ~given & (read & given).any(),
-        "persons with area 0: OKS gives 0 unless a prediction is exact": read & given & (areas == 0),
+        "persons with area 0: OKS gives 0 unless a prediction is exact": read & given & (areas == 0) & boxed,
         "persons whose num_keypoints is 0 though keypoints are labelled: they do not count in AP": read
         & (counted == 0) & (visible > 0),
         "persons whose num_keypoints is not the number of labelled keypoints": read
         & (counted != visible) & (counted > 0) & (visible > 0),
     }  # fmt: skip
     found = [finding for what, chosen in checks.items() for finding in note(where, what, ids[chosen])]
-    sound = [row for row, kept in zip(rows, read.tolist()) if kept]
+    sound = [row for row, kept in zip(rows, (read & boxed).tolist()) if kept]
     found += _boxes(where, "boxes", sound, document["images"]) + _areas(where, ids, areas, read & given, persons)
     return found + _categories(where, document, rows, visible > 0) + _files(where, document["images"])
 
 
-def detection_notes(where: str, rows: list[dict], images: list[dict], threshold: float) -> list[Finding]:
+def detection_notes(
+    where: str, rows: list[dict], images: list[dict], threshold: float, persons: Sequence[int] = (1,)
+) -> list[Finding]:
     """Scores, image ids and the format of boxes of a detector; ids are image ids.
 
     Args:
         rows: sound detections.
         images: sound image rows of the annotation.
         threshold: smallest score that is used.
+        persons: ids of the categories that are used.
     """
     known = {row["id"] for row in images}
-    table = [(row["image_id"], row["score"], row.get("category_id") == 1) for row in rows]
+    table = [(row["image_id"], row["score"], row.get("category_id") in persons) for row in rows]
     strange = sorted({image for image, _, _ in table} - known)
+    asked = ", ".join(map(str, persons[:_NAMED])) + (", ..." if len(persons) > _NAMED else "")
     used = {image for image, score, person in table if person and score >= threshold}
     checks = {
         "images with detections that the annotation does not list": strange,
         "images with scores outside 0..1": sorted({image for image, score, _ in table if not 0 <= score <= 1}),
-        "images with detections of other categories than 1 (person)": sorted({i for i, _, p in table if not p}),
+        f"images with detections of other categories than {asked}": sorted({i for i, _, p in table if not p}),
         f"images of the annotation without a person detected (score from {threshold:g})": sorted(known - used),
     }
     found = [finding for what, ids in checks.items() for finding in note(where, what, ids)]
@@ -122,7 +129,12 @@ def _repeated(persons: Persons) -> np.ndarray:
 
 def _visible(row: dict) -> int:
     values = row.get("keypoints")
-    return sum(type(v) in (int, float) and v > 0 for v in values[2::3]) if isinstance(values, list) else 0
+    return sum(type(v) in (int, float, bool) and v > 0 for v in values[2::3]) if isinstance(values, list) else 0
+
+
+def _has_box(row: dict) -> bool:
+    box = row.get("bbox")
+    return isinstance(box, list) and len(box) == 4 and box[2] > 0 and box[3] > 0
 
 
 def _number(row: dict, field: str, default: float) -> float:
@@ -132,7 +144,8 @@ def _number(row: dict, field: str, default: float) -> float:
 
 def _boxes(where: str, what: str, rows: list[dict], images: list[dict]) -> list[Finding]:
     """Whether boxes are corners x1, y1, x2, y2 instead of x, y, width, height."""
-    sizes = {row["id"]: (row["width"], row["height"]) for row in images}
+    sizes = {row["id"]: size for row in images if (size := image_size_of(row))}
+    rows = [row for row in rows if row["image_id"] in sizes]
     if len(rows) < 3:
         return []
     boxes = np.array([row["bbox"] for row in rows], np.float64)
@@ -143,6 +156,12 @@ def _boxes(where: str, what: str, rows: list[dict], images: list[dict]) -> list[
         return []
     text = f"{what} look like x1, y1, x2, y2; x, y, width, height are expected"
     return [Finding(f"{where}: {text}: {beyond.sum()} of {len(rows)} reach out of their image", True)]
+
+
+def image_size_of(row: dict) -> tuple[int, int] | None:
+    """The width and height that an image has in its annotation, if any."""
+    width, height = row.get("width") or 0, row.get("height") or 0
+    return (width, height) if min(width, height) >= 1 else None
 
 
 def _areas(where: str, ids: np.ndarray, areas: np.ndarray, given: np.ndarray, persons: Persons) -> list[Finding]:
@@ -160,7 +179,8 @@ def _areas(where: str, ids: np.ndarray, areas: np.ndarray, given: np.ndarray, pe
 
 
 def _categories(where: str, document: dict, rows: list[dict], posed: np.ndarray) -> list[Finding]:
-    categories = {row.get("id"): row for row in document.get("categories") or [] if isinstance(row, dict)}
+    listed = [row for row in document.get("categories") or [] if isinstance(row, dict)]
+    categories = {row["id"]: row for row in listed if type(row.get("id")) is int}
     kinds = [row.get("category_id") for row in rows]
     strange = [row["id"] for row, kind in zip(rows, kinds) if kind is not None and _known(kind, categories) is None]
     found = note(where, "annotations whose category_id is not in 'categories'", strange) if categories else []
@@ -168,7 +188,7 @@ def _categories(where: str, document: dict, rows: list[dict], posed: np.ndarray)
     if len(used) > 1:
         text = ", ".join(f"{kind} ({count} annotations)" for kind, count in used.most_common())
         found.append(Finding(f"{where}: several categories have keypoints: {text}"))
-    if used and not any(isinstance(row.get("keypoints"), list) for row in categories.values()):
+    if used and not any(isinstance(row.get("keypoints"), list) for row in listed):
         found.append(Finding(f"{where}: no category names its keypoints: they are taken to be those of the skeleton"))
     return found
 

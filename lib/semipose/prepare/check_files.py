@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.data.formats.detection_rows import detection_rows
-from semipose.data.formats.json_rows import WrongRows, load_json
+from semipose.data.formats.coco import load_document
+from semipose.data.formats.coco_categories import categories_of, taken_categories, taken_rows
+from semipose.data.formats.detections import detected_categories, load_detections
+from semipose.data.formats.json_rows import Table, WrongRows, load_json
 from semipose.data.sources import COCO_FILES, Source, places
 from semipose.errors import SemiposeError
-from semipose.evaluation.ground_truth import load_ground_truth
+from semipose.evaluation.ground_truth import CocoReading, load_ground_truth
 from semipose.prepare.findings import reader_messages
 from semipose.structures import Persons
 
 _LEFT_OUT = re.compile(r"left out.*[1-9]")
+_BY_NAME = re.compile("name their image file|image ids are the numbers")
 _ORDER = ("category", "image", "annotation")
 Reader = Callable[[Source], Persons]
 
@@ -64,18 +67,22 @@ def check_file(source: Source, read: Reader, scored: bool = False) -> FileCheck:
 
 
 def check_detections(source: Source, read: Reader) -> FileCheck:
-    """Every fault of the file of detections; the `document` of the result has its sound `rows`."""
+    """Every fault of the file of detections; the `document` of the result has its sound `rows`, with image ids, and
+    the `categories` of persons."""
     try:
-        with reader_messages():
+        with reader_messages() as lines:
             persons, wrong = _attempt(lambda: read(source))
+            file = places(source)[0]
+            document = load_document(file)
+            table = load_detections(source.path(source.boxes), Table(file, "image", document.get("images")))
+            kinds = source.box_categories or detected_categories(file, document, source.skeleton, source.categories)
     except SemiposeError as error:
         return FileCheck((str(error),))
     wrong = wrong.get("detection", {})
-    rows = detection_rows(source.path(source.boxes), load_json(places(source)[0]).get("images"))
-    if not isinstance(rows, list):
-        return FileCheck(tuple(wrong.values()))
-    sound = [row for number, row in enumerate(rows) if number not in wrong]
-    return FileCheck(tuple(wrong[number] for number in sorted(wrong)), persons, {"rows": sound})
+    rows = [row for number, row in zip(table.places.tolist(), table.rows) if number not in wrong]
+    faults = tuple(wrong[number] for number in sorted(wrong))
+    told = tuple(line for _, line in lines if _BY_NAME.search(line))  # the notes tell the rest by image
+    return FileCheck(faults, persons, {"rows": rows, "categories": kinds}, told)
 
 
 def _attempt(read: Callable) -> tuple[Persons | None, dict[str, dict[int, str]]]:
@@ -88,9 +95,20 @@ def _attempt(read: Callable) -> tuple[Persons | None, dict[str, dict[int, str]]]
 
 def _scoring_faults(source: Source) -> dict[str, dict[int, str]]:
     try:
-        return _attempt(lambda: load_ground_truth(places(source)[0], source.skeleton.sigmas))[1]
+        file, images = places(source)
+        reading = CocoReading(source.skeleton, source.categories, images)
+        return _attempt(lambda: load_ground_truth(file, source.skeleton.sigmas, reading))[1]
     except SemiposeError as error:
         return {"file": {-1: str(error)}}
+
+
+def _taken(source: Source, document: dict, rows: list[dict]) -> list[dict]:
+    """Without the rows of other categories, which the reader counts."""
+    table, kinds = Table("", "annotation", rows), categories_of("", document)
+    if source.format not in COCO_FILES or not isinstance(document.get("categories"), list):
+        return rows
+    taken = taken_categories(table, kinds, source.skeleton, source.categories)
+    return table.where(taken_rows(table, kinds, taken, source.categories)).rows
 
 
 def _ordered(wrong: dict[str, dict[int, str]]) -> list[tuple[str, dict[int, str]]]:
@@ -106,6 +124,6 @@ def _document(source: Source, wrong: dict[str, dict[int, str]]) -> dict | None:
     known, annotations = {row["id"] for row in images}, document.get("annotations")
     if annotations is not None:
         sound = [row for number, row in enumerate(annotations) if number not in wrong.get("annotation", {})]
-        annotations = [row for row in sound if row["image_id"] in known]
+        annotations = _taken(source, document, [row for row in sound if row["image_id"] in known])
         document = {**document, "annotations": annotations}
     return {**document, "images": images}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semipose.data.archives import image_fault
-from semipose.data.formats.folder import image_files
+from semipose.data.formats.folder import image_files, linked_folders
 from semipose.data.images import image_size, read_image, size_fault
 from semipose.data.orientation import turned_size
 from semipose.errors import DataError
@@ -58,10 +58,11 @@ def image_faults(persons: Persons, checks: dict[str, ImageCheck], whole: bool = 
 
 
 def refused_files(folder: str) -> list[Finding]:
-    """Files in a folder of images that its reader leaves out, as they have no image header."""
+    """What the reader of a folder leaves out: files without an image header (faults), and links to folders (notes)."""
     refused = [path for path in image_files(folder) if _header_size(path) is None]
     checks = [(path, _check(path, headers_only=True)) for path in refused]
-    return [Finding(check.fault or f"{path}: has no header that can be read", True) for path, check in checks]
+    linked = [Finding(f"{path}: is a link to a folder, left out") for path in linked_folders(folder)]
+    return linked + [Finding(check.fault or f"{path}: has no header that can be read", True) for path, check in checks]
 
 
 def true_sizes(persons: Persons, checks: dict[str, ImageCheck]) -> np.ndarray:

@@ -4,20 +4,21 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semipose.data.archives import is_archive
 from semipose.data.formats.json_rows import load_json
-from semipose.data.formats.lightning_pose import read_lightning_pose
-from semipose.data.images import read_image
+from semipose.data.formats.lightning_pose import frames_as_persons, read_frames
+from semipose.data.images import image_size, read_image
 from semipose.data.json_file import write_json
 from semipose.data.video_frames import near_frames, picture_distances, thumbnail, video_distances, write_frames
 from semipose.errors import DataError, write_error
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
+Entry = tuple[dict, list[dict]]  # COCO's image and annotations of one frame
 VAL_SEED = 2024  # fixed, so that every label count and seed is judged on the same frames
 
 
@@ -51,7 +52,13 @@ class SplitOptions:
 
 
 def convert_lightning_pose(
-    csv_file: str, image_root: str, videos: Sequence[str], out: str, skeleton: Skeleton, options: SplitOptions
+    annotation: str,
+    image_root: str,
+    videos: Sequence[str],
+    out: str,
+    skeleton: Skeleton,
+    options: SplitOptions,
+    ignore_unknown: bool = False,
 ) -> dict[str, object]:
     """Writes `images/` once and, under `annotations/`, `val` and a labelled and an unlabelled set of each subset.
 
@@ -62,7 +69,7 @@ def convert_lightning_pose(
     options are the same.
 
     Args:
-        csv_file, image_root, skeleton: as for `read_lightning_pose`.
+        annotation, image_root, skeleton, ignore_unknown: as for `read_lightning_pose`.
         videos: video files; their frames should have the size and the views of the labelled ones.
         out: folder to write into.
 
@@ -73,13 +80,13 @@ def convert_lightning_pose(
         DataError: a file is missing or wrong, there are too few frames for the split, or `out` holds another one.
         SemiposeError: a file cannot be written; NoSpaceError where the disk or quota is full.
     """
-    if is_archive(image_root):
-        raise DataError(f"{image_root}: the images to copy must be in a folder, not in a zip archive")
-    persons = read_lightning_pose(csv_file, image_root, skeleton)
+    parts = read_frames(annotation, image_root, skeleton, ignore_unknown=ignore_unknown)
+    folder = _common_folder([part.folder for part in parts])
+    persons = _on_labeled_frames(frames_as_persons(parts))
     _check_stems(videos)
-    held_out, pool, pictures = _hold_out(csv_file, persons, options)
+    held_out, pool, pictures = _hold_out(annotation, persons.image_paths, options)
     try:
-        entries = _labeled_entries(persons, image_root)
+        entries = _labeled_entries(persons, folder)
         earlier = _earlier_sets(out, options, videos, [entries[row][0]["file_name"] for row in held_out])
         _copy_images(persons, entries, out)
         frames, video_counts = _video_entries(videos, pictures[held_out], out, len(persons), options)
@@ -89,22 +96,36 @@ def convert_lightning_pose(
         _write_sets(out, sets, skeleton)
     except OSError as error:
         raise write_error(error, error.filename2 or error.filename or out) from error
-    counts = {"labelled frames": len(persons), "held out": len(held_out)}
-    counts["other frames left out, same as a held-out one"] = len(persons) - len(held_out) - len(pool)
+    counts = {"labelled frames": len(entries), "held out": len(held_out)}
+    counts["other frames left out, same as a held-out one"] = len(entries) - len(held_out) - len(pool)
     return counts | video_counts | {name: len(members) for name, members in sets.items()}
 
 
-def _hold_out(source: str, persons: Persons, options: SplitOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows held out, rows to draw labels from, and (N, 64, 64) thumbnails of all."""
-    most = len(persons) - max(options.labels)
+def _common_folder(folders: list[str]) -> str:
+    """The folder that all of the image folders are in; raises DataError for an archive."""
+    for folder in filter(is_archive, folders):
+        raise DataError(f"{folder}: the images to copy must be in a folder, not in a zip archive")
+    return os.path.commonpath(list(map(os.path.abspath, folders)))
+
+
+def _on_labeled_frames(persons: Persons) -> Persons:
+    """The same persons, on the images that have one."""
+    rows, image_index = np.unique(persons.image_index, return_inverse=True)
+    paths, ids = persons.image_paths[rows], persons.image_ids[rows]
+    return replace(persons, image_paths=paths, image_ids=ids, image_index=image_index.astype(np.int32))
+
+
+def _hold_out(source: str, paths: np.ndarray, options: SplitOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Frames held out, frames to draw labels from, and (N, 64, 64) thumbnails of all N."""
+    most = len(paths) - max(options.labels)
     if options.val > most:
         raise DataError(
-            f"{source}: has {len(persons)} labelled frames, not enough for {max(options.labels)} labels and "
+            f"{source}: has {len(paths)} labelled frames, not enough for {max(options.labels)} labels and "
             f"{options.val} held-out frames"
         )
-    order = np.random.default_rng(VAL_SEED).permutation(len(persons))
+    order = np.random.default_rng(VAL_SEED).permutation(len(paths))
     held_out, others = np.sort(order[: options.val]), np.sort(order[options.val :])
-    pictures = np.stack([thumbnail(read_image(persons.path(row))) for row in range(len(persons))])
+    pictures = np.stack([thumbnail(read_image(path)) for path in paths.tolist()])
     pool = others[picture_distances(pictures[others], pictures[held_out]).min(axis=1) > options.same]
     if len(pool) < max(options.labels):
         raise DataError(
@@ -115,8 +136,8 @@ def _hold_out(source: str, persons: Persons, options: SplitOptions) -> tuple[np.
 
 
 def _subsets(
-    pool: np.ndarray, entries: list[tuple[dict, dict]], frames: list[tuple[dict, dict]], options: SplitOptions
-) -> dict[str, list[tuple[dict, dict]]]:
+    pool: np.ndarray, entries: list[Entry], frames: list[Entry], options: SplitOptions
+) -> dict[str, list[Entry]]:
     """A labelled and an unlabelled set for each seed and label count."""
     sets = {}
     for seed in options.seeds:
@@ -128,28 +149,32 @@ def _subsets(
     return sets
 
 
-def _labeled_entries(persons: Persons, image_root: str) -> list[tuple[dict, dict]]:
-    """COCO's image and annotation of each labelled frame."""
+def _labeled_entries(persons: Persons, folder: str) -> list[Entry]:
     entries = []
-    for row in range(len(persons)):
-        name = os.path.relpath(persons.path(row), image_root).replace(os.sep, "/")
-        size = tuple(int(side) for side in persons.boxes[row, 2:])
-        entries.append(_entry(row + 1, name, size, persons.keypoints[row]))
+    for number, path in enumerate(persons.image_paths.tolist(), 1):
+        name = os.path.relpath(os.path.abspath(path), folder).replace(os.sep, "/")
+        entries.append((_image(number, name, image_size(path)), []))
+    for row, number in enumerate(persons.image_index.tolist()):
+        person = _person(row + 1, number + 1, persons.boxes[row].tolist(), float(persons.areas[row]))
+        keypoints = persons.keypoints[row]
+        person["keypoints"] = (keypoints * [1, 1, 2]).round(3).ravel().tolist()
+        person["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
+        entries[number][1].append(person)
     return entries
 
 
-def _copy_images(persons: Persons, entries: list[tuple[dict, dict]], out: str) -> None:
-    for row, (image, _) in enumerate(entries):
+def _copy_images(persons: Persons, entries: list[Entry], out: str) -> None:
+    for path, (image, _) in zip(persons.image_paths.tolist(), entries):
         target = os.path.join(out, "images", image["file_name"])
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with suppress(shutil.SameFileError):
-            shutil.copyfile(persons.path(row), target)
+            shutil.copyfile(path, target)
 
 
 def _video_entries(
     videos: Sequence[str], held_out: np.ndarray, out: str, labeled: int, options: SplitOptions
-) -> tuple[list[tuple[dict, dict]], dict[str, object]]:
-    """COCO's image and annotation of the video frames that join the pool, and the counts."""
+) -> tuple[list[Entry], dict[str, object]]:
+    """The video frames that join the pool, with ids above `labeled`, and the counts."""
     entries, total, left_out, lost, nearest, shown = [], 0, 0, 0, [], np.zeros(len(held_out), bool)
     for video in videos:
         distances = video_distances(video, held_out)
@@ -157,10 +182,8 @@ def _video_entries(
         near = near_frames((distances <= options.same).any(axis=1), options.guard)
         folder = f"videos/{_stem(video)}"
         frames = write_frames(video, wanted & ~near, os.path.join(out, "images", folder))
-        entries += [
-            _entry(labeled + len(entries) + number, f"{folder}/{name}", frames.size, None)
-            for number, name in enumerate(frames.names, 1)
-        ]
+        first = labeled + len(entries) + 1
+        entries += [_frame(first + n, f"{folder}/{name}", frames.size) for n, name in enumerate(frames.names)]
         lost += frames.total - frames.read
         total, left_out = total + len(distances), left_out + int((wanted & near).sum())
         shown |= (distances <= options.same).any(axis=0)
@@ -185,24 +208,26 @@ def _stem(video: str) -> str:
     return os.path.splitext(os.path.basename(video))[0]
 
 
-def _entry(number: int, name: str, size: tuple[int, int], keypoints: np.ndarray | None) -> tuple[dict, dict]:
-    """COCO's image and annotation of a frame, with the whole frame as box; without keypoints if there are none."""
+def _frame(number: int, name: str, size: tuple[int, int]) -> Entry:
+    """A frame without labels, as a box of its own size."""
     width, height = size
-    image = {"id": number, "file_name": name, "width": width, "height": height}
-    person = {"id": number, "image_id": number, "category_id": 1, "iscrowd": 0, "bbox": [0, 0, width, height]}
-    person["area"] = width * height
-    if keypoints is not None:
-        person["keypoints"] = (keypoints * [1, 1, 2]).round(3).ravel().tolist()
-        person["num_keypoints"] = int((keypoints[:, 2] > 0).sum())
-    return image, person
+    return _image(number, name, size), [_person(number, number, [0, 0, width, height], width * height)]
 
 
-def _write_sets(out: str, sets: dict[str, list[tuple[dict, dict]]], skeleton: Skeleton) -> None:
+def _image(number: int, name: str, size: tuple[int, int]) -> dict:
+    return {"id": number, "file_name": name, "width": int(size[0]), "height": int(size[1])}
+
+
+def _person(number: int, image: int, box: list[float], area: float) -> dict:
+    return {"id": number, "image_id": image, "category_id": 1, "iscrowd": 0, "bbox": box, "area": area}
+
+
+def _write_sets(out: str, sets: dict[str, list[Entry]], skeleton: Skeleton) -> None:
     links = [[a + 1, b + 1] for a, b in skeleton.link_indices]
     category = {"id": 1, "name": skeleton.name, "keypoints": list(skeleton.keypoints), "skeleton": links}
     os.makedirs(os.path.join(out, "annotations"), exist_ok=True)
     for name, members in sets.items():
-        images, people = [image for image, _ in members], [person for _, person in members]
+        images, people = [image for image, _ in members], [person for _, found in members for person in found]
         document = {"images": images, "annotations": people, "categories": [category]}
         write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), document)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from semipose.data.formats.coco import read_coco
+from semipose.data.formats import locate_coco, read_coco
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.data.json_file import write_json
 from semipose.errors import DataError, write_error
@@ -109,9 +109,17 @@ def make_splits(
     return {name: part.counts() for name, part in {"all": source, **sets}.items()}
 
 
+def _image_folder(file: str) -> str:
+    """The images need not be there, if the file has their sizes."""
+    folder = os.path.dirname(file) or "."
+    try:
+        return locate_coco(folder, os.path.abspath(file))[1]
+    except DataError:
+        return folder
+
+
 def _read(file: str, skeleton: Skeleton) -> Annotations:
-    # the images themselves are not read, so their folder does not matter
-    trained = read_coco(file, os.path.dirname(file) or ".", skeleton).ids
+    trained = read_coco(file, _image_folder(file), skeleton).ids
     document = load_json(file)
     table = Table(file, "annotation", document["annotations"])
     all_of_it = Annotations(file, document, table.integers("image_id"), np.isin(table.integers("id"), trained))

@@ -11,6 +11,7 @@ from functools import lru_cache
 from semipose.errors import ConfigError
 from semipose.skeletons.file import ENDINGS, load_skeleton
 from semipose.skeletons.skeleton import Skeleton
+from semipose.skeletons.whole_body import whole_body
 
 _LIMB_SWAPS = tuple(
     (f"left_{part}", f"right_{part}") for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
@@ -51,6 +52,8 @@ COCO = Skeleton(
 
 # Zhang et al., Pose2Seg, CVPR 2019: COCO's keypoints
 OCHUMAN = replace(COCO, name="ochuman")
+
+COCO_WHOLEBODY = whole_body(COCO)
 
 _COCO_SIGMA = dict(zip(COCO.keypoints, COCO.sigmas)) | {"neck": 0.079, "head_top": 0.079}
 _LSP_KEYPOINTS = (
@@ -183,7 +186,9 @@ JHMDB = Skeleton(
     torso=_TORSO,
 )  # fmt: skip
 
-SKELETONS = {s.name: s for s in (COCO, OCHUMAN, LSP, MIRROR_MOUSE, MPII, AIC, COCO_AIC, CROWDPOSE, JHMDB)}
+SKELETONS = {
+    s.name: s for s in (COCO, OCHUMAN, COCO_WHOLEBODY, LSP, MIRROR_MOUSE, MPII, AIC, COCO_AIC, CROWDPOSE, JHMDB)
+}
 
 
 def get_skeleton(name: str) -> Skeleton:

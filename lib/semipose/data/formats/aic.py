@@ -8,6 +8,7 @@ import numpy as np
 from semipose.data.formats.coco import read_coco
 from semipose.data.formats.image_list import box_areas, by_first_appearance, checked_paths
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
+from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
@@ -23,8 +24,8 @@ def read_aic(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Person
     ".jpg". Ids and image ids run from 1. Its boxes lie inside the images, so they are taken as they are: the file has
     no image sizes to clip them to. Areas are estimated from the boxes.
 
-    Persons without a labelled keypoint, without a box or with an empty one are left out. In a file without any
-    keypoints all persons with a box are read, with zero keypoints.
+    Persons without a labelled keypoint are left out. A box that is missing or empty comes from the labelled keypoints
+    (`complete_boxes`). In a file without any keypoints all persons with a box are read, with zero keypoints.
 
     Args:
         annotation_file: JSON file.
@@ -40,7 +41,13 @@ def read_aic(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Person
     files = [f"{name}.jpg" for name in images.texts("image_id")]
     names, row_of = by_first_appearance(checked_paths(images, "image_id", files, image_dir))
     table, image_of = _person_table(images)
-    boxes, keypoints = _boxes(table), _keypoints(table, skeleton)
+    keypoints = _keypoints(table, skeleton)
+    boxes, new = complete_boxes(_boxes(table), keypoints, np.full((len(table), 2), np.nan))
+    boxes = boxes.astype(np.float32)
+    if new.any():
+        _log.warning(
+            "%s: %d boxes that are missing or without area are those of the keypoints", annotation_file, new.sum()
+        )
     persons = Persons(
         image_paths=np.array(names, str),
         image_ids=np.arange(1, len(names) + 1),

@@ -1,40 +1,62 @@
-"""COCO keypoint annotations (Lin et al. 2014, format of cocodataset.org) and detector boxes as `Persons`."""
+"""COCO keypoint annotations (Lin et al. 2014, format of cocodataset.org) as `Persons`."""
 
 import copy
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
-from semipose.data.formats.detection_rows import detection_rows
+from semipose.data.formats.coco_categories import (
+    categories_of,
+    chosen_categories,
+    has_other_keypoints,
+    person_categories,
+    say_left_out,
+    taken_categories,
+    taken_rows,
+)
+from semipose.data.formats.coco_rows import crowds, file_boxes, join_whole_body, keypoints, with_keypoints
 from semipose.data.formats.image_list import ImageList, box_areas, whole_frames
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
+from semipose.data.formats.notices import warn_once
 from semipose.errors import DataError
+from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
 
 
-def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False) -> Persons:
+def read_coco(
+    annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False, categories: Sequence[str] = ()
+) -> Persons:
     """The annotated persons of a COCO keypoint file, top-down, in annotation order.
 
-    Crowds, persons without a labelled keypoint and boxes that are empty inside the image are left out. An area that is
-    missing or zero is max(1, 0.53 * width * height) of the box.
+    All categories that have the keypoints of the skeleton are one class; annotations of the others are left out. So are
+    crowds and persons without a labelled keypoint. A box that is missing or empty inside the image comes from the
+    labelled keypoints (`complete_boxes`). An area that is missing or zero is max(1, 0.53 * width * height) of the box.
+    The log has the number of all that is left out or filled in.
 
     Args:
         annotation_file: JSON file.
         image_dir: folder that its file names refer to.
         skeleton: the K keypoints of the file, in the file's order.
         one_based: coordinates count from 1; 1 is subtracted from boxes and keypoints.
+        categories: ids or names of the categories to read; empty = all that have the keypoints.
 
     Raises:
         DataError: naming the file, the id, the field and the reason.
+        ConfigError: a category is asked for that the file does not have.
     """
-    document = _load_document(annotation_file)
-    images, table, crowd = _annotations(annotation_file, image_dir, document)
-    kinds = _categories(annotation_file, document)
-    _check_names(kinds, skeleton)
-    table = table.where(~crowd & _with_keypoints(table))
+    document = load_document(annotation_file)
+    images, table = _annotations(annotation_file, image_dir, document, skeleton)
+    kinds = categories_of(annotation_file, document)
+    taken = taken_categories(table, kinds, skeleton, categories)
+    rows = taken_rows(table, kinds, taken, categories)
+    say_left_out(table, kinds, rows, categories)
+    table = table.where(rows)
+    crowd = crowds(table)
+    table = table.where(~crowd & with_keypoints(table))
     persons = _persons(images, table, skeleton, int(one_based))
 
     posed = persons.keypoints[:, :, 2].any(axis=1)
@@ -48,26 +70,29 @@ def read_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_base
     return persons
 
 
-def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False) -> Persons:
+def read_unlabeled_coco(
+    annotation_file: str, image_dir: str, skeleton: Skeleton, one_based: bool = False, categories: Sequence[str] = ()
+) -> Persons:
     """The person boxes of a COCO file, with or without keypoints, in annotation order.
 
-    Crowds, other categories than persons and boxes that are empty inside the image are left out. A category is of
-    persons if it has keypoints. If none has, the category named 'person' counts, or else all. An annotation without a
-    category is a person. Keypoints that the file has are kept as hidden labels, to judge pseudo-labels by; the others
-    are zero. If the categories name another number of keypoints than the skeleton, only the boxes are used, and all
-    keypoints are zero. In a file without annotations, such as `image_info_unlabeled2017.json`, each image is one person
-    with the whole frame as its box and ids run from 1.
+    Crowds, other categories than persons and boxes that are empty inside the image are left out; those of labelled
+    persons come from their keypoints, as in `read_coco`. A category is of persons if it has keypoints. If none has, the
+    category named 'person' counts, or else all. An annotation without a category is a person. Keypoints that the file
+    has are kept as hidden labels, to judge pseudo-labels by; the others are zero. If no category has the keypoints of
+    the skeleton and one names another number of them, only the boxes are used, and all keypoints are zero. In a file
+    without annotations, such as `image_info_unlabeled2017.json`, each image is one person with the whole frame as its
+    box and ids run from 1.
 
     Args:
         annotation_file: JSON file.
         image_dir: folder that its file names refer to.
         skeleton: the K keypoints of the file, in the file's order.
-        one_based: as in `read_coco`.
+        one_based, categories: as in `read_coco`.
 
     Raises:
-        DataError: naming the file, the id, the field and the reason.
+        DataError, ConfigError: as `read_coco`.
     """
-    document = _load_document(annotation_file)
+    document = load_document(annotation_file)
     if document.get("annotations") in (None, []):
         images = ImageList(annotation_file, image_dir, document)
         _log.info("%s: no annotations; %d whole images", annotation_file, len(images.ids))
@@ -75,79 +100,30 @@ def read_unlabeled_coco(annotation_file: str, image_dir: str, skeleton: Skeleton
         persons = persons.take(images.sound(persons.image_index))
         refuse_wrong_rows((images.table,), persons)
         return persons
-    images, table, crowd = _annotations(annotation_file, image_dir, document)
-    kinds = _categories(annotation_file, document)
-    if _names_other_keypoints(kinds, skeleton):
+    images, table = _annotations(annotation_file, image_dir, document, skeleton)
+    kinds = categories_of(annotation_file, document)
+    if has_other_keypoints(table, kinds, skeleton, categories):
         _log.info("%s: not the keypoints of skeleton %r; only its boxes serve", annotation_file, skeleton.name)
-        table = _without_keypoints(table)
+        taken, table = chosen_categories(kinds, categories), _without_keypoints(table)
     else:
-        _check_names(kinds, skeleton)
-    person = _of_persons(table, kinds)
-    log_counts = (~person).sum(), (person & crowd).sum()
+        taken = taken_categories(table, kinds, skeleton, categories)
+    person = _of_persons(table, person_categories(kinds, taken, bool(categories)))
+    crowd = crowds(table)
     table = table.where(~crowd & person)
     persons = _persons(images, table, skeleton, int(one_based))
 
     filled = _has_filled_box(persons)
     _log.info(
         "%s: %d unlabeled persons; left out: %d of other categories, %d crowds, %d with an empty box",
-        annotation_file, filled.sum(), *log_counts, (~filled).sum(),
+        annotation_file, filled.sum(), (~person).sum(), (person & crowd).sum(), (~filled).sum(),
     )  # fmt: skip
     persons = persons.take(filled & table.sound & images.sound(persons.image_index))
     refuse_wrong_rows((kinds, images.table, table), persons)
     return persons
 
 
-def read_detections(
-    detection_file: str, annotation_file: str, image_dir: str, skeleton: Skeleton, score_threshold: float = 0.0
-) -> Persons:
-    """The person boxes of a detector, without keypoints.
-
-    Other categories than 1 (person), scores below the threshold and boxes that are empty inside the image are left out.
-    So are boxes on images that the annotation file does not list, since one detector file is often used for several
-    subsets. The log has their number.
-
-    Args:
-        detection_file: JSON list of `{image_id, category_id, bbox, score}`, or a COCO file (see `detection_rows`).
-        annotation_file: JSON file with at least `images`.
-        image_dir: folder that its file names refer to.
-        skeleton: gives K for the (N, K, 3) keypoints, which are zero.
-        score_threshold: smallest score to keep.
-
-    Raises:
-        DataError: naming the file, the id, the field and the reason; also if no detection is on a listed image.
-    """
-    document = _load_document(annotation_file)
-    images = ImageList(annotation_file, image_dir, document)
-    table = Table(detection_file, "detection", detection_rows(detection_file, document.get("images")))
-    known = images.known(table)
-    if len(table) and not known.any():
-        raise DataError(f"{detection_file}: none of its {len(table)} detections is on an image of {annotation_file}")
-    if not known.all():
-        _log.warning(
-            "%s: skipped %d detections on images that are not in %s", detection_file, (~known).sum(), annotation_file
-        )
-    wanted = (table.integers("category_id") == 1) & (table.numbers("score") >= score_threshold)
-    table = table.where(known & wanted)
-
-    image_index = images.rows_of(table)
-    boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height"), image_index)
-    persons = Persons(
-        image_paths=images.paths,
-        image_ids=images.ids,
-        image_sizes=images.annotated,
-        image_index=image_index,
-        ids=np.arange(1, len(table) + 1),
-        boxes=boxes,
-        keypoints=np.zeros((len(table), len(skeleton), 3), np.float32),
-        areas=box_areas(boxes),
-        scores=table.numbers("score").astype(np.float32),
-    )
-    persons = persons.take(_has_filled_box(persons) & table.sound & images.sound(image_index))
-    refuse_wrong_rows((images.table, table), persons)
-    return persons
-
-
-def _load_document(file: str) -> dict:
+def load_document(file: str) -> dict:
+    """The object of a COCO file; raises DataError for anything else."""
     document = load_json(file)
     if not isinstance(document, dict):
         raise DataError(
@@ -156,8 +132,7 @@ def _load_document(file: str) -> dict:
     return document
 
 
-def _annotations(file: str, image_dir: str, document: dict) -> tuple[ImageList, Table, np.ndarray]:
-    """The images, the annotations, and (N,) bool, which of them are crowds."""
+def _annotations(file: str, image_dir: str, document: dict, skeleton: Skeleton) -> tuple[ImageList, Table]:
     images = ImageList(file, image_dir, document)
     if document.get("annotations") is None:
         refuse_wrong_rows((images.table,))
@@ -165,26 +140,17 @@ def _annotations(file: str, image_dir: str, document: dict) -> tuple[ImageList, 
     table = Table(file, "annotation", document["annotations"])
     table.unique_integers("id")
     images.rows_of(table)
-    return images, table, table.integers("iscrowd", default=0) != 0
+    joined = join_whole_body(table, len(skeleton))
+    if joined:
+        _log.info("%s: body, feet, face and hands of %d annotations joined to 133 keypoints", file, joined)
+    return images, table
 
 
-def _categories(file: str, document: dict) -> Table:
-    categories = document.get("categories")
-    return Table(file, "category", [] if categories is None else categories)
-
-
-def _of_persons(table: Table, kinds: Table) -> np.ndarray:
-    """(N,) bool, whether each annotation is of a person category."""
-    named = np.array([row.get("name") == "person" for row in kinds.rows], bool)
-    chosen = next((mask for mask in (_with_keypoints(kinds), named) if mask.any()), None)
-    if chosen is None:
+def _of_persons(table: Table, ids: np.ndarray | None) -> np.ndarray:
+    """(N,) bool, whether each annotation is of one of the categories; None = all are."""
+    if ids is None:
         return np.ones(len(table), bool)
-    ids = kinds.where(chosen).integers("id")
     return np.isin(table.integers("category_id", default=int(ids[0])), ids)
-
-
-def _with_keypoints(table: Table) -> np.ndarray:
-    return np.array([bool(row.get("keypoints")) for row in table.rows], bool)
 
 
 def _without_keypoints(table: Table) -> Table:
@@ -200,9 +166,12 @@ def _has_filled_box(persons: Persons) -> np.ndarray:
 def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) -> Persons:
     """All rows as persons; `first` is the coordinate of the first pixel in the file."""
     image_index = images.rows_of(table)
-    boxes = images.clip(table.vectors("bbox", 4, "x, y, width, height") - [first, first, 0, 0], image_index)
-    areas = table.numbers("area", default=0)
+    points = _keypoints(table, skeleton, first)
+    boxes = file_boxes(table) - [first, first, 0, 0]
+    boxes, new = complete_boxes(boxes, points, images.sizes[image_index])
+    boxes, areas = boxes.astype(np.float32), table.numbers("area", default=0)
     table.refuse(areas < 0, "area", "must not be negative, found {}")
+    _say_repairs(table, points, new)
     return Persons(
         image_paths=images.paths,
         image_ids=images.ids,
@@ -210,59 +179,35 @@ def _persons(images: ImageList, table: Table, skeleton: Skeleton, first: int) ->
         image_index=image_index,
         ids=table.integers("id"),
         boxes=boxes,
-        keypoints=_keypoints(table, skeleton, first),
+        keypoints=points,
         areas=np.where(areas > 0, areas, box_areas(boxes)).astype(np.float32),
         scores=np.ones(len(table), np.float32),
         group_ids=table.integers("group_id", default=-1),
     )
 
 
+def _say_repairs(table: Table, points: np.ndarray, new: np.ndarray) -> None:
+    """One line for each kind of repair."""
+    for field in ("iscrowd", "keypoints"):
+        rows = table.mended.get(field)
+        if rows:
+            warn_once(_log, "%s: %d annotations have true or false as numbers of %r", table.file, len(rows), field)
+    if new.any():
+        single = ((points[:, :, 2] > 0).sum(axis=1) == 1) & new
+        middle = f"; {single.sum()} have one point, in the middle of its box, so scores of it say little"
+        text = "%s: %d boxes that are missing or without area are those of the keypoints%s"
+        warn_once(_log, text, table.file, new.sum(), middle if single.any() else "")
+
+
 def _keypoints(table: Table, skeleton: Skeleton, first: int) -> np.ndarray:
     """(N, K, 3) float32; zero for annotations without keypoints."""
-    labeled = _with_keypoints(table)
-    keypoints = np.zeros((len(table), len(skeleton), 3), np.float32)
-    keypoints[labeled] = _labeled_keypoints(table.where(labeled), skeleton) - np.float32([first, first, 0])
-    return keypoints
-
-
-def _labeled_keypoints(table: Table, skeleton: Skeleton) -> np.ndarray:
     meaning = f"x, y, v of the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
-    keypoints = table.vectors("keypoints", 3 * len(skeleton), meaning).reshape(-1, len(skeleton), 3)
-    flags = keypoints[:, :, 2]
+    points, given = keypoints(table, len(skeleton), meaning), with_keypoints(table)
+    flags = points[:, :, 2]
     for row, joint in np.argwhere(~np.isin(flags, (0, 1, 2))).tolist():
         reason = f"v of {skeleton.keypoints[joint]} must be 0, 1 or 2, found {flags[row, joint]:g}"
         table.fault(row, "keypoints", reason)
-    keypoints[:, :, 2] = np.minimum(flags, 1)
-    return keypoints
-
-
-def _names_other_keypoints(kinds: Table, skeleton: Skeleton) -> bool:
-    """Whether a category names another number of keypoints than the skeleton has."""
-    names = [row.get("keypoints") for row in kinds.rows]
-    return any(isinstance(some, list) and len(some) not in (0, len(skeleton)) for some in names)
-
-
-def _check_names(kinds: Table, skeleton: Skeleton) -> None:
-    """Refuses keypoint names that show another skeleton; a file without names is believed."""
-    expected = f"the {len(skeleton)} keypoints of skeleton {skeleton.name!r}"
-    for row, category in enumerate(kinds.rows):
-        names = category.get("keypoints")
-        if not names:
-            continue
-        if not isinstance(names, list) or len(names) != len(skeleton):
-            found = f"{len(names)} names" if isinstance(names, list) else "no list"
-            kinds.fault(row, "keypoints", f"must name {expected}, found {found}")
-            continue
-        other = [(name, own) for name, own in zip(names, skeleton.keypoints) if _plain(name) != _plain(own)]
-        if {_plain(name) for name, _ in other} & set(map(_plain, skeleton.keypoints)):
-            kinds.fault(row, "keypoints", f"must name {expected} in this order: {', '.join(skeleton.keypoints)}")
-        elif other:
-            renamed = ", ".join(f"{str(name)!a} for {own!r}" for name, own in other)
-            _log.warning(
-                "%s: its keypoint names differ from those of skeleton %r: %s", kinds.file, skeleton.name, renamed
-            )
-
-
-def _plain(name: object) -> str:
-    """AI Challenger writes 'Right Shoulder', most others 'right_shoulder'."""
-    return "_".join(str(name).lower().split())
+    points[:, :, 2] = np.minimum(flags, 1)
+    points = points.astype(np.float32)
+    points[given] -= np.float32([first, first, 0])
+    return points

@@ -1,5 +1,7 @@
 """Sets that come in COCO's format, with what is special about each."""
 
+from collections.abc import Sequence
+
 from semipose.data.formats.coco import read_coco
 from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.errors import DataError
@@ -10,12 +12,12 @@ read_crowdpose = read_coco  # Li et al., CVPR 2019: has no areas, which are then
 read_ochuman = read_coco  # Zhang et al., CVPR 2019: COCO's keypoints, in the COCO files of its API
 
 
-def read_jhmdb(annotation_file: str, image_dir: str, skeleton: Skeleton) -> Persons:
+def read_jhmdb(annotation_file: str, image_dir: str, skeleton: Skeleton, categories: Sequence[str] = ()) -> Persons:
     """The persons of a sub-JHMDB file (Jhuang et al., ICCV 2013): COCO's format with MATLAB's pixels, from 1.
 
     Arguments and errors are those of `read_coco`.
     """
-    return read_coco(annotation_file, image_dir, skeleton, one_based=True)
+    return read_coco(annotation_file, image_dir, skeleton, one_based=True, categories=categories)
 
 
 def read_crowd_index(annotation_file: str) -> dict[int, float]:

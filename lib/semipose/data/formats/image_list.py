@@ -1,5 +1,6 @@
 """The images of a source: ids, sizes and paths that stay inside the image folder; whole frames as persons."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +9,16 @@ from contextvars import ContextVar
 import numpy as np
 
 from semipose.data.archives import is_archive, join_images, name_fault, split_member
-from semipose.data.formats.json_rows import Table, refuse_wrong_rows
+from semipose.data.formats.image_names import plain_names
+from semipose.data.formats.json_rows import Table, describe, refuse_wrong_rows
+from semipose.data.formats.notices import warn_once
+from semipose.data.images import image_size
+from semipose.errors import DataError
+from semipose.geometry.boxes import clip_boxes
 from semipose.structures import Persons
 
+_log = logging.getLogger(__name__)
+_SIDES = ("width", "height")
 # Folders besides the image folder that links may lead to. A context, so that the readers of all formats obey.
 _link_folders: ContextVar[tuple[str, ...]] = ContextVar("link_folders", default=())
 
@@ -28,7 +36,8 @@ def links_to(folders: Sequence[str]) -> Iterator[None]:
 class ImageList:
     """The `images` of a COCO document.
 
-    Wrong rows are noted in the table, which the reader refuses at its end.
+    A width or height that is missing, 0 or below is read from the file. Wrong rows are noted in the table, which the
+    reader refuses at its end.
 
     Attributes:
         table: the rows.
@@ -41,11 +50,10 @@ class ImageList:
     def __init__(self, file: str, image_dir: str, document: dict):
         self.table = table = Table(file, "image", document.get("images"))
         self.ids = table.unique_integers("id")
-        self.sizes = np.stack([table.numbers(side) for side in ("width", "height")], axis=1)
-        for column, side in enumerate(("width", "height")):
-            table.refuse(self.sizes[:, column] < 1, side, "must be at least 1, found {}")
+        self.sizes = declared_sizes(table)
         self.annotated = whole_pixels(self.sizes)
         self.paths = np.array(checked_paths(table, "file_name", table.texts("file_name"), image_dir), str)
+        _measure(table, self.sizes, self.paths)
         self._by_id = np.argsort(self.ids, kind="stable")  # of two with one id, the first
 
     def known(self, table: Table) -> np.ndarray:
@@ -70,11 +78,15 @@ class ImageList:
         return self.table.sound[image_index]
 
     def clip(self, boxes: np.ndarray, image_index: np.ndarray) -> np.ndarray:
-        """(N, 4) float32 xywh: boxes clipped to [0, W-1] x [0, H-1]; one that is outside or inverted becomes empty."""
-        limit = self.sizes[image_index] - 1
-        start = np.clip(boxes[:, :2], 0, limit)
-        end = np.clip(boxes[:, :2] + boxes[:, 2:], 0, limit)
-        return np.concatenate([start, np.maximum(end - start, 0)], axis=1).astype(np.float32)
+        """(N, 4) float32 xywh, see `clip_boxes`."""
+        return clip_boxes(boxes, self.sizes[image_index]).astype(np.float32)
+
+
+def declared_sizes(table: Table) -> np.ndarray:
+    """(I, 2) float64 width and height in pixels; NaN, both of them, where one is missing, 0 or below."""
+    sizes = np.stack([table.numbers(side, default=0) for side in _SIDES], axis=1)
+    sizes[(sizes < 1).any(axis=1)] = np.nan
+    return sizes
 
 
 def whole_pixels(sizes: np.ndarray) -> np.ndarray:
@@ -86,6 +98,8 @@ def whole_pixels(sizes: np.ndarray) -> np.ndarray:
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
     """Image folder and file name joined, for each row. A row is wrong if its file lies outside the folder.
 
+    Back slashes and absolute paths are made plain where that is possible (`plain_names`); the log has their number.
+
     Args:
         table: whose rows the names belong to, for messages.
         field: of those rows, for messages.
@@ -95,6 +109,11 @@ def checked_paths(table: Table, field: str, names: list[str], image_dir: str) ->
     Raises:
         DataError: the archive is broken.
     """
+    written, names = names, plain_names(names, image_dir)
+    changed = [pair for pair in zip(written, names) if pair[0] != pair[1]] if names is not written else []
+    if changed:
+        example = f"such as {describe(changed[0][0])} as {describe(changed[0][1])}"
+        warn_once(_log, "%s: %d file names are taken below %s, %s", table.file, len(changed), image_dir, example)
     reasons = list(map(name_fault, names))
     for row, reason in enumerate(reasons):
         if reason:
@@ -138,6 +157,21 @@ def whole_frames(paths: np.ndarray, image_ids: np.ndarray, sizes: np.ndarray, nu
         scores=np.ones(len(rows), np.float32),
         image_sizes=whole_pixels(sizes),
     )
+
+
+def _measure(table: Table, sizes: np.ndarray, paths: np.ndarray) -> None:
+    """Fills in the sizes that are not known from the headers of the files."""
+    rows = np.flatnonzero(np.isnan(sizes[:, 0]) & table.sound).tolist()
+    for row in rows:
+        try:
+            sizes[row] = image_size(str(paths[row]))
+        except DataError as error:
+            lacking = next((s for s in _SIDES if not table.rows[row].get(s) or table.rows[row][s] < 1), _SIDES[0])
+            found = describe(table.rows[row].get(lacking))
+            table.fault(row, lacking, f"must be at least 1, found {found}, and its file has no size: {error}")
+    if rows:
+        warn_once(_log, "%s: %d images without width and height; read from the files", table.file, len(rows))
+    sizes[np.isnan(sizes)] = 1  # of wrong rows
 
 
 def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -69,11 +70,12 @@ class Table:
 
     Attributes:
         faults: the first fault of each wrong row, by its number in the file; -1 = `rows` is not a list.
+        mended: numbers of the rows whose value was taken in another form than usual, by field.
         places: (N,) number of each row in the file.
     """
 
     def __init__(self, file: str, kind: str, rows: object):
-        self.file, self.kind, self.faults = file, kind, {}
+        self.file, self.kind, self.faults, self.mended = file, kind, {}, {}
         if not isinstance(rows, list):
             self.faults[-1] = f"{file}: the {kind} list must be a list, found {describe(rows)}"
             rows = []
@@ -102,14 +104,17 @@ class Table:
         """(N,) float64 finite; a missing field takes the default, if one is given."""
         return self._column(field, self._values(field, default), _float_column, "a finite number", 0)
 
-    def integers(self, field: str, default: int | None = None) -> np.ndarray:
-        """(N,) int64; `NO_INTEGER` where it is wrong."""
-        return self._column(field, self._values(field, default), _int_column, "a 64-bit integer", NO_INTEGER)
+    def integers(self, field: str, default: int | None = None, mend: Callable | None = None) -> np.ndarray:
+        """(N,) int64; `NO_INTEGER` where it is wrong. `mend` puts a wrong value into the usual form, if it can."""
+        return self._column(field, self._values(field, default), _int_column, "a 64-bit integer", NO_INTEGER, mend)
 
-    def vectors(self, field: str, length: int, meaning: str) -> np.ndarray:
-        """(N, length) float64 finite; `meaning` says in messages what the values are."""
+    def vectors(
+        self, field: str, length: int, meaning: str, default: list | None = None, mend: Callable | None = None
+    ) -> np.ndarray:
+        """(N, length) float64 finite; `meaning` says in messages what the values are; `mend` as in `integers`."""
         expected, stand_in = f"{length} finite numbers ({meaning})", [0] * length
-        return self._column(field, self._values(field), lambda v: _float_rows(v, length), expected, stand_in)
+        convert = partial(_float_rows, length=length)
+        return self._column(field, self._values(field, default), convert, expected, stand_in, mend)
 
     def points(self, field: str, count: int, meaning: str) -> np.ndarray:
         """(N, count, 2) float64 finite, from lists of pairs."""
@@ -145,11 +150,19 @@ class Table:
         values = [row.get(field) for row in self.rows]
         return values if default is None else [default if value is None else value for value in values]
 
-    def _column(self, field: str, values: list, convert: Callable, expected: str, stand_in: object) -> np.ndarray:
+    def _column(
+        self, field: str, values: list, convert: Callable, expected: str, stand_in: object, mend: Callable | None = None
+    ) -> np.ndarray:  # fmt: skip
         column = convert(values)
         if column is None:
             # only a wrong file pays for the search row by row
             wrong = [convert([value]) is None for value in values]
+            if mend:
+                values = [mend(value) if bad else value for bad, value in zip(wrong, values)]
+                still = [bad and convert([value]) is None for bad, value in zip(wrong, values)]
+                mended = np.array(wrong) & ~np.array(still)
+                self.mended.setdefault(field, set()).update(self.places[mended].tolist())
+                wrong = still
             self.refuse(wrong, field, f"must be {expected}, found {{}}")
             column = convert([stand_in if bad else value for bad, value in zip(wrong, values)])
         return column

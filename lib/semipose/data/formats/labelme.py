@@ -1,8 +1,9 @@
 """A folder of labelme files (github.com/wkentaro/labelme) as `Persons` and as a COCO keypoint document.
 
 One `point` shape for each keypoint: its label is the keypoint's name, its group_id tells the persons of an image apart,
-its description is COCO's v (0 not labelled, 1 hidden, 2 visible; empty = 2). A `rectangle` with the same group_id, of
-any label, is the person's box. Shapes without a group_id are one person. Other shapes are ignored.
+its description may be COCO's v (0 not labelled, 1 hidden, 2 visible; any other text is a note and means 2). A
+`rectangle` with the same group_id, of any label, is the person's box. Points without a group_id belong to the only
+rectangle around them, or are one person if no rectangle is without points. Other shapes are ignored.
 """
 
 import logging
@@ -17,36 +18,39 @@ from semipose.data.formats.json_rows import Table, WrongRows, load_json, refuse_
 from semipose.data.formats.labelme_image import LabeledImage, find_image
 from semipose.data.formats.labelme_shapes import NO_GROUP, people_of
 from semipose.errors import DataError
+from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
-MARGIN = 0.1  # of a box around keypoints, in parts of its longer side; as for LSP
 
 
-def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Persons:
+def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "", ignore_unknown: bool = False) -> Persons:
     """The persons with a labelled keypoint, by file (sorted by path), then in the order that the file names them.
 
-    The group_id is kept as group (-1 = none). A person without a rectangle has the box around its keypoints, grown on
-    each side by 10 % of the longer side. Boxes are clipped to the image, areas are max(1, 0.53 * width * height).
-    Persons with an empty box and keypoints outside the image are left out. Labels and sizes are those of the picture
-    as labelme shows it, turned by its EXIF orientation. Ids run from 1; embedded image data are ignored.
+    The group_id is kept as group (-1 = none). A person without a rectangle has the box of its keypoints (see
+    `complete_boxes`). Boxes are clipped to the image, areas are max(1, 0.53 * width * height). Keypoints outside the
+    image are left out, and so are persons with neither a box nor a keypoint in it. Labels and sizes are those of the
+    picture as labelme shows it, turned by its EXIF orientation. Ids run from 1; embedded image data are ignored.
 
     Args:
         folder: folder of the `.json` files, with all folders below it but hidden ones.
         skeleton: its K names are the labels; case, spaces and dashes do not matter.
         image_root: folder that no image may leave; "" = `folder`.
+        ignore_unknown: leave out points whose label is no keypoint, and count them; else they are faults.
 
     Raises:
         DataError: naming the file, the shape, the field and the reason.
     """
-    persons = read_unlabeled_labelme(folder, skeleton, image_root)
+    persons = read_unlabeled_labelme(folder, skeleton, image_root, ignore_unknown)
     return persons.take(persons.keypoints[:, :, 2].any(axis=1))
 
 
-def read_unlabeled_labelme(folder: str, skeleton: Skeleton, image_root: str = "") -> Persons:
+def read_unlabeled_labelme(
+    folder: str, skeleton: Skeleton, image_root: str = "", ignore_unknown: bool = False
+) -> Persons:
     """As `read_labelme`, and also the persons that only have a rectangle."""
-    document = labelme_document(folder, skeleton, image_root)
+    document = labelme_document(folder, skeleton, image_root, ignore_unknown)
     images = ImageList(folder, image_root or folder, document)
     table = Table(folder, "annotation", document["annotations"])
     image_index = images.rows_of(table)
@@ -68,7 +72,7 @@ def read_unlabeled_labelme(folder: str, skeleton: Skeleton, image_root: str = ""
     return persons
 
 
-def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> dict:
+def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", ignore_unknown: bool = False) -> dict:
     """The COCO keypoint document of a labelme folder; arguments and errors as for `read_labelme`.
 
     Its file names are relative to the image root. An annotation has a `group_id` if its shapes have one.
@@ -78,7 +82,7 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
     images, annotations, counts, faults = [], [], Counter(), {}
     for file in _files(folder):
         try:
-            found = _read_file(file, folder, skeleton, image_root or folder)
+            found = _read_file(file, folder, skeleton, image_root or folder, ignore_unknown, counts)
         except WrongRows as error:
             faults |= error.rows
         except DataError as error:
@@ -90,28 +94,30 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "") -> d
             width, height = image.size
             images.append({"id": len(images) + 1, "file_name": image.name, "width": width, "height": height})
             counts["missing"] += not image.found
-            for group, points, box in people:
-                person = _annotation(image, group, points, box, counts)
-                if person:
-                    annotations.append({"id": len(annotations) + 1, "image_id": len(images), **person})
+            annotations += [{"image_id": len(images), **_annotation(image, *person, counts)} for person in people]
     if faults:
         raise WrongRows(faults)
     if not images:
-        raise DataError(f"{folder}: has no labelme file (*.json) in it or below it")
+        raise DataError(
+            f"{folder}: has no labelme file (*.json) in it or below it (a COCO file has to be named itself)"
+        )
+    annotations = _with_boxes(images, annotations, counts)
     _report(folder, image_root or folder, len(images), len(annotations), counts)
     links = [[a + 1, b + 1] for a, b in skeleton.link_indices]
     category = {"id": 1, "name": "person", "keypoints": list(skeleton.keypoints), "skeleton": links}
     return {"images": images, "annotations": annotations, "categories": [category]}
 
 
-def _read_file(file: str, folder: str, skeleton: Skeleton, root: str) -> tuple[LabeledImage, list] | None:
+def _read_file(
+    file: str, folder: str, skeleton: Skeleton, root: str, ignore_unknown: bool, counts: Counter
+) -> tuple[LabeledImage, list] | None:
     """The image and the persons of a labelme file; None for another JSON file."""
     document = load_json(file)
     if not isinstance(document, dict) or not document.keys() & {"shapes", "imagePath"}:
         _log.warning("left out: %s: is not a labelme file (it has neither 'imagePath' nor 'shapes')", file)
         return None
     image, table = find_image(file, document, folder, root), Table(file, "shape", document.get("shapes"))
-    people = people_of(table, skeleton)
+    people = people_of(table, skeleton, ignore_unknown, counts)
     if table.faults:
         raise WrongRows({file: table.faults})
     return image, people
@@ -129,24 +135,16 @@ def _files(folder: str) -> list[str]:
 
 def _annotation(
     image: LabeledImage, group: int, points: np.ndarray, corners: np.ndarray | None, counts: Counter
-) -> dict | None:
-    """COCO annotation without ids; None if it has no keypoint and no rectangle, or if its box is empty."""
+) -> dict:
+    """COCO annotation without ids and area; its box may be empty."""
     limit = np.array(image.size) - 1
     xy, labeled = points[:, :2], points[:, 2] > 0
     outside = labeled & ((xy < -0.5) | (xy > limit + 0.5)).any(axis=1)
     labeled &= ~outside
     counts["outside"] += int(outside.sum())
-    if corners is None and not labeled.any():
-        counts["empty"] += 1
-        return None
-    corners = _grown(xy[labeled]) if corners is None else corners
-    low, high = np.clip([corners.min(axis=0), corners.max(axis=0)], 0, limit)
-    if not (high > low).all():
-        counts["empty"] += 1
-        return None
-    box = [*low.tolist(), *(high - low).tolist()]
+    low, high = np.zeros((2, 2)) if corners is None else corners
     keypoints = np.where(labeled[:, None], np.column_stack([xy, points[:, 2]]), 0).tolist()
-    person = {"category_id": 1, "iscrowd": 0, "bbox": box, "area": float(box_areas(np.array([box]))[0])}
+    person = {"category_id": 1, "iscrowd": 0, "bbox": [*low.tolist(), *(high - low).tolist()]}
     person |= {
         "keypoints": [number for x, y, v in keypoints for number in (x, y, int(v))],
         "num_keypoints": int(labeled.sum()),
@@ -154,14 +152,34 @@ def _annotation(
     return person if group == NO_GROUP else {**person, "group_id": group}
 
 
-def _grown(points: np.ndarray) -> np.ndarray:
-    low, high = points.min(axis=0), points.max(axis=0)
-    margin = MARGIN * (high - low).max()
-    return np.stack([low - margin, high + margin])
+def _with_boxes(images: list[dict], annotations: list[dict], counts: Counter) -> list[dict]:
+    """The annotations that have a box in their image, or a keypoint that gives them one."""
+    if not annotations:
+        return []
+    sizes = np.array([[images[a["image_id"] - 1][side] for side in ("width", "height")] for a in annotations], float)
+    keypoints = np.array([a["keypoints"] for a in annotations], float).reshape(len(annotations), -1, 3)
+    boxes, new = complete_boxes(np.array([a["bbox"] for a in annotations], float), keypoints, sizes)
+    counts["single"] = int((new & ((keypoints[..., 2] > 0).sum(axis=1) == 1)).sum())
+    kept = []
+    for annotation, box, area in zip(annotations, boxes, box_areas(boxes).tolist()):
+        if (box[2:] > 0).all():
+            kept.append({"id": len(kept) + 1, **annotation, "bbox": box.tolist(), "area": area})
+    counts["empty"] = len(annotations) - len(kept)
+    return kept
 
 
 def _report(folder: str, root: str, images: int, persons: int, counts: Counter) -> None:
     _log.info("%s: %d persons on %d images; left out: %d with an empty box", folder, persons, images, counts["empty"])
+    unknown = {key[1]: count for key, count in counts.items() if isinstance(key, tuple)}
+    if unknown:
+        names = ", ".join(f"{label!a} ({count})" for label, count in unknown.items())
+        _log.warning("%s: left out %d points whose labels are no keypoints: %s", folder, sum(unknown.values()), names)
+    if counts["notes"]:
+        _log.info("%s: %d points are visible: their description is a note, not 0, 1 or 2", folder, counts["notes"])
+    if counts["placed"]:
+        _log.info("%s: %d points without group_id belong to the rectangle around them", folder, counts["placed"])
+    if counts["single"]:
+        _log.info("%s: %d persons of one point have a box as large as the others' on it", folder, counts["single"])
     if counts["outside"]:
         _log.warning("%s: %d labels outside their image are not used", folder, counts["outside"])
     if counts["missing"]:

@@ -1,8 +1,9 @@
 """The shapes of one labelme file as persons; labelme.py says what they mean."""
 
 import re
-from collections import defaultdict
+from collections import Counter
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,29 +15,79 @@ _LARGEST = 1e9  # pixels
 NO_GROUP = -1
 
 
-def people_of(table: Table, skeleton: Skeleton) -> list[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Group, (K, 3) x, y, v and the box's (2, 2) corners or None, of each person in a file."""
-    labels, boxes = table.texts("label"), defaultdict(list)
-    points = defaultdict(lambda: np.full((len(skeleton), 3), np.nan))
+class _Point(NamedTuple):
+    """A point shape: its row, group_id, keypoint, and x, y, v."""
+
+    row: int
+    group: int
+    joint: int
+    value: tuple[float, float, int]
+
+
+class _Rectangle(NamedTuple):
+    """A rectangle shape: its row, group_id, and (2, 2) corners, low and high."""
+
+    row: int
+    group: int
+    corners: np.ndarray
+
+    @property
+    def person(self) -> tuple[int, int]:
+        """What tells its person apart: the group_id, or its row if there is none."""
+        return self.group, self.row if self.group == NO_GROUP else -1
+
+    def holds(self, point: _Point) -> bool:
+        return bool(((self.corners[0] <= point.value[:2]) & (point.value[:2] <= self.corners[1])).all())
+
+
+def people_of(
+    table: Table, skeleton: Skeleton, ignore_unknown: bool, counts: Counter
+) -> list[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Group, (K, 3) x, y, v and the box's (2, 2) corners or None, of each person in a file.
+
+    `counts` takes what is to be told: `notes` (descriptions that are no visibility), `placed` (points that belong to
+    the only rectangle they are in), and under ("unknown", label) the points of labels that are ignored.
+    """
+    points, rectangles = _points(table, skeleton, ignore_unknown, counts), _rectangles(table)
+    persons = _persons(table, points, rectangles, counts)
+    keypoints = {person: np.full((len(skeleton), 3), np.nan) for person in persons.values()}
+    for point in (point for point in points if point.row in persons):
+        joints = keypoints[persons[point.row]]
+        if not np.isnan(joints[point.joint, 0]):
+            label, group = table.rows[point.row]["label"], table.rows[point.row].get("group_id")
+            again = f"{label!a} is there twice with group_id {group}"
+            table.fault(point.row, "label", f"{again}; each person needs its own")
+        joints[point.joint] = point.value
+    return _joined(table, keypoints, rectangles, len(skeleton))
+
+
+def _points(table: Table, skeleton: Skeleton, ignore_unknown: bool, counts: Counter) -> list[_Point]:
+    labels, found = table.texts("label"), []
     for row, shape in enumerate(table.rows):
-        if shape.get("shape_type") == "point":
-            person = points[_group(table, row)]
-            joint = _joint(labels[row], skeleton.keypoints)
-            if joint is None:
-                known = f"skeleton {skeleton.name!r}: {', '.join(skeleton.keypoints)}"
-                table.fault(row, "label", f"{labels[row]!a} is not one of the keypoints of {known}")
-                continue
-            if not np.isnan(person[joint, 0]):
-                again = f"{labels[row]!a} is there twice with group_id {shape.get('group_id')}"
-                table.fault(row, "label", f"{again}; each person needs its own")
-            person[joint] = (*_corners(table, row, 1)[0], _visibility(table, row))
-        elif shape.get("shape_type") == "rectangle":
-            corners = _corners(table, row, 2)
-            boxes[_group(table, row)].append((row, np.stack([corners.min(axis=0), corners.max(axis=0)])))
-    return _joined(table, points, boxes, len(skeleton))
+        if shape.get("shape_type") != "point":
+            continue
+        joint = keypoint_number(labels[row], skeleton.keypoints)
+        if joint is None and ignore_unknown:
+            counts["unknown", labels[row]] += 1
+            continue
+        if joint is None:
+            known = f"skeleton {skeleton.name!r}: {', '.join(skeleton.keypoints)}"
+            advice = "'ignore_unknown: true' in the source leaves such points out"
+            table.fault(row, "label", f"{labels[row]!a} is not one of the keypoints of {known}; {advice}")
+            continue
+        x, y = _corners(table, row, 1)[0]
+        found.append(_Point(row, _group(table, row), joint, (x, y, _visibility(shape, counts))))
+    return found
 
 
-def _joint(label: str, names: tuple[str, ...]) -> int | None:
+def _rectangles(table: Table) -> list[_Rectangle]:
+    rows = [row for row, shape in enumerate(table.rows) if shape.get("shape_type") == "rectangle"]
+    corners = [_corners(table, row, 2) for row in rows]
+    sorted_corners = [np.stack([c.min(axis=0), c.max(axis=0)]) for c in corners]
+    return [_Rectangle(row, _group(table, row), corners) for row, corners in zip(rows, sorted_corners)]
+
+
+def keypoint_number(label: str, names: tuple[str, ...]) -> int | None:
     """The keypoint of exactly this name, or else the only one of this plain name."""
     return names.index(label) if label in names else _plain_numbers(names).get(_plain(label))
 
@@ -51,16 +102,49 @@ def _plain(label: str) -> str:
     return re.sub(r"[\s_-]+", "_", label.strip()).casefold()
 
 
-def _joined(table: Table, points: dict, boxes: dict, count: int) -> list[tuple[int, np.ndarray, np.ndarray | None]]:
-    people = []
-    for group in dict.fromkeys([*points, *boxes]):
-        found = boxes.get(group, [])
-        if len(found) > 1 and (group != NO_GROUP or group in points):
-            table.fault(found[1][0], "group_id", "its person has a rectangle already; each person needs its own")
-        keypoints = np.nan_to_num(points.get(group, np.zeros((count, 3))))
-        # rectangles without keypoints and without a group_id are a person each
-        people += [(group, keypoints, box) for _, box in found] or [(group, keypoints, None)]
-    return people
+def _persons(
+    table: Table, points: list[_Point], rectangles: list[_Rectangle], counts: Counter
+) -> dict[int, tuple[int, int]]:
+    """The person of each point, by row: that of its group_id, else of its rectangle; none for points of nobody.
+
+    A rectangle takes points without a group_id if it has none itself, or if no point has its group_id. If only one of
+    the first kind is there, it takes all of them; of several, the only one around a point takes it.
+    """
+    persons = {point.row: (point.group, -1) for point in points}
+    loose = [point for point in points if point.group == NO_GROUP]
+    posed = {point.group for point in points} - {NO_GROUP}
+    free = [rectangle for rectangle in rectangles if rectangle.group not in posed]
+    around = {point.row: [rectangle for rectangle in free if rectangle.holds(point)] for point in loose}
+    nameless = any(rectangle.group == NO_GROUP for rectangle in free)
+    if len(free) == 1 and nameless:
+        return persons | dict.fromkeys(around, free[0].person)
+    if not nameless and not any(around.values()):
+        return persons
+    for point in loose:
+        found = around[point.row]
+        if len(found) == 1:
+            persons[point.row] = found[0].person
+            counts["placed"] += 1
+            continue
+        del persons[point.row]
+        if point.value[2]:
+            where = f"in {len(found) or 'no'} rectangle{'s' * bool(found)}"
+            advice = "give each rectangle and its points a group_id of their own"
+            table.fault(point.row, "group_id", f"is not given, and the point lies {where}; {advice}")
+    return persons
+
+
+def _joined(
+    table: Table, keypoints: dict[tuple[int, int], np.ndarray], rectangles: list[_Rectangle], count: int
+) -> list[tuple[int, np.ndarray, np.ndarray | None]]:
+    """Persons with points come first, then those that only have a rectangle."""
+    people = {person: (person[0], np.nan_to_num(joints), None) for person, joints in keypoints.items()}
+    for rectangle in rectangles:
+        group, joints, corners = people.get(rectangle.person, (rectangle.group, np.zeros((count, 3)), None))
+        if corners is not None:
+            table.fault(rectangle.row, "group_id", "its person has a rectangle already; each person needs its own")
+        people[rectangle.person] = group, joints, rectangle.corners
+    return list(people.values())
 
 
 def _group(table: Table, row: int) -> int:
@@ -73,14 +157,12 @@ def _group(table: Table, row: int) -> int:
     return group
 
 
-def _visibility(table: Table, row: int) -> int:
-    text = table.rows[row].get("description")
-    visibility = _VISIBILITY.get("" if text is None else str(text).strip())
-    if visibility is None:
-        reason = "must be 0 (not labelled), 1 (hidden), 2 (visible) or empty, found {}"
-        table.refuse(np.arange(len(table)) == row, "description", reason)
-        return 0
-    return visibility
+def _visibility(shape: dict, counts: Counter) -> int:
+    """COCO's v in the description; any other text there is a note, and the point is visible."""
+    text = shape.get("description")
+    text = "" if text is None else str(text).strip()
+    counts["notes"] += text not in _VISIBILITY
+    return _VISIBILITY.get(text, 2)
 
 
 def _corners(table: Table, row: int, least: int) -> np.ndarray:

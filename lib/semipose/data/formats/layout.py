@@ -6,7 +6,8 @@ import os
 import re
 from itertools import islice
 
-from semipose.data.archives import image_exists, image_root, join_images
+from semipose.data.archives import image_exists, image_root, join_images, name_fault
+from semipose.data.formats.image_names import plain_names
 from semipose.data.formats.json_rows import load_json
 from semipose.errors import DataError
 
@@ -23,7 +24,8 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     the root or absolute; its NAME is the file name without these prefixes and `.json`. Images are looked for in
     `images/NAME`, `NAME` and `images` of the root and of the folder above that of the annotation file, then beside the
     file and in the root: the first folder that has one of the file's first images. If there is none, the zip archives
-    beside these folders are tried (`images/NAME.zip`).
+    beside these folders are tried (`images/NAME.zip`). Where file names are absolute paths to images below the root,
+    the image folder is the root.
 
     Args:
         root: root of the data set.
@@ -41,10 +43,13 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
         if not image_root(folder):
             raise DataError(f"{folder}: image folder of set {name!r} does not exist")
         return annotation, image_root(folder)
+    files = _first_file_names(annotation)
+    if any(image_exists(file) and _is_below(file, root) for file in files):
+        return annotation, root  # absolute paths, which may lead to several folders below the root
     stem = _stem(name)
     bases = dict.fromkeys([root, os.path.dirname(os.path.dirname(annotation))])
     places = [os.path.join(base, place) for base in bases for place in (f"images/{stem}", stem, "images")]
-    return annotation, _folder_with_images(annotation, [*places, os.path.dirname(annotation), root])
+    return annotation, _folder_with_images(annotation, files, [*places, os.path.dirname(annotation), root])
 
 
 def has_annotation(root: str, name: str) -> bool:
@@ -76,8 +81,11 @@ def _stem(name: str) -> str:
     return stem.removeprefix(prefix)
 
 
-def _folder_with_images(annotation: str, places: list[str]) -> str:
-    names = _first_file_names(annotation)
+def _is_below(file: str, root: str) -> bool:
+    return any(file.startswith(os.path.join(path(root), "")) for path in (os.path.abspath, os.path.realpath))
+
+
+def _folder_with_images(annotation: str, names: list[str], places: list[str]) -> str:
     if not names:
         load_json(annotation)  # names the fault if it is not JSON at all
         raise DataError(f"{annotation}: lists no image with a file_name")
@@ -85,14 +93,21 @@ def _folder_with_images(annotation: str, places: list[str]) -> str:
     broken = None
     for place in places:
         try:
-            if any(map(image_exists, join_images(place, names))):
+            if any(map(image_exists, join_images(place, _allowed(names, place)))):
                 return place
         except DataError as error:  # an archive; another place may have the images
             broken = broken or error
     if broken:
         raise broken
     tried = ", ".join(dict.fromkeys(places))
-    raise DataError(f"{annotation}: image {names[0]!a} is in none of the folders tried: {tried}")
+    elsewhere = next((name for name in names if os.path.isabs(name) and os.path.isfile(name)), "")
+    hint = f"; it is elsewhere on this machine: give its folder as `images`: {os.path.dirname(elsewhere)}"
+    shown = f"{elsewhere or names[0]!a} is in none of the folders tried: {tried}{hint if elsewhere else ''}"
+    raise DataError(f"{annotation}: image {shown}")
+
+
+def _allowed(names: list[str], place: str) -> list[str]:
+    return [name for name in plain_names(names, place) if not name_fault(name)]
 
 
 def _first_file_names(annotation: str) -> list[str]:
@@ -101,7 +116,7 @@ def _first_file_names(annotation: str) -> list[str]:
         return []
     with open(annotation, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         found = [match.group(1) for match in islice(_FILE_NAME.finditer(content), _PROBES)]
-    return [name for name in map(_decode, found) if name and "\0" not in name and not os.path.isabs(name)]
+    return [name for name in map(_decode, found) if name and "\0" not in name]
 
 
 def _decode(quoted: bytes) -> str:

@@ -1,121 +1,116 @@
-"""Labelled frames in the CSV of lightning-pose and DeepLabCut (single animal) as `Persons`."""
+"""Labelled frames in the CSV of DeepLabCut and lightning-pose, of one or several animals, as `Persons`."""
 
-import csv
 import logging
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from semipose.data.formats.image_list import ImageList, whole_frames
+from semipose.data.archives import image_root as found_root
+from semipose.data.formats.image_list import ImageList, box_areas, whole_frames, whole_pixels
 from semipose.data.formats.json_rows import WrongRows
+from semipose.data.formats.pose_csv import PoseCsv, read_pose_csv
+from semipose.data.formats.pose_project import csv_files, image_folder
 from semipose.data.images import image_size
 from semipose.errors import DataError
+from semipose.geometry.boxes import complete_boxes, keypoint_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
-_HEADER = ("scorer", "bodyparts", "coords")
-_UNLABELED = ("", "nan")
-_LARGEST = 1e6  # pixels
 
 
 @dataclass(frozen=True)
-class _Table:
-    """A CSV whose header is checked.
+class LabeledFrames:
+    """The frames of one CSV.
 
     Attributes:
-        parts: the body parts, in the order of the columns.
-        index: number of leading columns that make up the file name.
-        rows: (line number, cells) of each frame.
-        faults: what is wrong with a line, by its number; the first fault of each.
+        file: the CSV.
+        folder: image folder or zip archive that its file names refer to.
+        paths: (F,) str, of the images.
+        sizes: (F, 2) float64, width and height in pixels.
+        keypoints: (F, A, K, 3) float32, x, y, v of each animal; zero where not labelled.
     """
 
     file: str
-    parts: tuple[str, ...]
-    index: int
-    rows: list[tuple[int, list[str]]]
-    faults: dict[int, str]
-
-    def fault(self, line: int, reason: str) -> None:
-        self.faults.setdefault(line, f"{self.file}: line {line}: {reason}")
+    folder: str
+    paths: np.ndarray
+    sizes: np.ndarray
+    keypoints: np.ndarray
 
 
-def read_lightning_pose(csv_file: str, image_root: str, skeleton: Skeleton) -> Persons:
-    """One person for each labelled frame, with the whole frame as its box, in the order of the file.
+def read_lightning_pose(
+    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False
+) -> Persons:
+    """The labelled frames, in the order of the files: one person for each, with the whole frame as its box.
 
-    Three header rows: scorer, bodyparts, coords; then a file name (or several columns that are its folders and name)
-    and x, y of each body part in image pixels. An empty or NaN pair is not labelled. A point outside the frame is not
-    used; the log has their number. Body parts are matched to the skeleton by name. Ids are the running numbers of the
-    frames from 1, areas are those of the boxes.
+    Header rows: scorer, bodyparts, coords; then a file name (or several columns that are its folders and name) and x, y
+    of each body part in image pixels. An empty or NaN pair is not labelled, nor is one with 0 in a column `visible`; a
+    column `likelihood` changes nothing. A point outside the frame is not used; the log has their number. Body parts are
+    matched to the skeleton by name. Ids are running numbers from 1, areas are those of the boxes.
+
+    With several individuals (a header row of their names) each is a person of its own where it has a keypoint. Its box
+    is that of its keypoints, grown on each side by 10 % of the longer side; the area is max(1, 0.53 * width * height).
 
     Args:
-        csv_file: `CollectedData.csv`.
-        image_root: folder that its file names refer to; no name may leave it.
+        annotation: CSV file, `.h5` beside one, folder of such files, or `config.yaml` of a project; see `csv_files`.
+        image_root: folder that its file names refer to, which none may leave; "" = looked for, see `image_folder`.
         skeleton: K keypoints, in any order.
+        root: of the data set, where images are looked for at last.
+        ignore_unknown: leave out body parts that are no keypoints; else they are faults.
 
     Raises:
         DataError: naming the file, line, column and the reason.
     """
-    table = _read_table(csv_file, skeleton)
-    paths, keypoints = _paths(table, image_root), _keypoints(table, skeleton)
+    return frames_as_persons(read_frames(annotation, image_root, skeleton, root, ignore_unknown))
+
+
+def frames_as_persons(parts: list[LabeledFrames]) -> Persons:
+    """The persons on the frames of all files, numbered from 1."""
+    persons = [_whole_frames(part) if part.keypoints.shape[1] == 1 else _individuals(part) for part in parts]
+    joined = Persons.concatenate(persons)
+    return replace(joined, ids=np.arange(1, len(joined) + 1), image_ids=np.arange(1, len(joined.image_paths) + 1))
+
+
+def read_frames(
+    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False
+) -> list[LabeledFrames]:
+    """The labelled frames of each CSV; arguments and errors as for `read_lightning_pose`."""
+    files = csv_files(annotation)
+    if not files:
+        raise DataError(f"{annotation}: has no CollectedData*.csv in it or below it")
+    parts, faults = [], {}
+    for file in files:
+        try:
+            parts.append(_read_file(file, image_root, skeleton, root, ignore_unknown))
+        except WrongRows as error:
+            faults |= {file if len(files) > 1 else kind: rows for kind, rows in error.rows.items()}
+    if faults:
+        raise WrongRows(faults)
+    _check_other_files(parts)
+    if len(files) > 1:
+        _log.info("%s: %d frames in %d CSV files", annotation, sum(len(part.paths) for part in parts), len(files))
+    return parts
+
+
+def _read_file(file: str, image_root: str, skeleton: Skeleton, root: str, ignore_unknown: bool) -> LabeledFrames:
+    table = read_pose_csv(file, skeleton, ignore_unknown)
+    names = table.names()
+    if not names:
+        raise WrongRows({"line": table.faults}) if table.faults else DataError(f"{file}: has no labelled frame")
+    if names and all(name.isdecimal() for name in names):
+        raise DataError(f"{file}: names no images but numbers of video frames, as predictions on a video do")
+    folder = (found_root(image_root) or image_root) if image_root else image_folder(file, names, root)
+    paths = _paths(table, names, folder)
+    keypoints = np.stack([table.keypoints(name, skeleton) for name in table.individuals], axis=1)
     if table.faults:
         raise WrongRows({"line": table.faults})
-    if not table.rows:
-        raise DataError(f"{csv_file}: has no labelled frame")
     sizes = np.array([image_size(path) for path in paths], np.float64)
-    persons = whole_frames(paths, np.arange(1, len(paths) + 1), sizes, len(skeleton))
-    return replace(persons, keypoints=_inside(table, keypoints, sizes), areas=sizes.prod(axis=1).astype(np.float32))
+    _report(table, skeleton, keypoints)
+    return LabeledFrames(file, folder, paths, sizes, _inside(table, keypoints, sizes))
 
 
-def _read_table(file: str, skeleton: Skeleton) -> _Table:
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file}: is not a CSV text file: {error}") from error
-    for name, (line, row) in zip(_HEADER, lines):
-        if row[0] != name:
-            raise DataError(f"{file}: line {line}: column 1: {row[0]!a} found, {name!r} expected ({_expected()})")
-    if len(lines) < len(_HEADER):
-        raise DataError(f"{file}: has {len(lines)} header rows, 3 expected ({_expected()})")
-    (_, (_, names), (_, coords)), rows = lines[:3], lines[3:]
-    index = coords.index("x") if "x" in coords else len(coords)
-    parts = tuple(names[index::2])
-    fault = _column_fault(parts, names[index:], coords[index:], skeleton)
-    if fault:
-        raise DataError(f"{file}: line {lines[2 if fault.startswith('coords') else 1][0]}: {fault}")
-    table = _Table(file, parts, index, [(line, row) for line, row in rows if len(row) == len(names)], {})
-    for line, row in rows:
-        if len(row) != len(names):
-            table.fault(line, f"has {len(row)} columns, the header has {len(names)}")
-    return table
-
-
-def _expected() -> str:
-    return "a single-animal file starts with the rows scorer, bodyparts, coords"
-
-
-def _column_fault(parts: tuple[str, ...], names: list[str], coords: list[str], skeleton: Skeleton) -> str:
-    """What is wrong with the header's columns of coordinates; "" if they are fine."""
-    if coords != ["x", "y"] * len(parts):
-        return "coords: each body part needs the two columns x, y, and no others"
-    if names != [part for part in parts for _ in "xy"]:
-        return "bodyparts: the columns x and y must name the same body part"
-    twice = [part for part in parts if parts.count(part) > 1]
-    if twice:
-        return f"bodyparts: {twice[0]!a} is there more than once"
-    for part in sorted(set(parts) ^ set(skeleton.keypoints)):
-        problem = "is not in" if part in parts else "is missing here but is in"
-        return f"bodyparts: {part!a} {problem} skeleton {skeleton.name!r}"
-    return ""
-
-
-def _paths(table: _Table, image_root: str) -> np.ndarray:
-    """(N,) str; names are checked before any file is opened."""
-    names = ["/".join(row[: table.index]) for _, row in table.rows]
+def _paths(table: PoseCsv, names: list[str], folder: str) -> np.ndarray:
+    """(F,) str; names are checked before any file is opened."""
     seen = {}
     for (line, _), name in zip(table.rows, names):
         if name in seen:
@@ -123,44 +118,62 @@ def _paths(table: _Table, image_root: str) -> np.ndarray:
         seen.setdefault(name, line)
     # numbered by line, as its messages name the id; the true sizes are in the files
     rows = [{"id": line, "file_name": name, "width": 1, "height": 1} for name, line in seen.items()]
-    images = ImageList(table.file, image_root, {"images": rows})
+    images = ImageList(table.file, folder, {"images": rows})
     for row, text in images.table.faults.items():
         table.faults.setdefault(rows[row]["id"], text.replace(": image id ", ": line ", 1))
     return images.paths
 
 
-def _keypoints(table: _Table, skeleton: Skeleton) -> np.ndarray:
-    """(N, K, 3) float32 in the skeleton's order; zero where not labelled."""
-    keypoints = np.zeros((len(table.rows), len(skeleton), 3), np.float32)
-    columns = [table.index + 2 * table.parts.index(name) for name in skeleton.keypoints]
-    for person, (line, row) in zip(keypoints, table.rows):
-        for joint, column in enumerate(columns):
-            person[joint] = _point(table, line, column, row[column : column + 2])
-    return keypoints
+def _check_other_files(parts: list[LabeledFrames]) -> None:
+    """Raises DataError if two files label the same frame, such as those of two scorers."""
+    seen: dict[str, str] = {}
+    for part in parts:
+        for path in part.paths.tolist():
+            if path in seen:
+                raise DataError(f"{part.file}: {path} is labelled in {seen[path]} too; name one of the files")
+        seen |= dict.fromkeys(part.paths.tolist(), part.file)
 
 
-def _point(table: _Table, line: int, column: int, cells: list[str]) -> tuple[float, float, float]:
-    empty = [cell.lower() in _UNLABELED for cell in cells]
-    if all(empty):
-        return 0.0, 0.0, 0.0
-    x, y = (_number(table, line, column + n, cell) for n, cell in enumerate(cells))
-    return x, y, 1.0
-
-
-def _number(table: _Table, line: int, column: int, cell: str) -> float:
-    try:
-        value = float(cell)
-    except ValueError:
-        value = np.nan
-    if not abs(value) <= _LARGEST:
-        name = f"{table.parts[(column - table.index) // 2]} {'xy'[(column - table.index) % 2]}"
-        table.fault(line, f"column {column + 1} ({name}): {cell[:40]!a} is not a number of pixels")
-    return value
-
-
-def _inside(table: _Table, keypoints: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    points = keypoints[:, :, :2]
-    outside = ((points < -0.5) | (points > sizes[:, None] - 0.5)).any(axis=2)
+def _inside(table: PoseCsv, keypoints: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    points = keypoints[..., :2]
+    outside = ((points < -0.5) | (points > sizes[:, None, None] - 0.5)).any(axis=3)
     if outside.any():
         _log.warning("%s: %d labels outside their frame are not used", table.file, outside.sum())
-    return np.where(outside[:, :, None], np.float32(0), keypoints)
+    return np.where(outside[..., None], np.float32(0), keypoints)
+
+
+def _report(table: PoseCsv, skeleton: Skeleton, keypoints: np.ndarray) -> None:
+    unknown = [part for part in table.parts if part not in skeleton.keypoints]
+    if unknown:
+        _log.warning("%s: left out body parts that are no keypoints: %s", table.file, ", ".join(unknown))
+    if table.has_likelihood:
+        count = int(keypoints[..., 2].sum())
+        text = "%s: has columns 'likelihood', as predictions of a network have; all its %d points count as labels"
+        _log.warning(text, table.file, count)
+
+
+def _whole_frames(part: LabeledFrames) -> Persons:
+    persons = whole_frames(part.paths, np.arange(len(part.paths)), part.sizes, part.keypoints.shape[2])
+    return replace(persons, keypoints=part.keypoints[:, 0], areas=part.sizes.prod(axis=1).astype(np.float32))
+
+
+def _individuals(part: LabeledFrames) -> Persons:
+    """Frame by frame, in the order of the columns."""
+    frames, animals = np.nonzero(part.keypoints[..., 2].any(axis=2))
+    keypoints = part.keypoints[frames, animals]
+    sizes = part.sizes[frames]
+    boxes, points = complete_boxes(keypoint_boxes(keypoints), keypoints, sizes)
+    boxes = boxes.astype(np.float32)
+    text = "%s: %d individuals on %d frames, %d of them with a single point, whose box is as large as the others'"
+    _log.info(text, part.file, len(frames), len(np.unique(frames)), points.sum())
+    return Persons(
+        image_paths=part.paths,
+        image_ids=np.arange(len(part.paths)),
+        image_sizes=whole_pixels(part.sizes),
+        image_index=frames.astype(np.int32),
+        ids=np.arange(len(frames)),
+        boxes=boxes,
+        keypoints=keypoints,
+        areas=box_areas(boxes),
+        scores=np.ones(len(frames), np.float32),
+    )

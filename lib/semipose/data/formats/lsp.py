@@ -11,6 +11,7 @@ from semipose.data.formats.mat_file import load_mat
 from semipose.data.images import image_size
 from semipose.data.json_file import write_json
 from semipose.errors import DataError, write_error
+from semipose.geometry.boxes import clip_boxes, keypoint_boxes
 from semipose.skeletons import Skeleton, get_skeleton
 from semipose.structures import Persons
 
@@ -155,16 +156,13 @@ def _annotation(number: int, joints: np.ndarray, size: tuple[int, int], padding:
     labelled = joints[joints[:, 2] > 0, :2]
     if len(labelled) < _MIN_JOINTS:
         return None
-    low, high = labelled.min(axis=0), labelled.max(axis=0)
-    margin = padding * (high - low).max()
-    low, high = np.maximum(low - margin, 0), np.minimum(high + margin, np.array(size) - 1)
-    width, height = high - low
+    ((x, y, width, height),) = clip_boxes(keypoint_boxes(joints[None], padding), np.array([size]))
     return {
         "id": number,
         "image_id": number,
         "category_id": 1,
         "iscrowd": 0,
-        "bbox": np.round([*low, width, height], 2).tolist(),
+        "bbox": np.round([x, y, width, height], 2).tolist(),
         "area": round(max(1.0, 0.53 * float(width * height)), 2),
         "keypoints": np.round(joints, 2).ravel().tolist(),
         "num_keypoints": len(labelled),

@@ -9,6 +9,7 @@ from semipose.data.formats.json_rows import Table, load_json, refuse_wrong_rows
 from semipose.data.formats.mat_file import load_mat
 from semipose.data.formats.mpii_mat import release_rows
 from semipose.errors import DataError
+from semipose.geometry.boxes import complete_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
@@ -28,8 +29,9 @@ def read_mpii(
     by 15 * scale. It is not clipped to the image, so that a square crop, after the usual padding of 1.25, is exactly
     that of HRNet. The set has no areas; they are estimated from the box.
 
-    Persons with center x -1 (no position known), a scale that is not positive or without a labelled joint are left
-    out. A JSON without any joints, such as that of the test images, gives all persons with zero keypoints.
+    Persons with center x -1 (no position known) or a scale that is not positive have the box of their joints
+    (`complete_boxes`). Those without a labelled joint are left out. A JSON without any joints, such as that of the test
+    images, gives all persons with zero keypoints.
 
     Args:
         annotation: JSON file, or the .mat file (told by its ending).
@@ -48,8 +50,10 @@ def read_mpii(
         row.setdefault("id", number)
     names, image_index = by_first_appearance(checked_paths(table, "image", table.texts("image"), image_dir))
     centers, scales = table.vectors("center", 2, "x, y"), table.numbers("scale")
-    boxes = _boxes(centers, scales, int(one_based))
-    keypoints = _keypoints(table, skeleton, int(one_based))
+    keypoints, placed = _keypoints(table, skeleton, int(one_based)), (centers[:, 0] != -1) & (scales > 0)
+    boxes = _boxes(centers, scales, int(one_based)) * placed[:, None]
+    found, new = complete_boxes(boxes, keypoints, np.full((len(table), 2), np.nan))
+    boxes[new] = found[new]
     persons = Persons(
         image_paths=np.array(names, str),
         image_ids=np.arange(1, len(names) + 1),
@@ -61,7 +65,9 @@ def read_mpii(
         scores=np.ones(len(table), np.float32),
         head_sizes=np.zeros(len(table), np.float32) if table.faults else _head_sizes(table, head_boxes),
     )
-    kept = _kept(annotation, persons, (centers[:, 0] != -1) & (scales > 0))
+    if new.any():
+        _log.warning("%s: %d persons without position or scale have the box of their joints", annotation, new.sum())
+    kept = _kept(annotation, persons, placed | new)
     persons = persons.take(kept & table.sound)
     refuse_wrong_rows((table,), persons)
     return persons

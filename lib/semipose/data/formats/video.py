@@ -21,6 +21,10 @@ from semipose.structures import Persons
 _log = logging.getLogger(__name__)
 _INDEX = "index.json"  # written last: it stands for a complete extraction
 _THUMBNAILS = "thumbnails.npy"  # of all frames of the video, also of those that were not taken
+VIDEOS = (
+    ".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".flv", ".ogv", ".3gp",
+)  # fmt: skip
 _MOST_FRAMES = 10_000_000
 
 
