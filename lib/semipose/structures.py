@@ -124,6 +124,7 @@ class PoseBatch:
         index: (B,) int64, row of each person or picture in its data set.
         faults: one line for each image that could not be read while this batch was made.
         mask: (B, H, W) uint8 over the base crops, 0 where persons have no labels, else 1; None = 1 everywhere.
+        known: (B, K) float32, 0 for keypoints that the source of a whole picture does not have, else 1; None = all 1.
     """
 
     images: Tensor
@@ -133,6 +134,7 @@ class PoseBatch:
     index: Tensor
     faults: tuple[str, ...] = field(default=())
     mask: Tensor | None = None
+    known: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -150,7 +152,7 @@ class PoseBatch:
     def without_labels(self) -> "PoseBatch":
         """The same crops with all coordinates and weights zero, so that no label can leak."""
         nothing = {"keypoints": torch.zeros_like(self.keypoints), "weights": torch.zeros_like(self.weights)}
-        return replace(self, mask=None, **nothing)
+        return replace(self, mask=None, known=None, **nothing)
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,13 @@ def test_weights_of_one_are_no_weights_and_others_act():
         assert supervised_loss() != supervised_loss(weights)
 
 
+def test_keypoints_that_a_source_does_not_have_act():
+    known = torch.ones(3, 17)
+    assert supervised_loss() == supervised_loss(known=known)
+    known[:, 5] = 0
+    assert supervised_loss() != supervised_loss(known=known)
+
+
 def test_masked_regions_act():
     mask = torch.ones(3, 40, 30, dtype=torch.uint8)
     assert supervised_loss() != supervised_loss(mask=mask * 0)

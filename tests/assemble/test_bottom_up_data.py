@@ -99,6 +99,24 @@ def grouped(root: Path, factors: dict) -> list:
     return [{"annotation": "train", "group_id_weight": factors}]
 
 
+def test_keypoints_that_a_source_does_not_have_are_known_to_be_unknown(root):
+    mine = "name: mine\nkeypoints: [nose, left_eye, tail]\nsigmas: 0.05\nswaps: []\n"
+    (root / "mine.yaml").write_text(mine)
+    document = json.loads((root / "annotations/person_keypoints_train.json").read_text())
+    for row in document["annotations"]:
+        row["keypoints"] = row.get("keypoints", [0] * 51)[:9]
+    (root / "annotations/person_keypoints_other.json").write_text(json.dumps(document))
+    shutil.copytree(root / "images/train", root / "images/other")
+    config = config_of(root, train="[train, {name: other, annotation: other, skeleton: mine.yaml}]")
+    data = build_data(config)
+    assert data.known[:, :3].tolist() == 4 * [3 * [True]] + 4 * [[True, True, False]]
+    assert not data.known[4:, 2:].any() and data.known[:4].all()
+    loader = build_pair_loader(config, data)
+    batch = loader._loaders[0].dataset.__getitems__([0, 5])
+    assert batch.known.tolist() == data.known[[0, 5]].astype(float).tolist()
+    assert build_data(config_of(root)).known.all()
+
+
 def test_group_weights_reach_their_instances_only(root):
     plain, weighted, none = (
         build_dataset(config, build_data(config).labeled, "replace", True)[0]

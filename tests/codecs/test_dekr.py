@@ -153,6 +153,18 @@ def test_masked_regions_teach_nothing(codec):
     assert torch.equal(target.heat_weights[..., :24], whole.heat_weights[..., :24])
 
 
+def test_keypoints_that_a_source_does_not_have_are_no_background(codec):
+    points, known = people([50.0, 60.0]), torch.ones(1, JOINTS)
+    known[0, 2] = 0
+    weights = ones(points)
+    weights[..., 2] = 0
+    target = DekrTarget.of(codec.encode(points, weights, None, known)[0])
+    plain = parts(codec, points, weights)
+    assert (target.heat_weights[:, 2] == 0).all() and (plain.heat_weights[:, 2] == BACKGROUND).all()
+    others = [0, 1, 3, 4, JOINTS]
+    assert torch.equal(target.heat_weights[:, others], plain.heat_weights[:, others])
+
+
 def test_the_loss_is_zero_for_perfect_and_grows_with_each_part(codec):
     points = people([50.0, 60.0], [140.0, 64.0])
     target, weights = codec.encode(points, ones(points))

@@ -158,9 +158,11 @@ def labeled_tasks(recipe: Recipe, views: Views, codec: Codec) -> list[Task]:
     if views.labeled is None:
         return []
     batch, to_view = views.batch.labeled, views.labeled.from_base()
-    points, mask = to_view.points(batch.keypoints), views.labeled.mask
-    weights = to_view.swap(batch.weights, axis=-1)
-    target, weights = codec.encode(points, weights) if mask is None else codec.encode(points, weights, mask)
+    points, weights = to_view.points(batch.keypoints), to_view.swap(batch.weights, axis=-1)
+    unlearned = ()
+    if codec.instances:
+        unlearned = views.labeled.mask, None if batch.known is None else to_view.swap(batch.known)
+    target, weights = codec.encode(points, weights, *unlearned)
     return [Task("pose", views.labeled.images, target, weights, points, recipe.weights.pose)]
 
 

@@ -24,7 +24,7 @@ from semipose.data.regions import Region
 from semipose.data.same_files import RealPaths
 from semipose.data.source_format import guess_format
 from semipose.data.source_mix import SourceMix
-from semipose.data.sources import OWN_SKELETONS, Source, read_labeled, read_own, read_pool
+from semipose.data.sources import OWN_SKELETONS, Source, converter, read_labeled, read_own, read_pool
 from semipose.data.summary import DataReport
 from semipose.errors import ConfigError, DataError
 from semipose.runtime.ranks import local_ranks
@@ -43,6 +43,7 @@ class RunData:
         labeled_mix, unlabeled_mix: how batches are drawn from the sources of a side.
         validation: by the name of the source, in its own skeleton.
         regions: bottom-up: where persons of the labelled side have no labels, by image path.
+        known: bottom-up: (I, K) bool, the keypoints that the source of each labelled picture has.
     """
 
     labeled: Persons
@@ -52,6 +53,7 @@ class RunData:
     validation: dict[str, Persons]
     report: DataReport
     regions: dict[str, list[Region]] = field(default_factory=dict)
+    known: np.ndarray | None = None
 
 
 def algorithm_entry(config: CfgNode) -> AlgorithmEntry:
@@ -84,8 +86,8 @@ def build_data(config: CfgNode) -> RunData:
     labeled, unlabeled = Persons.concatenate(train), Persons.concatenate(pool) if pool else None
     report = report_rows(config, labeled, unlabeled, list(validation.values()), overlaps, files)
     unlabeled_mix = build_mix(config, pool_entries, pool) if pool else None
-    regions = _read_regions(sources, train) if bottom_up(config) else {}
-    return RunData(labeled, unlabeled, build_mix(config, entries, train), unlabeled_mix, validation, report, regions)
+    notes = (_read_regions(sources, train), _known(sources, train, skeleton)) if bottom_up(config) else ()
+    return RunData(labeled, unlabeled, build_mix(config, entries, train), unlabeled_mix, validation, report, *notes)
 
 
 def _rows(config: CfgNode, persons: Iterable[Persons]) -> list[Persons]:
@@ -184,6 +186,11 @@ def _read_pool(config: CfgNode, skeleton: Skeleton) -> tuple[list[dict], list[Pe
     return entries, [choose_rows(config, source, read_pool(source, skeleton), POOL) for source in sources]
 
 
+def _known(sources: list[Source], persons: list[Persons], skeleton: Skeleton) -> np.ndarray:
+    mapped = [converter(source, skeleton).mapped for source in sources]
+    return np.repeat(mapped, [len(part.image_paths) for part in persons], axis=0).astype(bool)
+
+
 def _read_regions(sources: list[Source], persons: list[Persons]) -> dict[str, list[Region]]:
     return {path: parts for pair in zip(sources, persons) for path, parts in unlabelled_regions(*pair).items()}
 
@@ -203,12 +210,13 @@ def build_crops(config: CfgNode, persons: Persons) -> ContextCrops:
 
 def build_dataset(
     config: CfgNode, persons: Persons, on_fault: str, labeled: bool = False,
-    regions: dict[str, list[Region]] | None = None,
+    regions: dict[str, list[Region]] | None = None, known: np.ndarray | None = None,
 ) -> PersonDataset | PictureDataset:  # fmt: skip
     """Context crops of `persons` from the configured cache; bottom-up their whole pictures.
 
     Args:
         regions: bottom-up, where persons have no labels, by image path.
+        known: bottom-up, the keypoints that the source of each picture has, (I, K) bool.
     """
     cache, folder = config.DATASET.CACHE, Path(config.DATASET.CACHE_DIR)
     source = make_crop_source(build_crops(config, persons), cache, folder, local_ranks())
@@ -217,4 +225,4 @@ def build_dataset(
     if not bottom_up(config):
         return PersonDataset(source, weights, on_fault)
     instances = persons if labeled else replace(persons, weights=np.ones(len(persons), np.float32))
-    return PictureDataset(source, instances, weights, on_fault, regions)
+    return PictureDataset(source, instances, weights, on_fault, regions, known)

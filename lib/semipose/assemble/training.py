@@ -41,7 +41,8 @@ def build_pair_loader(
     config: CfgNode, data: RunData, on_faults: Callable[[tuple[str, ...]], None] = lambda lines: None
 ) -> PairLoader:
     train, unlabeled = config.TRAIN, None
-    dataset = build_dataset(config, data.labeled, on_fault="replace", labeled=True, regions=data.regions)
+    notes = {"regions": data.regions, "known": data.known}
+    dataset = build_dataset(config, data.labeled, on_fault="replace", labeled=True, **notes)
     labeled = Side(dataset, train.BATCH_SIZE, data.labeled_mix)
     if data.unlabeled is not None:
         dataset = build_dataset(config, data.unlabeled, on_fault="replace")

@@ -102,7 +102,8 @@ class Codec:
         """The target of points (B, K, 2) with weights (B, K), and weights (B, K).
 
         The weights are 0 also for points that the codec cannot express, such as those far outside the view. A codec of
-        instances also takes a `mask` (B, 1, H, W) of view pixels, 0 where persons have no labels.
+        instances also takes a `mask` (B, 1, H, W) of view pixels, 0 where persons have no labels, and `known` (B, K), 0
+        for keypoints that nobody in the view can have a label for; None = 1.
         """
         raise TypeError(f"{type(self).__name__} must define encode()")
 

@@ -1,5 +1,7 @@
 """dekr: any number of instances in a picture, without boxes (Geng et al., CVPR 2021)."""
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -34,17 +36,23 @@ class DekrCodec(MapCodec):
         """`hidden` is not used: the heatmap branch has a layer of its own."""
         return DekrHead(in_channels, self.joints, joint_channels=self.settings.joint_channels)
 
-    def encode(self, points: Tensor, weights: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, points: Tensor, weights: Tensor, mask: Tensor | None = None, known: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """The target of points (B, N, K, 2) with weights (B, N, K), and ones (B, K + 1).
 
         Args:
             mask: (B, 1, H, W) of view pixels; where it is below a half no heatmap is learned.
+            known: (B, K), 0 for keypoints whose heatmaps are not learned.
         """
         instances = sorted_instances(self.to_heatmap(points), weights)
         target = draw_target(instances, self.size, self.sigma)
+        heat_weights = target.heat_weights
         if mask is not None:
-            kept = F.interpolate(mask, target.heat.shape[-2:], mode="area") > 0.5
-            target = DekrTarget(target.heat, target.heat_weights * kept, target.offsets, target.offset_weights)
+            heat_weights = heat_weights * (F.interpolate(mask, target.heat.shape[-2:], mode="area") > 0.5)
+        if known is not None:
+            heat_weights = heat_weights * F.pad(known, (0, 1), value=1.0)[..., None, None]
+        target = replace(target, heat_weights=heat_weights)
         return target.joined, torch.ones_like(target.heat[..., 0, 0])
 
     def perfect(self, target: Tensor) -> Tensor:

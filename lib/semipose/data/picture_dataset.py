@@ -24,6 +24,7 @@ class PictureDataset:
         instances: the persons on the pictures; their `weights` are factors of their keypoint weights.
         keypoint_weights, on_fault: as for `PersonDataset`.
         regions: where the persons of an image have no labels, by the image's path; without any, batches have no mask.
+        known: (I, K) bool, the keypoints that the source of each picture has; None = all.
 
     Attributes:
         persons: a row for each picture.
@@ -32,12 +33,13 @@ class PictureDataset:
 
     def __init__(
         self, source: DirectCrops | CachedCrops, instances: Persons, keypoint_weights: list[float], on_fault: str,
-        regions: Mapping[str, Sequence[Region]] | None = None,
+        regions: Mapping[str, Sequence[Region]] | None = None, known: np.ndarray | None = None,
     ):  # fmt: skip
         self._pictures = PersonDataset(source, [0.0] * instances.keypoints.shape[1], on_fault)
         self.source, self.on_fault, self.persons, self.instances = source, on_fault, source.crops.persons, instances
         self.regions = [(regions or {}).get(path, ()) for path in instances.image_paths.tolist()]
         self._drawn: dict[int, RunLengths] = {}
+        self._known = None if known is None or known.all() else torch.from_numpy(known).float()
         self._by_picture = torch.from_numpy(np.argsort(instances.image_index, kind="stable"))
         counts = np.bincount(instances.image_index, minlength=len(self))
         self._counts, self._starts = torch.from_numpy(counts), torch.from_numpy(np.cumsum(counts) - counts)
@@ -74,7 +76,9 @@ class PictureDataset:
 
     def _labelled(self, batch: PoseBatch) -> PoseBatch:
         rows = self.instance_rows(batch.index)
-        return replace(batch, keypoints=self._keypoints[rows], weights=self._weights[rows], mask=self._mask(batch))
+        known = None if self._known is None else self._known[batch.index]
+        labels = {"keypoints": self._keypoints[rows], "weights": self._weights[rows]}
+        return replace(batch, **labels, mask=self._mask(batch), known=known)
 
     def _mask(self, batch: PoseBatch) -> Tensor | None:
         if not any(self.regions):

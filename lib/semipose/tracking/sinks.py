@@ -26,7 +26,7 @@ SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "
 MAIN = {metric.main for metric in METRICS.values()}  # the console shows these of each of several validation sets
 # starts of names of numbers on pseudo-labels, and of those that the console shows
 PSEUDO_LABELS = ("health_", "easy_share", "agreement_", "pseudo_PCK")
-PSEUDO_LABELS_SHOWN = ("easy_share", "health_kept", "agreement_px", "pseudo_PCK")
+PSEUDO_LABELS_SHOWN = ("easy_share", "health_instances", "health_kept", "agreement_px", "pseudo_PCK")
 
 # (report, title) -> (H, W, 3) uint8 RGB; given from outside, since this package does not draw
 DrawSplit = Callable[[SplitReport, str], np.ndarray]
