@@ -149,8 +149,8 @@ KEYS = {
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
     # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
     # neither learned nor taken for background.
-    "PSEUDO.INSTANCE_SCORE": Key(0.3, low=0, high=1),
-    "PSEUDO.IGNORE_SCORE": Key(0.05, low=0, high=1),
+    "PSEUDO.INSTANCE_SCORE": Key(0.4, low=0, high=1),
+    "PSEUDO.IGNORE_SCORE": Key(0.1, low=0, high=1),
     # gmm = probability that the image is easy; soft = SoftMatch, per joint; agreement = of the two networks, per joint
     "PSEUDO.REWEIGHT_BY": Key("gmm"),
     # Keypoints that a picture shows twice (mirror, second camera): [[paw_top, paw_bottom], ...]; [[]] = none. The
