@@ -107,6 +107,7 @@ def test_records_count_instances():
     assert (record.keypoints[2] - POINTS[0, 0]).norm(dim=-1).max() < 1.0
     found = statistics.instance_health(record.counts.numpy(), [False, False, True, False])
     assert found == {"health_instances": 1.0, "health_kept": 0.5}
+    assert all(type(value) is float for value in found.values())  # checkpoints keep what alarms have seen
 
 
 def test_unknown_target_is_refused():

@@ -43,7 +43,7 @@ def instance_health(counts, fresh) -> dict[str, float]:
     counts = np.asarray(counts, np.float64)[np.asarray(fresh, bool)]
     if not len(counts):
         return {}
-    kept, found = counts.sum(axis=0)
+    kept, found = counts.sum(axis=0).tolist()
     return {"health_instances": kept / len(counts), "health_kept": kept / max(found, 1)}
 
 
