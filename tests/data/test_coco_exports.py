@@ -211,12 +211,25 @@ def test_absolute_names_below_several_folders_of_the_root(tmp_path):
     assert [persons.path(row) for row in (0, 1)] == [str(tmp_path / "one/a.jpg"), str(tmp_path / "two/a.jpg")]
 
 
+def test_absolute_names_of_pictures_of_this_machine(tmp_path, caplog):
+    root = tmp_path / "root"
+    draw(root / "images/b.jpg", 0)
+    draw(tmp_path / "store/a.jpg", 0)
+    assert located(root, f"{tmp_path}/store/a.jpg") == str(tmp_path / "store/a.jpg")
+    assert "1 file names are absolute" in caplog.text
+    (tmp_path / "secret.txt").write_text("x")
+    (tmp_path / "store/link.jpg").symlink_to(tmp_path / "secret.txt")
+    for name in ("store/link.jpg", "store/../store/a.jpg", "secret.txt"):
+        refused(lambda name=name: located(root, f"{tmp_path}/{name}"), "set.json")
+
+
 @pytest.mark.promise("R10")
-@pytest.mark.parametrize("name", ["images\\..\\..\\a.jpg", "/home/../a.jpg", "{outside}/a.jpg", "/x/a\0.jpg"])
+@pytest.mark.parametrize("name", ["images\\..\\..\\a.jpg", "/home/../a.jpg", "{outside}/a.txt", "/x/a\0.jpg"])
 def test_names_that_lead_out_stay_refused(tmp_path, name):
     root = tmp_path / "root"
     draw(root / "images/b.jpg", 0)
     draw(tmp_path / "a.jpg", 0)
+    (tmp_path / "a.jpg").rename(tmp_path / "a.txt")
     refused(lambda: located(root, name.format(outside=tmp_path)), "set.json", "a")
     content = document(annotation(1))
     content["images"][0]["file_name"] = name.format(outside=tmp_path)

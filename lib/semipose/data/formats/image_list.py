@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from semipose.data.archives import is_archive, join_images, name_fault, split_member
-from semipose.data.formats.image_names import plain_names
+from semipose.data.formats.image_names import is_picture_here, plain_names
 from semipose.data.formats.json_rows import Table, describe, refuse_wrong_rows
 from semipose.data.formats.notices import warn_once
 from semipose.data.images import image_size
@@ -98,7 +98,8 @@ def whole_pixels(sizes: np.ndarray) -> np.ndarray:
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
     """Image folder and file name joined, for each row. A row is wrong if its file lies outside the folder.
 
-    Back slashes and absolute paths are made plain where that is possible (`plain_names`); the log has their number.
+    Back slashes and absolute paths are made plain where that is possible (`plain_names`). Of a folder, other absolute
+    paths are taken as they are where they name pictures (`is_picture_here`). The log has the number of both.
 
     Args:
         table: whose rows the names belong to, for messages.
@@ -114,13 +115,18 @@ def checked_paths(table: Table, field: str, names: list[str], image_dir: str) ->
     if changed:
         example = f"such as {describe(changed[0][0])} as {describe(changed[0][1])}"
         warn_once(_log, "%s: %d file names are taken below %s, %s", table.file, len(changed), image_dir, example)
-    reasons = list(map(name_fault, names))
+    absolute = set() if is_archive(image_dir) else set(filter(is_picture_here, names))
+    if absolute:
+        count, example = sum(name in absolute for name in names), describe(next(filter(absolute.__contains__, names)))
+        text = "%s: %d file names are absolute and not below %s; read where they lie, such as %s"
+        warn_once(_log, text, table.file, count, image_dir, example)
+    reasons = ["" if name in absolute else name_fault(name) for name in names]
     for row, reason in enumerate(reasons):
         if reason:
             table.fault(row, field, f"{names[row]!a} {reason}")
     names = ["" if reason else name for name, reason in zip(names, reasons)]
     if not is_archive(image_dir):  # a link in an archive is never followed
-        _check_links(table, field, names, image_dir)
+        _check_links(table, field, ["" if name in absolute else name for name in names], image_dir)
     return join_images(image_dir, names)
 
 
