@@ -141,8 +141,9 @@ def test_points_of_no_certain_rectangle_are_refused(tmp_path, x, where):
     refused(call, "a.json: shape number 2: group_id: ", where, "group_id of their own")
 
 
-def test_a_person_without_a_rectangle_beside_the_rectangle_of_another(tmp_path):
-    read(tmp_path, *pair(), rectangle([[30, 5], [50, 40]], 4))
+def test_a_person_without_a_rectangle_beside_the_rectangle_of_another(tmp_path, caplog):
+    assert len(read(tmp_path, *pair(), rectangle([[30, 5], [50, 40]], 4))) == 1
+    assert "left out 1 persons that have a rectangle" in caplog.text
     assert read_unlabeled_labelme(str(tmp_path), SKELETON).group_ids.tolist() == [-1, 4]
 
 
@@ -174,6 +175,7 @@ def test_what_is_left_out(tmp_path, caplog):
     hidden = point("head", 5, 5, 3, description="0")
     persons = read(tmp_path, *pair(1), outside, polygon, hidden, rectangle([[70, 1], [80, 9]], 4))
     assert persons.group_ids.tolist() == [1] and persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
+    assert "left out 1 shapes" in caplog.text and "'polygon' (1)" in caplog.text
     assert "1 labels outside their image" in caplog.text and "1 of 1 images are not found" in caplog.text
 
 
