@@ -1,6 +1,7 @@
 """COCO files as tools and people write them: boxes, categories, flags, sizes and file names."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -94,9 +95,11 @@ def species(count: int, **changes) -> list[dict]:
     return [{"id": n, "name": f"species {n}", "keypoints": NAMES} | changes for n in range(1, count + 1)]
 
 
-def test_all_categories_of_the_skeleton_are_one_class(tmp_path):
+def test_all_categories_of_the_skeleton_are_one_class(tmp_path, caplog):
     content = document(*(annotation(n, category_id=n) for n in (1, 2, 3)), categories=species(3))
-    assert read(tmp_path, content).ids.tolist() == [1, 2, 3]
+    with caplog.at_level(logging.INFO):
+        assert read(tmp_path, content).ids.tolist() == [1, 2, 3]
+    assert "3 persons of 3 categories, taken as one" in caplog.text
     truth = scored(tmp_path, content)
     assert [row["annotation_id"] for row in truth] == [1, 2, 3] and len({row["category_id"] for row in truth}) == 1
     assert category_names(write(tmp_path, content)) == {1: "species_1", 2: "species_2", 3: "species_3"}
@@ -281,10 +284,18 @@ def test_image_ids_may_be_names_of_files(tmp_path, name, caplog):
     content["images"][0]["file_name"] = "sub/a.jpg"
     persons = detected(tmp_path, [detection(image_id=name), detection(image_id="b")], content)
     assert len(persons) == 1 and persons.image_ids[persons.image_index].tolist() == [7]
-    assert "1 detections name their image file" in caplog.text and "skipped 1" in caplog.text
+    assert "image ids of 1 detections are texts" in caplog.text and "skipped 1" in caplog.text
     content["images"].append({"id": 8, "file_name": "other/a.jpg", "width": 100, "height": 80})
     if not name.startswith("sub"):
         refused(lambda: detected(tmp_path, [detection(image_id=name)], content), "det.json", "2 images")
+
+
+def test_image_ids_may_be_texts_of_ids_if_none_is_the_name_of_a_file(tmp_path):
+    images = [{"id": n, "file_name": f"{n - 1}.jpg", "width": 100, "height": 80} for n in (7, 9)]
+    content = document(annotation(1, category_id=3), images=images, categories=[{"id": 3, "keypoints": NAMES}])
+    for names, ids in ((("7", "9"), [7, 9]), (("6", "9"), [7])):
+        persons = detected(tmp_path, [detection(image_id=name) for name in names], content)
+        assert persons.image_ids[persons.image_index].tolist() == ids
 
 
 def test_image_ids_may_be_numbers_of_files(tmp_path, caplog):

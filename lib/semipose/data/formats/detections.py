@@ -31,8 +31,8 @@ def read_detections(
     The category of persons is that of the annotation's keypoints (`detected_categories`). Other categories, scores
     below the threshold and boxes that are empty inside the image are left out. So are boxes on images that the
     annotation file does not list, since one detector file is often used for several subsets. An image id that is a text
-    is the name of an image file, with or without ending, and may be its number (`_of_numbered_files`). The log has the
-    number of each.
+    is the name of an image file, with or without ending, or an id if none is a name; a number may be that in the name
+    of a file (`_of_numbered_files`). The log has the number of each.
 
     Args:
         detection_file: JSON list of `{image_id, category_id, bbox, score}`.
@@ -116,6 +116,8 @@ def detected_categories(file: str, document: dict, skeleton: Skeleton, wanted: S
 
 def _with_ids(table: Table, named: np.ndarray, images: Table) -> Table:
     ids, unknown = _ids_by_name(images), ~named & False
+    if ids.keys().isdisjoint(table.rows[number]["image_id"] for number in np.flatnonzero(named)):
+        ids = {str(row["id"]): {row["id"]} for row in images.rows if type(row.get("id")) is int}
     for number in np.flatnonzero(named).tolist():
         row = table.rows[number]
         found = ids.get(row["image_id"], set())
@@ -131,7 +133,7 @@ def _with_ids(table: Table, named: np.ndarray, images: Table) -> Table:
         )
         raise DataError(f"{table.file}: {reason}")
     warn_once(
-        _log, "%s: %d detections name their image file and are matched by it; skipped %d with names not in %s",
+        _log, "%s: image ids of %d detections are texts, matched to file names or ids; skipped %d that are not in %s",
         table.file, (named & ~unknown).sum(), unknown.sum(), images.file,
     )  # fmt: skip
     return table.where(~unknown)

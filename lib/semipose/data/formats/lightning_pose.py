@@ -9,7 +9,7 @@ from semipose.data.archives import image_root as found_root
 from semipose.data.formats.image_list import ImageList, box_areas, whole_frames, whole_pixels
 from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.pose_csv import PoseCsv, read_pose_csv
-from semipose.data.formats.pose_project import csv_files, image_folder
+from semipose.data.formats.pose_project import csv_files, image_folder, unread_files
 from semipose.data.images import image_size
 from semipose.errors import DataError
 from semipose.geometry.boxes import complete_boxes, keypoint_boxes
@@ -17,6 +17,7 @@ from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
+_SHOWN = 9
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,9 @@ def read_frames(
     if faults:
         raise WrongRows(faults)
     _check_other_files(parts)
+    unread = unread_files(annotation, files)
+    if unread:
+        _log.warning("%s: %d files of labels are not read: %s", annotation, len(unread), ", ".join(unread[:_SHOWN]))
     if len(files) > 1:
         _log.info("%s: %d frames in %d CSV files", annotation, sum(len(part.paths) for part in parts), len(files))
     return parts
@@ -146,6 +150,8 @@ def _report(table: PoseCsv, skeleton: Skeleton, keypoints: np.ndarray) -> None:
     unknown = [part for part in table.parts if part not in skeleton.keypoints]
     if unknown:
         _log.warning("%s: left out body parts that are no keypoints: %s", table.file, ", ".join(unknown))
+    if table.hidden:
+        _log.info("%s: %d points with coordinates have 0 in 'visible': not labelled", table.file, table.hidden)
     if table.has_likelihood:
         count = int(keypoints[..., 2].sum())
         text = "%s: has columns 'likelihood', as predictions of a network have; all its %d points count as labels"
