@@ -33,6 +33,16 @@ def links_to(folders: Sequence[str]) -> Iterator[None]:
         _link_folders.reset(token)
 
 
+def may_be_read(path: str, folder: str) -> bool:
+    """Whether a path, with links followed, lies in the folder or in one of `links_to`, or is one of them."""
+    try:
+        real = os.path.realpath(path) + os.sep
+    except (OSError, ValueError):
+        return False
+    roots = (os.path.realpath(folder), *_link_folders.get())
+    return any(real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
+
+
 class ImageList:
     """The `images` of a COCO document.
 
@@ -182,7 +192,6 @@ def _measure(table: Table, sizes: np.ndarray, paths: np.ndarray) -> None:
 
 def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
     """Refuses links that lead out of the image folder and of those of `links_to`; the folder itself may be a link."""
-    roots = (os.path.realpath(image_dir), *_link_folders.get())
     by_folder: dict[str, dict[str, int]] = {}
     for row, name in enumerate(names):
         folder, base = os.path.split((split_member(name) or [name])[0])
@@ -191,9 +200,9 @@ def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> 
         path = os.path.join(image_dir, folder)
         # one listing of the folder instead of one system call for each image
         links = [base for base in _links(path) if base in rows]
-        inside = _is_inside(path, roots)
+        inside = may_be_read(path, image_dir)
         for base in links if inside else rows:
-            if not inside or not _is_inside(os.path.join(path, base), roots):
+            if not inside or not may_be_read(os.path.join(path, base), image_dir):
                 reason = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
                 table.fault(rows[base], field, f"{names[rows[base]]!a} {reason}")
 
@@ -204,11 +213,3 @@ def _links(folder: str) -> list[str]:
             return [entry.name for entry in entries if entry.is_symlink()]
     except (OSError, ValueError):
         return []  # a missing image is reported when it is read
-
-
-def _is_inside(path: str, roots: Sequence[str]) -> bool:
-    try:
-        real = os.path.realpath(path) + os.sep
-    except (OSError, ValueError):
-        return False
-    return any(real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
+from semipose.data.formats.image_list import may_be_read
 from semipose.data.formats.json_rows import Table, WrongRows
 from semipose.data.images import image_size
 from semipose.data.orientation import read_orientation, turned_size
@@ -35,7 +36,7 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
         file: labelme file, somewhere below `folder`.
         document: its content.
         folder: folder of all labelme files.
-        root: folder that no image may leave; links that lead out of it are not followed.
+        root: folder that no image may leave; links that lead out of it and of those of `links_to` are not followed.
 
     Raises:
         DataError: naming the file, the field and the reason.
@@ -66,20 +67,13 @@ def _locate(file: str, image_path: str, folder: str, root: str) -> str:
     parents = [beside, same_place, root]
     places = [] if written.anchor else [os.path.join(parent, written.as_posix()) for parent in parents]
     places += [os.path.join(parent, written.name) for parent in parents]
-    places = [os.path.normpath(place) for place in places]
-    found = next((place for place in places if os.path.isfile(place) and _is_inside(place, root)), None)
-    inside = found or next((place for place in places if _is_inside(place, root)), None)
+    places = [place for place in map(os.path.normpath, places) if not os.path.relpath(place, root).startswith("..")]
+    found = next((place for place in places if os.path.isfile(place) and may_be_read(place, root)), None)
+    inside = found or next((place for place in places if may_be_read(place, root)), None)
     if inside is None:
-        raise DataError(f"{file}: imagePath: {image_path!a} is a link that leaves {root}")
+        advice = "DATASET.LINKS names folders that links may lead to"
+        raise DataError(f"{file}: imagePath: {image_path!a} is a link that leaves {root}; {advice}")
     return inside
-
-
-def _is_inside(path: str, root: str) -> bool:
-    root = os.path.realpath(root)
-    try:
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
-    except (OSError, ValueError):
-        return False
 
 
 def _declared_size(table: Table, document: dict) -> tuple[int, int] | None:
