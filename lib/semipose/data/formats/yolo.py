@@ -198,7 +198,7 @@ def _row(words: list[str], count: int, dims: int) -> tuple[list[float], str]:
     if len(numbers) == _BOX:
         return numbers + empty[_BOX:], ""
     points = [points[n : n + widths[len(numbers)]] for n in range(0, len(points), widths[len(numbers)])]
-    if not all(-_MOST <= number <= _MOST for point in points for number in point):
+    if not all(-_MOST <= number <= _MOST for point in points for number in point[:2]):
         return empty, "a keypoint is not in parts of the image size, 0 to 1"
     if not {point[2] for point in points if len(point) == 3} <= {0, 1, 2}:
         return empty, "v of a keypoint is not 0, 1 or 2"
