@@ -154,7 +154,8 @@ def test_what_is_counted(make, caplog):
     ("0 0.5 0.5 0.4", "has 4 numbers, 5 or 14"), (LINE + " 0", "has 15 numbers"), ("0 0.5 0.5 0.4 x", "no number"),
     ("0.5 0.5 0.5 0.4 0.8", "class: '0.5'"), ("-1 0.5 0.5 0.4 0.8", "class: '-1'"), ("0 50 25 40 40", "the box"),
     ("0 nan 0.5 0.4 0.8", "the box"), (LINE.replace("0.2", "20"), "a keypoint"),
-    (LINE.replace(" 2 ", " nan "), "v of a"), (LINE.replace(" 2 ", " 3 "), "v of a"), (LINE.replace(" 2 ", " 0.87 "), "v of a keypoint"),
+    (LINE.replace(" 2 ", " nan "), "v of a"), (LINE.replace(" 2 ", " 3 "), "v of a"),
+    (LINE.replace(" 2 ", " 0.87 "), "v of a keypoint"),
 ])  # fmt: skip
 def test_broken_lines(make, line, words):
     folder = make(a=f"{LINE}\n{line}\n{line}")
