@@ -99,7 +99,7 @@ def test_all_categories_of_the_skeleton_are_one_class(tmp_path, caplog):
     content = document(*(annotation(n, category_id=n) for n in (1, 2, 3)), categories=species(3))
     with caplog.at_level(logging.INFO):
         assert read(tmp_path, content).ids.tolist() == [1, 2, 3]
-    assert "3 persons of 3 categories, taken as one" in caplog.text
+    assert "3 persons of 3 categories (one class)" in caplog.text
     truth = scored(tmp_path, content)
     assert [row["annotation_id"] for row in truth] == [1, 2, 3] and len({row["category_id"] for row in truth}) == 1
     assert category_names(write(tmp_path, content)) == {1: "species_1", 2: "species_2", 3: "species_3"}

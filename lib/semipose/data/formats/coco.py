@@ -149,7 +149,7 @@ def _annotations(file: str, image_dir: str, document: dict, skeleton: Skeleton) 
 
 def _as_one(table: Table) -> str:
     kinds = {str(row.get("category_id")) for row in table.rows}
-    return f" of {len(kinds)} categories, taken as one," if len(kinds) > 1 else ""
+    return f" of {len(kinds)} categories (one class)" if len(kinds) > 1 else ""
 
 
 def _of_persons(table: Table, ids: np.ndarray | None) -> np.ndarray:
