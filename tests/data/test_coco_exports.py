@@ -214,6 +214,12 @@ def test_absolute_names_below_several_folders_of_the_root(tmp_path):
     assert [persons.path(row) for row in (0, 1)] == [str(tmp_path / "one/a.jpg"), str(tmp_path / "two/a.jpg")]
 
 
+def test_a_file_of_windows_with_a_byte_order_mark(tmp_path):
+    draw(tmp_path / "a.jpg", 0)
+    (tmp_path / "SET.JSON").write_text(json.dumps(document(annotation(1))), encoding="utf-8-sig")
+    assert read_coco(*locate_coco(str(tmp_path), "SET.JSON"), TRI).path(0) == str(tmp_path / "a.jpg")
+
+
 def test_absolute_names_of_pictures_of_this_machine(tmp_path, caplog):
     root = tmp_path / "root"
     draw(root / "images/b.jpg", 0)

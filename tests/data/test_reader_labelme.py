@@ -319,7 +319,7 @@ def test_broken_files(tmp_path, changes, word):
     refused(lambda: read(tmp_path, *pair(), **changes), "a.json: ", word)
 
 
-@pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"shapes": ' + "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "\ufeff{", '{"shapes": ' + "[" * 100_000])
 def test_not_json(tmp_path, text):
     write(tmp_path / "a.json", text)
     refused(lambda: read_labelme(str(tmp_path), SKELETON), "a.json: ", "JSON")

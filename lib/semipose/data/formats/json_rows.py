@@ -17,7 +17,7 @@ _LARGEST = 1e9  # pixels; keeps every value finite as float32
 def load_json(path: str) -> object:
     """The content of a JSON file without its segmentations, which make up most of COCO's; raises DataError."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some tools of Windows write a BOM
             return json.load(file, object_hook=_without_segmentation)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -67,16 +67,16 @@ def _annotation_file(root: str, name: str) -> str:
 
 
 def _annotation_files(root: str, name: str) -> list[str]:
-    if name.endswith(".json"):
+    if name.lower().endswith(".json"):
         return [os.path.join(root, name)]
     return [os.path.join(root, "annotations", f"{prefix}{name}.json") for prefix in _PREFIXES]
 
 
 def _stem(name: str) -> str:
     """The set name, also for an annotation file: `data/image_info_some.json` -> `some`."""
-    if not name.endswith(".json"):
+    if not name.lower().endswith(".json"):
         return name
-    stem = os.path.basename(name).removesuffix(".json")
+    stem = os.path.splitext(os.path.basename(name))[0]
     prefix = next(filter(stem.startswith, _PREFIXES), "")
     return stem.removeprefix(prefix)
 
