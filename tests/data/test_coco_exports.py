@@ -277,7 +277,10 @@ def test_detections_have_the_category_of_the_keypoints(tmp_path):
 
 def test_detections_that_cannot_be_used_are_named(tmp_path):
     zero = [detection(category_id=0)] * 2
-    refused(lambda: detected(tmp_path, zero), "det.json", "category 3", "0 (2)", "box_categories")
+    refused(
+        lambda: detected(tmp_path, zero), "det.json", "category 3, that of the keypoints", "0 (2)", "box_categories"
+    )
+    refused(lambda: detected(tmp_path, zero, box_categories=[7]), "det.json", "category 7, as asked", "0 (2)")
     refused(lambda: detected(tmp_path, []), "det.json", "empty")
     refused(lambda: detected(tmp_path, [detection()], score_threshold=0.95), "det.json", "0.9", "0.95")
     refused(lambda: detected(tmp_path, [detection(image_id=9)]), "det.json", "set.json")

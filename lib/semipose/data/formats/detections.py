@@ -57,7 +57,8 @@ def read_detections(
         where = f"images that are not in {annotation_file}"
         warn_once(_log, "%s: skipped %d detections on %s", detection_file, (~known).sum(), where)
     wanted = box_categories or detected_categories(annotation_file, document, skeleton, categories)
-    person = _of_category(table, wanted, annotation_file)
+    reason = "as asked" if box_categories else f"that of the keypoints of {annotation_file}"
+    person = _of_category(table, wanted, reason)
     scores = table.numbers("score")
     kept = known & person & (scores >= score_threshold)
     if not table.faults and not kept.any():
@@ -164,7 +165,7 @@ def _ids_by_name(images: Table) -> dict[str, set[int]]:
     return ids
 
 
-def _of_category(table: Table, wanted: Sequence[int], annotation_file: str) -> np.ndarray:
+def _of_category(table: Table, wanted: Sequence[int], reason: str) -> np.ndarray:
     """(N,) bool; raises DataError if no detection is of these categories."""
     found = table.integers("category_id")
     person = np.isin(found, wanted)
@@ -172,7 +173,7 @@ def _of_category(table: Table, wanted: Sequence[int], annotation_file: str) -> n
     asked = ", ".join(map(str, wanted[:_SHOWN])) + (", ..." if len(wanted) > _SHOWN else "")
     if len(table) and not person.any() and not table.faults:
         raise DataError(
-            f"{table.file}: has no detection of category {asked}, that of the keypoints of {annotation_file}; "
+            f"{table.file}: has no detection of category {asked}, {reason}; "
             f"its categories (and detections): {counts}; name the right ones in `box_categories` of the source or "
             f"TEST.BBOX_CATEGORIES"
         )
