@@ -13,6 +13,7 @@ from refusals import refused
 from small_coco import source_of
 
 from semipose.data.formats import read_coco
+from semipose.data.formats.image_list import links_to
 from semipose.data.formats.labelme import labelme_document, read_labelme, read_unlabeled_labelme
 from semipose.data.images import read_image
 from semipose.data.sources import read_own
@@ -229,7 +230,9 @@ def test_links_out_of_the_root_are_not_followed(tmp_path, draw_image):
     draw_image(tmp_path / "secret/a.jpg", (WIDTH, HEIGHT))
     write(tmp_path / "root/a.json", content(*pair()))
     (tmp_path / "root/a.jpg").symlink_to(tmp_path / "secret/a.jpg")
-    refused(lambda: read_labelme(str(tmp_path / "root"), SKELETON), "a.json: imagePath: 'a.jpg'", "link")
+    refused(lambda: read_labelme(str(tmp_path / "root"), SKELETON), "a.json: imagePath: 'a.jpg'", "DATASET.LINKS")
+    with links_to([str(tmp_path / "secret")]):
+        assert read_labelme(str(tmp_path / "root"), SKELETON).path(0) == f"{tmp_path}/root/a.jpg"
 
 
 def turned_image(path, orientation: int) -> None:

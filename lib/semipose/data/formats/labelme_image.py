@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
+from semipose.data.formats.image_list import LEAVES, leads_inside
 from semipose.data.formats.json_rows import Table, WrongRows
 from semipose.data.images import image_size
 from semipose.data.orientation import read_orientation, turned_size
@@ -35,7 +36,7 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
         file: labelme file, somewhere below `folder`.
         document: its content.
         folder: folder of all labelme files.
-        root: folder that no image may leave; links that lead out of it are not followed.
+        root: folder that no image may leave, but by links into the folders of `links_to`.
 
     Raises:
         DataError: naming the file, the field and the reason.
@@ -67,19 +68,11 @@ def _locate(file: str, image_path: str, folder: str, root: str) -> str:
     places = [] if written.anchor else [os.path.join(parent, written.as_posix()) for parent in parents]
     places += [os.path.join(parent, written.name) for parent in parents]
     places = [os.path.normpath(place) for place in places]
-    found = next((place for place in places if os.path.isfile(place) and _is_inside(place, root)), None)
-    inside = found or next((place for place in places if _is_inside(place, root)), None)
+    found = next((place for place in places if os.path.isfile(place) and leads_inside(place, root)), None)
+    inside = found or next((place for place in places if leads_inside(place, root)), None)
     if inside is None:
-        raise DataError(f"{file}: imagePath: {image_path!a} is a link that leaves {root}")
+        raise DataError(f"{file}: imagePath: {image_path!a} {LEAVES}")
     return inside
-
-
-def _is_inside(path: str, root: str) -> bool:
-    root = os.path.realpath(root)
-    try:
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
-    except (OSError, ValueError):
-        return False
 
 
 def _declared_size(table: Table, document: dict) -> tuple[int, int] | None:
