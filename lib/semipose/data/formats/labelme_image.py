@@ -30,8 +30,8 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
     """The image that a labelme file names.
 
     `imagePath` may be a Windows path and is relative to the file. If there is no file at this path, or it leaves the
-    root, only the file name is used: beside the labelme file, or at the same place below the root. Another size than that of
-    the picture is a fault of the picture when it is read.
+    root, only the file name is used: beside the labelme file, or at the same place below the root. A size that is wrong is a
+    fault of the picture when it is read.
 
     Args:
         file: labelme file, somewhere below `folder`.
