@@ -30,7 +30,7 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
     """The image that a labelme file names.
 
     `imagePath` may be a Windows path and is relative to the file. If there is no file at this path, or it leaves the
-    root, only the file name is used: beside the labelme file, or at the same place below the root. A size that is wrong is a
+    root, only the file name is used: beside the labelme file, or at the same place below the root. A wrong size is a
     fault of the picture when it is read.
 
     Args:
