@@ -271,9 +271,10 @@ def test_labels_made_on_the_stored_pixels_are_for_those(tmp_path):
     assert persons.keypoints[0, 0].tolist() == [10, 20, 1] and persons.reading(0) == ((WIDTH, HEIGHT), 1, 0)
 
 
-def test_picture_of_another_size_is_refused_and_a_missing_size_is_measured(tmp_path, draw_image):
+def test_picture_of_another_size_is_a_fault_of_its_own_and_a_missing_size_is_measured(tmp_path, draw_image):
     draw_image(tmp_path / "a.jpg", (WIDTH, HEIGHT))
-    refused(lambda: read(tmp_path, *pair(), imageWidth=100), "imageWidth", "100 x 44", "a.jpg", "60 x 44")
+    persons = read(tmp_path, *pair(), imageWidth=100)
+    refused(lambda: read_image(persons.path(0), reading=persons.reading(0)), "a.jpg", "100 x 44", "60 x 44")
     persons = read(tmp_path, *pair(), point("right_hand", WIDTH, 5), imageWidth=None, imageHeight=None)
     assert persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
     (tmp_path / "a.jpg").write_bytes(b"no image")  # is reported when it is read

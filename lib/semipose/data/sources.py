@@ -165,7 +165,8 @@ def _with_readings(source: Source, persons: Persons) -> Persons:
     refuse_no_pixels(source.name, persons)
     if source.format == "video":  # its frames are our own files
         return persons
-    return with_readings(source.name, persons, source.exif, source.format in ("labelme", "yolo"), source.white)
+    upright, measured = source.format in ("labelme", "yolo"), source.format == "lightning_pose"
+    return with_readings(source.name, persons, source.exif, upright, source.white, measured)
 
 
 def _read_boxes(source: Source) -> Persons:
@@ -247,7 +248,7 @@ def _read_labelme(source: Source, read: Callable) -> Persons:
 
 def _read_lightning_pose(source: Source) -> Persons:
     places = source.path(source.annotation), source.path(source.images)
-    return read_lightning_pose(*places, source.skeleton, source.root, source.ignore_unknown)
+    return read_lightning_pose(*places, source.skeleton, source.root, source.ignore_unknown, source.exif)
 
 
 READERS = {

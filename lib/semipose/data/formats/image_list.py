@@ -18,6 +18,7 @@ from semipose.geometry.boxes import clip_boxes
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
+LEAVES = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
 _SIDES = ("width", "height")
 # Folders besides the image folder that links may lead to. A context, so that the readers of all formats obey.
 _link_folders: ContextVar[tuple[str, ...]] = ContextVar("link_folders", default=())
@@ -31,16 +32,6 @@ def links_to(folders: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         _link_folders.reset(token)
-
-
-def may_be_read(path: str, folder: str) -> bool:
-    """Whether a path, with links followed, lies in the folder or in one of `links_to`, or is one of them."""
-    try:
-        real = os.path.realpath(path) + os.sep
-    except (OSError, ValueError):
-        return False
-    roots = (os.path.realpath(folder), *_link_folders.get())
-    return any(real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 
 
 class ImageList:
@@ -200,11 +191,10 @@ def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> 
         path = os.path.join(image_dir, folder)
         # one listing of the folder instead of one system call for each image
         links = [base for base in _links(path) if base in rows]
-        inside = may_be_read(path, image_dir)
+        inside = leads_inside(path, image_dir)
         for base in links if inside else rows:
-            if not inside or not may_be_read(os.path.join(path, base), image_dir):
-                reason = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
-                table.fault(rows[base], field, f"{names[rows[base]]!a} {reason}")
+            if not inside or not leads_inside(os.path.join(path, base), image_dir):
+                table.fault(rows[base], field, f"{names[rows[base]]!a} {LEAVES}")
 
 
 def _links(folder: str) -> list[str]:
@@ -213,3 +203,20 @@ def _links(folder: str) -> list[str]:
             return [entry.name for entry in entries if entry.is_symlink()]
     except (OSError, ValueError):
         return []  # a missing image is reported when it is read
+
+
+def leads_inside(path: str, image_dir: str) -> bool:
+    """Whether a path, links followed, lies in the image folder or in one of those of `links_to`."""
+    return _is_inside(path, os.path.realpath(image_dir)) or is_linked_folder(path)
+
+
+def is_linked_folder(path: str) -> bool:
+    """Whether a path, links followed, is or lies in one of the folders of `links_to`."""
+    return any(_is_inside(path, root) for root in _link_folders.get())
+
+
+def _is_inside(path: str, root: str) -> bool:
+    try:
+        return (os.path.realpath(path) + os.sep).startswith(root.rstrip(os.sep) + os.sep)
+    except (OSError, ValueError):
+        return False

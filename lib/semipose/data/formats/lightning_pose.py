@@ -11,6 +11,7 @@ from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.pose_csv import PoseCsv, read_pose_csv
 from semipose.data.formats.pose_project import csv_files, image_folder, unread_files
 from semipose.data.images import image_size
+from semipose.data.orientation import read_orientation, turned_size
 from semipose.errors import DataError
 from semipose.geometry.boxes import complete_boxes, keypoint_boxes
 from semipose.skeletons import Skeleton
@@ -40,8 +41,9 @@ class LabeledFrames:
 
 
 def read_lightning_pose(
-    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False
-) -> Persons:
+    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False,
+    exif: str = "auto",
+) -> Persons:  # fmt: skip
     """The labelled frames, in the order of the files: one person for each, with the whole frame as its box.
 
     Header rows: scorer, bodyparts, coords; then a file name (or several columns that are its folders and name) and x, y
@@ -58,11 +60,13 @@ def read_lightning_pose(
         skeleton: K keypoints, in any order.
         root: of the data set, where images are looked for at last.
         ignore_unknown: leave out body parts that are no keypoints; else they are faults.
+        exif: "upright": the labels are for pictures that their EXIF orientation turns; "auto": for these where a point
+            lies outside of a picture as it is stored and all lie inside of it turned; "stored": never.
 
     Raises:
         DataError: naming the file, line, column and the reason.
     """
-    return frames_as_persons(read_frames(annotation, image_root, skeleton, root, ignore_unknown))
+    return frames_as_persons(read_frames(annotation, image_root, skeleton, root, ignore_unknown, exif))
 
 
 def frames_as_persons(parts: list[LabeledFrames]) -> Persons:
@@ -73,8 +77,9 @@ def frames_as_persons(parts: list[LabeledFrames]) -> Persons:
 
 
 def read_frames(
-    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False
-) -> list[LabeledFrames]:
+    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False,
+    exif: str = "auto",
+) -> list[LabeledFrames]:  # fmt: skip
     """The labelled frames of each CSV; arguments and errors as for `read_lightning_pose`."""
     files = csv_files(annotation)
     if not files:
@@ -82,7 +87,7 @@ def read_frames(
     parts, faults = [], {}
     for file in files:
         try:
-            parts.append(_read_file(file, image_root, skeleton, root, ignore_unknown))
+            parts.append(_read_file(file, image_root, skeleton, root, ignore_unknown, exif))
         except WrongRows as error:
             faults |= {file if len(files) > 1 else kind: rows for kind, rows in error.rows.items()}
     if faults:
@@ -96,7 +101,9 @@ def read_frames(
     return parts
 
 
-def _read_file(file: str, image_root: str, skeleton: Skeleton, root: str, ignore_unknown: bool) -> LabeledFrames:
+def _read_file(
+    file: str, image_root: str, skeleton: Skeleton, root: str, ignore_unknown: bool, exif: str
+) -> LabeledFrames:
     table = read_pose_csv(file, skeleton, ignore_unknown)
     names = table.names()
     if not names:
@@ -108,7 +115,7 @@ def _read_file(file: str, image_root: str, skeleton: Skeleton, root: str, ignore
     keypoints = np.stack([table.keypoints(name, skeleton) for name in table.individuals], axis=1)
     if table.faults:
         raise WrongRows({"line": table.faults})
-    sizes = np.array([image_size(path) for path in paths], np.float64)
+    sizes = _frame_sizes(paths.tolist(), keypoints[..., :2], exif)
     _report(table, skeleton, keypoints)
     return LabeledFrames(file, folder, paths, sizes, _inside(table, keypoints, sizes))
 
@@ -138,9 +145,25 @@ def _check_other_files(parts: list[LabeledFrames]) -> None:
         seen |= dict.fromkeys(part.paths.tolist(), part.file)
 
 
+def _frame_sizes(paths: list[str], points: np.ndarray, exif: str) -> np.ndarray:
+    """(F, 2) width and height of the pictures that the points (F, A, K, 2) are for; see `read_lightning_pose`."""
+    stored = np.array([image_size(path) for path in paths], np.float64)
+    odd = np.flatnonzero(_outside(points, stored).any(axis=(1, 2))).tolist() if exif == "auto" else []
+    fits_turned = (not _outside(points[[row]], _turned(stored[[row]], [paths[row]])).any() for row in odd)
+    return _turned(stored, paths) if exif == "upright" or any(fits_turned) else stored
+
+
+def _turned(stored: np.ndarray, paths: list[str]) -> np.ndarray:
+    return np.array([turned_size(size, read_orientation(path)) for size, path in zip(stored, paths)])
+
+
+def _outside(points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(F, A, K) bool for points (F, A, K, 2) in pictures of (F, 2) width and height."""
+    return ((points < -0.5) | (points > sizes[:, None, None] - 0.5)).any(axis=3)
+
+
 def _inside(table: PoseCsv, keypoints: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    points = keypoints[..., :2]
-    outside = ((points < -0.5) | (points > sizes[:, None, None] - 0.5)).any(axis=3)
+    outside = _outside(keypoints[..., :2], sizes)
     if outside.any():
         _log.warning("%s: %d labels outside their frame are not used", table.file, outside.sum())
     return np.where(outside[..., None], np.float32(0), keypoints)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from semipose.data.archives import image_exists, is_archive, name_fault
 from semipose.data.formats.folder import image_files
-from semipose.data.formats.image_list import may_be_read
+from semipose.data.formats.image_list import leads_inside
 from semipose.data.formats.image_names import is_picture_here
 from semipose.data.formats.notices import warn_once
 from semipose.errors import DataError
@@ -135,7 +135,7 @@ def _entry(file: str, data: dict, split: str, entry: str, root: str) -> tuple[st
     found = next(filter(os.path.exists, places), "")
     if not found:
         raise DataError(f"{file}: {split}: {entry!a} is in none of the places tried: {', '.join(places)}")
-    if not any(may_be_read(found, place) for place in (root or folder, folder)):
+    if not any(leads_inside(found, place) for place in (root or folder, folder)):
         raise DataError(f"{file}: {split}: {found} lies outside of the data set; name it as 'images' of the source")
     if found != places[0] and not entry.startswith("../"):
         warn_once(_log, "%s: %s: %s is not there; %s is taken", file, split, places[0], found)
