@@ -4,8 +4,11 @@ import os
 
 __version__ = "0.1.0"
 
-# A small compressed image can ask for gigabytes. OpenCV reads its limit when it is loaded; what the user set stays.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")
+# OpenCV reads these when it is loaded, whichever module does that; what the user set stays. A small compressed image
+# can ask for gigabytes. Our own lines, which name the file, replace the log of OpenCV and FFmpeg about damaged ones.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "100000000")  # 300 MB as RGB
+os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 __all__ = ["Model", "load_model"]
 

@@ -1,6 +1,7 @@
 """COCO files as tools and people write them: boxes, categories, flags, sizes and file names."""
 
 import json
+import logging
 
 import numpy as np
 import pytest
@@ -94,9 +95,11 @@ def species(count: int, **changes) -> list[dict]:
     return [{"id": n, "name": f"species {n}", "keypoints": NAMES} | changes for n in range(1, count + 1)]
 
 
-def test_all_categories_of_the_skeleton_are_one_class(tmp_path):
+def test_all_categories_of_the_skeleton_are_one_class(tmp_path, caplog):
     content = document(*(annotation(n, category_id=n) for n in (1, 2, 3)), categories=species(3))
-    assert read(tmp_path, content).ids.tolist() == [1, 2, 3]
+    with caplog.at_level(logging.INFO):
+        assert read(tmp_path, content).ids.tolist() == [1, 2, 3]
+    assert "3 persons of 3 categories (one class)" in caplog.text
     truth = scored(tmp_path, content)
     assert [row["annotation_id"] for row in truth] == [1, 2, 3] and len({row["category_id"] for row in truth}) == 1
     assert category_names(write(tmp_path, content)) == {1: "species_1", 2: "species_2", 3: "species_3"}
@@ -211,12 +214,31 @@ def test_absolute_names_below_several_folders_of_the_root(tmp_path):
     assert [persons.path(row) for row in (0, 1)] == [str(tmp_path / "one/a.jpg"), str(tmp_path / "two/a.jpg")]
 
 
+def test_a_file_of_windows_with_a_byte_order_mark(tmp_path):
+    draw(tmp_path / "a.jpg", 0)
+    (tmp_path / "SET.JSON").write_text(json.dumps(document(annotation(1))), encoding="utf-8-sig")
+    assert read_coco(*locate_coco(str(tmp_path), "SET.JSON"), TRI).path(0) == str(tmp_path / "a.jpg")
+
+
+def test_absolute_names_of_pictures_of_this_machine(tmp_path, caplog):
+    root = tmp_path / "root"
+    draw(root / "images/b.jpg", 0)
+    draw(tmp_path / "store/a.jpg", 0)
+    assert located(root, f"{tmp_path}/store/a.jpg") == str(tmp_path / "store/a.jpg")
+    assert "1 file names are absolute" in caplog.text
+    (tmp_path / "secret.txt").write_text("x")
+    (tmp_path / "store/link.jpg").symlink_to(tmp_path / "secret.txt")
+    for name in ("store/link.jpg", "store/../store/a.jpg", "secret.txt"):
+        refused(lambda name=name: located(root, f"{tmp_path}/{name}"), "set.json")
+
+
 @pytest.mark.promise("R10")
-@pytest.mark.parametrize("name", ["images\\..\\..\\a.jpg", "/home/../a.jpg", "{outside}/a.jpg", "/x/a\0.jpg"])
+@pytest.mark.parametrize("name", ["images\\..\\..\\a.jpg", "/home/../a.jpg", "{outside}/a.txt", "/x/a\0.jpg"])
 def test_names_that_lead_out_stay_refused(tmp_path, name):
     root = tmp_path / "root"
     draw(root / "images/b.jpg", 0)
     draw(tmp_path / "a.jpg", 0)
+    (tmp_path / "a.jpg").rename(tmp_path / "a.txt")
     refused(lambda: located(root, name.format(outside=tmp_path)), "set.json", "a")
     content = document(annotation(1))
     content["images"][0]["file_name"] = name.format(outside=tmp_path)
@@ -255,7 +277,10 @@ def test_detections_have_the_category_of_the_keypoints(tmp_path):
 
 def test_detections_that_cannot_be_used_are_named(tmp_path):
     zero = [detection(category_id=0)] * 2
-    refused(lambda: detected(tmp_path, zero), "det.json", "category 3", "0 (2)", "box_categories")
+    refused(
+        lambda: detected(tmp_path, zero), "det.json", "category 3, that of the keypoints", "0 (2)", "box_categories"
+    )
+    refused(lambda: detected(tmp_path, zero, box_categories=[7]), "det.json", "category 7, as asked", "0 (2)")
     refused(lambda: detected(tmp_path, []), "det.json", "empty")
     refused(lambda: detected(tmp_path, [detection()], score_threshold=0.95), "det.json", "0.9", "0.95")
     refused(lambda: detected(tmp_path, [detection(image_id=9)]), "det.json", "set.json")
@@ -268,10 +293,18 @@ def test_image_ids_may_be_names_of_files(tmp_path, name, caplog):
     content["images"][0]["file_name"] = "sub/a.jpg"
     persons = detected(tmp_path, [detection(image_id=name), detection(image_id="b")], content)
     assert len(persons) == 1 and persons.image_ids[persons.image_index].tolist() == [7]
-    assert "1 detections name their image file" in caplog.text and "skipped 1" in caplog.text
+    assert "image ids of 1 detections are texts" in caplog.text and "skipped 1" in caplog.text
     content["images"].append({"id": 8, "file_name": "other/a.jpg", "width": 100, "height": 80})
     if not name.startswith("sub"):
         refused(lambda: detected(tmp_path, [detection(image_id=name)], content), "det.json", "2 images")
+
+
+def test_image_ids_may_be_texts_of_ids_if_none_is_the_name_of_a_file(tmp_path):
+    images = [{"id": n, "file_name": f"{n - 1}.jpg", "width": 100, "height": 80} for n in (7, 9)]
+    content = document(annotation(1, category_id=3), images=images, categories=[{"id": 3, "keypoints": NAMES}])
+    for names, ids in ((("7", "9"), [7, 9]), (("6", "9"), [7])):
+        persons = detected(tmp_path, [detection(image_id=name) for name in names], content)
+        assert persons.image_ids[persons.image_index].tolist() == ids
 
 
 def test_image_ids_may_be_numbers_of_files(tmp_path, caplog):

@@ -2,6 +2,8 @@
 not read is counted and named."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 
 import cv2
@@ -169,3 +171,30 @@ def test_a_folder_of_pictures_that_are_not_read(tmp_path):
     refused(lambda: read_folder(folder, 1), folder, "IMG_1.HEIC", "2")
     refused(lambda: find_sources([folder]), folder, "IMG_1.HEIC", "2")
     refused(lambda: find_sources([f"{folder}/IMG_1.HEIC"]), "IMG_1.HEIC", "pillow-heif")
+
+
+def test_a_labelled_heic_says_what_reads_it(tmp_path):
+    if images.HEIC_IS_READ:
+        pytest.skip("pillow-heif is there")
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(64))
+    refused(lambda: read_image(f"{tmp_path}/a.heic"), "a.heic", "pillow-heif")
+    refused(lambda: image_size(f"{tmp_path}/a.heic"), "a.heic", "pillow-heif")
+
+
+def test_the_image_with_more_than_8_bits_is_named(tmp_path, caplog):
+    plain, deep = (
+        write(tmp_path / "a.tif", np.zeros((4, 4), np.uint8)),
+        write(tmp_path / "b.tif", ramp(4095, np.uint16)),
+    )
+    assert white_of("set", [plain, deep]) == 4095
+    assert deep in caplog.text and plain not in caplog.text
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int32])
+def test_grey_tiff_is_read_without_a_word_of_opencv(tmp_path, dtype):
+    Image.fromarray(np.full((4, 6), 4, dtype)).save(tmp_path / "a.tif")
+    code = (
+        "import sys, semipose.data.context_crops, semipose.data.images as i; print(i.stored_values(sys.argv[1]).max())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, f"{tmp_path}/a.tif"], capture_output=True, text=True)
+    assert float(done.stdout) == 4 and not done.stderr

@@ -1,13 +1,18 @@
 """lightning-pose / DeepLabCut CSV reader: values, matching by name, and every way in which a file can be wrong."""
 
 import logging
+from dataclasses import replace
 
 import mouse_project as project
 import numpy as np
 import pytest
+from PIL import Image
 from refusals import refused
+from small_coco import source_of
 
 from semipose.data.formats.lightning_pose import read_lightning_pose
+from semipose.data.images import read_image
+from semipose.data.sources import read_own
 from semipose.errors import DataError
 from semipose.skeletons import get_skeleton
 
@@ -153,3 +158,24 @@ def test_the_mouse_has_no_mirror_image():
     mouse = get_skeleton("mirror_mouse")
     assert len(mouse) == 17 and mouse.swaps == () and mouse.flip_order == list(range(17))
     assert [name[-3:] for name in mouse.keypoints] == ["top"] * 8 + ["bot"] * 9
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_frames_that_are_turned_by_their_orientation(tmp_path, caplog, beyond):
+    """A point below the stored picture tells that the labels are for the turned one; else the log asks."""
+    frame = project.picture(0)
+    (tmp_path / "labeled-data").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(frame).save(tmp_path / "labeled-data/f0.png", exif=exif)
+    cells = project.rows(1)
+    cells[3][1:3] = ["4", str(project.HEIGHT + 5 if beyond else 7)]
+    project.write_csv(tmp_path / "labels.csv", cells)
+    source = source_of(tmp_path, annotation="labels.csv", skeleton=project.SKELETON, format="lightning_pose")
+    persons = read_own(source)
+    width, height = (project.HEIGHT, project.WIDTH) if beyond else (project.WIDTH, project.HEIGHT)
+    assert persons.boxes.tolist() == [[0, 0, width, height]] and persons.keypoints[0, 0, 2] == 1
+    assert persons.image_orientations.tolist() == [6 if beyond else 1] and "such as" in caplog.text
+    persons = read_own(replace(source, exif="upright"))
+    assert persons.boxes.tolist() == [[0, 0, project.HEIGHT, project.WIDTH]]
+    assert read_image(persons.path(0), reading=persons.reading(0)).shape == (project.WIDTH, project.HEIGHT, 3)

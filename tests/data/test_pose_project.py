@@ -118,10 +118,27 @@ def test_a_third_column(root, caplog, third, value, labelled):
     rows = cells(third=third, value=value)
     rows[4][1:3] = ["", "nan"]
     file = project.write_csv(root / "labels.csv", rows)
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.INFO):
         persons = read(file)
+    assert (f"{3 * COUNT - 1} points with coordinates" in caplog.text) == (not labelled)
     assert persons.keypoints[..., 2].sum() == labelled * (3 * COUNT - 1) and not persons.keypoints[1, 0].any()
     assert ("likelihood" in caplog.text) == (third == "likelihood")
+
+
+def test_another_visibility_is_named(root):
+    file = project.write_csv(root / "labels.csv", cells(third="visible", value="no"))
+    refused(lambda: read(file), f"{file}: line 4: column 4", "visible", "'no'")
+
+
+def test_label_files_that_are_not_read_are_named(root, caplog):
+    second_video(root, "you")
+    (root / "labeled-data/v3").mkdir()
+    for video in ("v1", "v3"):
+        (root / f"labeled-data/{video}/CollectedData_me.h5").write_bytes(b"")
+    assert len(read(root / "config.yaml")) == COUNT
+    assert "2 files of labels are not read" in caplog.text
+    for file in ("v2/CollectedData_you.csv", "v3/CollectedData_me.h5"):
+        assert file in caplog.text
 
 
 def test_each_individual_is_a_person_with_a_box_of_its_own(root):

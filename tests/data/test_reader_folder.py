@@ -5,6 +5,8 @@ import pytest
 from PIL import Image
 
 from semipose.data.formats import read_folder
+from semipose.data.formats.folder import linked_folders
+from semipose.data.formats.image_list import links_to
 from semipose.errors import DataError
 
 
@@ -52,3 +54,23 @@ def test_links_to_folders_are_counted(tmp_path, draw_image, caplog):
     assert len(read_folder(str(tmp_path / "pool"), 3)) == 1
     lines = [record.getMessage() for record in caplog.records if "links to folders" in record.getMessage()]
     assert len(lines) == 1 and f"left out 1 links to folders: {tmp_path}/pool/more" in lines[0]
+
+
+def test_links_into_a_named_folder_are_entered_once(tmp_path, draw_image, caplog):
+    draw_image(tmp_path / "pool/a.png")
+    draw_image(tmp_path / "store/sub/b.png")
+    (tmp_path / "store/sub/loop").symlink_to(tmp_path / "store/sub")
+    (tmp_path / "pool/more").symlink_to(tmp_path / "store/sub")
+    (tmp_path / "pool/other").symlink_to(tmp_path)
+    with links_to([str(tmp_path / "store")]):
+        persons = read_folder(str(tmp_path / "pool"), 3)
+        assert linked_folders(str(tmp_path / "pool")) == [f"{tmp_path}/pool/more/loop", f"{tmp_path}/pool/other"]
+    assert [path[len(str(tmp_path)) :] for path in persons.image_paths] == ["/pool/a.png", "/pool/more/b.png"]
+
+
+def test_videos_among_the_images_are_counted(tmp_path, caplog):
+    save(tmp_path / "a.png", 8, 6)
+    for name in ("v.mp4", "w.AVI"):
+        (tmp_path / name).write_bytes(b"video")
+    assert len(read_folder(str(tmp_path), 1)) == 1
+    assert "2 videos" in caplog.text and "v.mp4" in caplog.text and "w.AVI" in caplog.text

@@ -13,6 +13,7 @@ from refusals import refused
 from small_coco import source_of
 
 from semipose.data.formats import read_coco
+from semipose.data.formats.image_list import links_to
 from semipose.data.formats.labelme import labelme_document, read_labelme, read_unlabeled_labelme
 from semipose.data.images import read_image
 from semipose.data.sources import read_own
@@ -141,8 +142,9 @@ def test_points_of_no_certain_rectangle_are_refused(tmp_path, x, where):
     refused(call, "a.json: shape number 2: group_id: ", where, "group_id of their own")
 
 
-def test_a_person_without_a_rectangle_beside_the_rectangle_of_another(tmp_path):
-    read(tmp_path, *pair(), rectangle([[30, 5], [50, 40]], 4))
+def test_a_person_without_a_rectangle_beside_the_rectangle_of_another(tmp_path, caplog):
+    assert len(read(tmp_path, *pair(), rectangle([[30, 5], [50, 40]], 4))) == 1
+    assert "left out 1 persons that have a rectangle" in caplog.text
     assert read_unlabeled_labelme(str(tmp_path), SKELETON).group_ids.tolist() == [-1, 4]
 
 
@@ -174,6 +176,7 @@ def test_what_is_left_out(tmp_path, caplog):
     hidden = point("head", 5, 5, 3, description="0")
     persons = read(tmp_path, *pair(1), outside, polygon, hidden, rectangle([[70, 1], [80, 9]], 4))
     assert persons.group_ids.tolist() == [1] and persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
+    assert "left out 1 shapes" in caplog.text and "'polygon' (1)" in caplog.text
     assert "1 labels outside their image" in caplog.text and "1 of 1 images are not found" in caplog.text
 
 
@@ -229,7 +232,9 @@ def test_links_out_of_the_root_are_not_followed(tmp_path, draw_image):
     draw_image(tmp_path / "secret/a.jpg", (WIDTH, HEIGHT))
     write(tmp_path / "root/a.json", content(*pair()))
     (tmp_path / "root/a.jpg").symlink_to(tmp_path / "secret/a.jpg")
-    refused(lambda: read_labelme(str(tmp_path / "root"), SKELETON), "a.json: imagePath: 'a.jpg'", "link")
+    refused(lambda: read_labelme(str(tmp_path / "root"), SKELETON), "a.json: imagePath: 'a.jpg'", "link", "LINKS")
+    with links_to([str(tmp_path / "secret")]):
+        assert read_labelme(str(tmp_path / "root"), SKELETON).path(0) == str(tmp_path / "root/a.jpg")
 
 
 def turned_image(path, orientation: int) -> None:
@@ -266,9 +271,10 @@ def test_labels_made_on_the_stored_pixels_are_for_those(tmp_path):
     assert persons.keypoints[0, 0].tolist() == [10, 20, 1] and persons.reading(0) == ((WIDTH, HEIGHT), 1, 0)
 
 
-def test_picture_of_another_size_is_refused_and_a_missing_size_is_measured(tmp_path, draw_image):
+def test_picture_of_another_size_is_a_fault_of_its_own_and_a_missing_size_is_measured(tmp_path, draw_image):
     draw_image(tmp_path / "a.jpg", (WIDTH, HEIGHT))
-    refused(lambda: read(tmp_path, *pair(), imageWidth=100), "imageWidth", "100 x 44", "a.jpg", "60 x 44")
+    persons = read(tmp_path, *pair(), imageWidth=100)
+    refused(lambda: read_image(persons.path(0), reading=persons.reading(0)), "a.jpg", "100 x 44", "60 x 44")
     persons = read(tmp_path, *pair(), point("right_hand", WIDTH, 5), imageWidth=None, imageHeight=None)
     assert persons.keypoints[0, :, 2].tolist() == [1, 1, 0]
     (tmp_path / "a.jpg").write_bytes(b"no image")  # is reported when it is read
@@ -314,7 +320,7 @@ def test_broken_files(tmp_path, changes, word):
     refused(lambda: read(tmp_path, *pair(), **changes), "a.json: ", word)
 
 
-@pytest.mark.parametrize("text", ["", "{", "\ufeff{}", '{"shapes": ' + "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "{", "\ufeff{", '{"shapes": ' + "[" * 100_000])
 def test_not_json(tmp_path, text):
     write(tmp_path / "a.json", text)
     refused(lambda: read_labelme(str(tmp_path), SKELETON), "a.json: ", "JSON")

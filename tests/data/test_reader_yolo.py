@@ -76,13 +76,29 @@ def test_where_images_and_labels_lie(make, draw_image, data, images, labels):
 
 
 @pytest.mark.parametrize(
-    "line", ["images/train/a.jpg", "./images/train/a.jpg", "images\\train\\a.jpg", "{}/images/train/a.jpg"]
+    "line",
+    [
+        "images/train/a.jpg",
+        "./images/train/a.jpg",
+        "images\\train\\a.jpg",
+        "{}/images/train/a.jpg",
+        "data/images/train/a.jpg",
+        "/content/set/images/train/a.jpg",
+        "D:\\set\\images\\train\\a.jpg",
+    ],  # fmt: skip
 )
 def test_lists_of_images(make, line):
     folder = make("train: lists/train.txt\nnames: [cat]\n")
     (folder / "lists").mkdir()
     (folder / "lists/train.txt").write_text(line.format(folder) + "\n")
     assert read(folder / "data.yaml").path(0) == str(folder / "images/train/a.jpg")
+
+
+@pytest.mark.parametrize("data", ["train: /content/set/images/train", "path: D:\\set\ntrain: images/train"])
+def test_folders_of_another_machine(make, caplog, data):
+    folder = make(f"{data}\nnames: [cat]\n")
+    assert read(folder).path(0) == str(folder / "images/train/a.jpg")
+    assert f"{folder}/images/train is taken" in caplog.text
 
 
 def test_splits(make):
@@ -99,10 +115,11 @@ def test_the_images_of_a_source(make):
     assert len(read(folder / "text", images=str(folder / "pictures"))) == 1
 
 
-def test_chosen_classes(make):
+def test_chosen_classes(make, caplog):
     folder = make(DATA.replace("  0: cat", "  0: cat\n  1: dog"), a=f"{LINE}\n1{LINE[1:]}\n1 0.1 0.1 0.4 0.4")
     counts = [len(read(folder, categories=chosen)) for chosen in ((), ("dog",), ("0",), (1, "cat"))]
     assert counts == [3, 2, 1, 3]
+    assert "1 persons left out, whose class" in caplog.text
     refused(lambda: read(folder, categories=("cow",)), "data.yaml", "'cow'", "0 cat, 1 dog")
 
 
@@ -137,7 +154,8 @@ def test_what_is_counted(make, caplog):
     ("0 0.5 0.5 0.4", "has 4 numbers, 5 or 14"), (LINE + " 0", "has 15 numbers"), ("0 0.5 0.5 0.4 x", "no number"),
     ("0.5 0.5 0.5 0.4 0.8", "class: '0.5'"), ("-1 0.5 0.5 0.4 0.8", "class: '-1'"), ("0 50 25 40 40", "the box"),
     ("0 nan 0.5 0.4 0.8", "the box"), (LINE.replace("0.2", "20"), "a keypoint"),
-    (LINE.replace(" 2 ", " nan "), "a keypoint"),
+    (LINE.replace(" 2 ", " nan "), "v of a"), (LINE.replace(" 2 ", " 3 "), "v of a"),
+    (LINE.replace(" 2 ", " 0.87 "), "v of a keypoint"),
 ])  # fmt: skip
 def test_broken_lines(make, line, words):
     folder = make(a=f"{LINE}\n{line}\n{line}")

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from semipose.data import thumbnails
-from semipose.data.thumbnails import SIDE, find_alike, is_plain, read_thumbnails, small_copy
+from semipose.data.thumbnails import SIDE, find_alike, is_plain, look_same, read_thumbnails, small_copy
 
 WIDTH, HEIGHT = 320, 240
 
@@ -43,6 +43,27 @@ def test_resized(factor, way):
     pictures = [scene(seed) for seed in range(6)]
     copies = [cv2.resize(picture, None, fx=factor, fy=factor, interpolation=way) for picture in pictures]
     assert alike(pictures, copies) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_fly_of_8_pixels_that_moves_is_seen_closely_and_its_copies_are_found(tmp_path):
+    background = cv2.resize(scene(0), (640, 480)).astype(float)
+    for number in range(6):
+        frame = background + np.random.default_rng(number).normal(0, 3, background.shape)
+        frame = np.clip(frame, 0, 255).astype(np.uint8)
+        frame = cv2.circle(frame, (80 + 90 * number, 100 + 50 * number), 4, (30, 30, 30), -1)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), frame)
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), frame, [cv2.IMWRITE_JPEG_QUALITY, 60])
+        small = cv2.resize(frame, None, fx=0.7, fy=0.7)
+        cv2.imwrite(str(tmp_path / f"{number}_small.jpg"), small)
+    names = [f"{tmp_path}/{number}" for number in range(6)]
+    pairs = [(f"{first}.png", f"{second}.jpg") for first in names for second in names]
+    assert [look_same(*pair) for pair in pairs] == [first[:-4] == second[:-4] for first, second in pairs]
+    assert all(look_same(f"{name}.png", f"{name}_small.jpg") for name in names)
+
+
+def test_the_nearest_one_is_named():
+    frames = [scene(0), np.clip(scene(0).astype(int) + 1, 0, 255).astype(np.uint8)]
+    assert alike(frames, frames) == [0, 1] and alike(frames[::-1], frames) == [1, 0]
 
 
 def test_other_pictures_are_not_alike():
@@ -107,7 +128,7 @@ def test_photos_are_compared_upright(tmp_path, orientation):
 def test_many_are_kept_until_a_file_changes(files, tmp_path, monkeypatch):
     monkeypatch.setattr(thumbnails, "KEPT_FROM", 3)
     reads, real = [], thumbnails._small_image
-    monkeypatch.setattr(thumbnails, "_small_image", lambda path: reads.append(path) or real(path))
+    monkeypatch.setattr(thumbnails, "_small_image", lambda path, side: reads.append(path) or real(path, side))
     folder = tmp_path / "cache" / "thumbnails"
     first = read_thumbnails(files[:3], str(folder))
     assert (read_thumbnails(files[:3], str(folder)) == first).all() and len(reads) == 3

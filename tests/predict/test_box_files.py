@@ -43,6 +43,8 @@ def test_a_coco_file_names_the_pictures(write):
         assert boxes.boxes("in/a.jpg", SIZE)[1] == 7 and len(boxes.boxes("a.jpg", SIZE)[0]) == 1
         found, number = boxes.boxes("b.jpg", SIZE)
         assert len(found) == 0 and number == 9
+    windows = write({"images": [images[0] | {"file_name": "in\\a.jpg"}], "annotations": results()}, "windows.json")
+    assert len(read_boxes(windows).boxes("in/a.jpg", SIZE)[0]) == 1
 
 
 def test_boxes_are_clipped_as_in_validation_and_empty_ones_go(write):
@@ -72,6 +74,7 @@ def test_csv(write):
     [
         ("{", ["boxes.json"]),
         ({"a": 1}, ["boxes.json", "images"]),
+        ([], ["boxes.json", "empty"]),
         (results(bbox=[1, 2, 3]), ["bbox"]),
         (results(bbox=[1, 2, 3, float("nan")]), ["bbox"]),
         (results(image_id="7"), ["image_id"]),

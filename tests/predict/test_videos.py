@@ -82,7 +82,8 @@ class Capture:
         ([1, 1], 90, [(0, 1), (1, 1)]),  # the header says too much
         ([1, 1, 1], 0, [(0, 1), (1, 1), (2, 1)]),  # it says nothing
         ([0, 1, 1], 3, [(0, 0), (1, 1), (2, 1)]),
-        ([1] + [0] * 30 + [1], 32, [(0, 1)]),  # the loss is told by the header's number
+        ([1] + [0] * 30 + [1], 32, [(0, 1), *((number, 0) for number in range(1, 31)), (31, 1)]),
+        ([1, 1], 10**9, [(0, 1), (1, 1)]),  # the search for more frames has an end
     ],
 )
 def test_a_frame_that_cannot_be_read_keeps_its_number(monkeypatch, tmp_path, good, total, expected):

@@ -135,6 +135,16 @@ def test_readers_read_both_sides(source, tmp_path):
     assert sorted(labeled.ids.tolist() + pool.ids.tolist()) == sorted([*KEPT, 102])  # without keypoints: a pool's box
 
 
+def test_names_with_back_slashes_that_begin_above_the_annotation(tmp_path):
+    content = document()
+    for row in content["images"]:
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / f"images/{row['file_name']}").write_bytes(b"")
+        row["file_name"] = "images\\" + row["file_name"]
+    found = make_splits(write(tmp_path / "annotations", content), str(tmp_path / "out"), COCO, first=[2])
+    assert found["first2"]["persons"] == 2
+
+
 def test_drawn_images_on_every_platform(source, tmp_path):
     """These numbers are part of the format: another numpy, or another order in the file, must not change them."""
     labeled, val = split(source, tmp_path / "a", "images3_seed7", "val2", images=[3], seed=7, val=2)

@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry
+from semipose.data.formats.image_list import links_to
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.overlap import used_images
 from semipose.data.pictures import unlabelled_regions
@@ -89,7 +90,8 @@ def check_source(config: CfgNode, side: str, source: Source) -> SourceCheck:
     check.file = check_file(plain, _reader(side, skeleton), scored)
     check.add([Finding(text, True) for text in check.file.faults])
     if source.format == "images" and check.file.persons is not None:
-        check.add(refused_files(source.path(source.annotation)))  # its messages name the first ones only
+        with links_to(source.links):
+            check.add(refused_files(source.path(source.annotation)))  # its messages name the first ones only
     check.add([Finding(text) for text in check.file.messages if not text.startswith("left out: ")])
     check.persons = check.file.persons
     if source.boxes:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import warnings
 from functools import lru_cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -14,11 +15,6 @@ from semipose.data.orientation import TIFF_STARTS, turned, turned_size
 from semipose.errors import SemiposeError
 from semipose.structures import AS_STORED, Reading
 
-MAX_PIXELS = 100_000_000  # 300 MB as RGB; a small compressed file can ask for far more
-
-# OpenCV reads both when it is loaded. What the user set stays. Our own line replaces OpenCV's log of bad files.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
-os.environ.setdefault("OPENCV_LOG_LEVEL", "FATAL")
 try:
     import cv2
 except ImportError as error:
@@ -26,12 +22,14 @@ except ImportError as error:
 
 # endings of picture files that are read, and of those that are not; HEIC needs a package of its own
 PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".avif")
-PICTURES += (".jp2", ".pgm", ".ppm", ".pnm", ".pbm")
-OTHER_PICTURES = (".heic", ".heif", ".hif", ".jxl", ".jxr", ".j2k", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf")
-OTHER_PICTURES += (".orf", ".rw2", ".exr", ".hdr", ".psd", ".svg")
+PICTURES += (".jp2", ".j2k", ".pgm", ".ppm", ".pnm", ".pbm", ".mpo")
+HEIC = (".heic", ".heif", ".hif")
+OTHER_PICTURES = (*HEIC, ".jxl", ".jxr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".exr", ".hdr")
+OTHER_PICTURES += (".pfm", ".psd", ".svg", ".tga", ".pcx", ".sgi", ".ico", ".dds", ".czi", ".nd2", ".lif")
 HEIC_IS_READ = find_spec("pillow_heif") is not None
+HEIC_REMEDY = "HEIC is read after: pip install pillow-heif"
 if HEIC_IS_READ:
-    PICTURES += (".heic", ".heif", ".hif")
+    PICTURES += HEIC
 OTHER_PICTURES = tuple(ending for ending in OTHER_PICTURES if ending not in PICTURES)
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -89,7 +87,7 @@ def image_size(path: str) -> tuple[int, int]:
     if size is None and data.startswith(TIFF_STARTS):  # Pillow knows no coloured floats
         size = _decoded(path, data, 1).shape[1::-1]
     if size is None:
-        raise image_fault(path, "is not an image")
+        raise image_fault(path, _no_image(data))
     return size
 
 
@@ -131,7 +129,7 @@ def _decoded(path: str, data: bytes, reduce: int) -> np.ndarray:
     if image is None and _is_for_pillow(data):
         image = _by_pillow(path, data)
     if image is None:
-        fault = "is not an image" if _header_size(data) is None else "is truncated or damaged"
+        fault = _no_image(data) if _header_size(data) is None else "is truncated or damaged"
         raise image_fault(path, fault)
     return image
 
@@ -173,6 +171,11 @@ def size_fault(found: tuple[int, int], annotated: tuple[int, int]) -> str:
     return f"has {found[0]} x {found[1]} pixels, the annotation says {annotated[0]} x {annotated[1]}"
 
 
+def _no_image(data: bytes) -> str:
+    is_heic = data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+    return f"is not read as it is; {HEIC_REMEDY}" if is_heic and not HEIC_IS_READ else "is not an image"
+
+
 def _too_large(limit: object) -> str:
     return f"has more pixels than OPENCV_IO_MAX_IMAGE_PIXELS={limit} allows"
 
@@ -188,6 +191,7 @@ def _pillow() -> ModuleType:
     """Pillow's module `Image`, which reads HEIC if pillow-heif is there."""
     from PIL import Image
 
+    warnings.filterwarnings("ignore", module="PIL")  # of the end of a file whose head is read
     if HEIC_IS_READ:
         import pillow_heif
 

@@ -1,14 +1,16 @@
 """Images of training that a validation set shows too: the same files, their copies, and frames of the same video."""
 
+import os
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from semipose.data.formats.video import frame_numbers, video_thumbnails
 from semipose.data.same_files import RealPaths, same_files
-from semipose.data.thumbnails import find_alike, is_plain, read_thumbnails, show_one_scene
+from semipose.data.thumbnails import find_alike, is_plain, look_same, read_thumbnails, show_one_scene
 from semipose.data.video_frames import near_frames
 from semipose.errors import DataError
 from semipose.structures import Persons
@@ -106,7 +108,7 @@ class HeldOut:
 
     def _compare_pictures(self, overlap: Overlap, images: dict[int, str]) -> Overlap:
         thumbnails = read_thumbnails(list(images.values()), self.options.folder)
-        twins = self._twins(images, find_alike(self.thumbnails, thumbnails)) | overlap.twins
+        twins = self._twins(images, find_alike(self.thumbnails, thumbnails), overlap.twins)
         by_row = dict(zip(images, thumbnails))
         return replace(overlap, twins=twins, beside=_numbered_beside(images, by_row, twins, self.options.guard))
 
@@ -114,13 +116,19 @@ class HeldOut:
         """All frames of the video count, also those between the ones that are taken."""
         numbers = frame_numbers(list(images.values()))
         alike = find_alike(self.thumbnails, video_thumbnails(next(iter(images.values()))))
-        twins = self._twins(images, alike[numbers]) | overlap.twins
+        twins = self._twins(images, alike[numbers], overlap.twins)
+        alike[numbers[[row not in twins for row in images]]] = -1  # those that do not look the same closely
         near = near_frames(alike >= 0, self.options.guard)[numbers]
         beside = tuple(row for row, is_near in zip(images, near.tolist()) if is_near and row not in twins)
         return replace(overlap, twins=twins, beside=beside)
 
-    def _twins(self, images: dict[int, str], alike: np.ndarray) -> dict[int, tuple[str, str]]:
-        return {row: (images[row], self.paths[held]) for row, held in zip(images, alike.tolist()) if held >= 0}
+    def _twins(self, images: dict[int, str], alike: np.ndarray, known: dict) -> dict[int, tuple[str, str]]:
+        """The twins that are known by path and content, and those that look the same."""
+        pairs = {row: (images[row], self.paths[held]) for row, held in zip(images, alike.tolist()) if held >= 0}
+        pairs = {row: pair for row, pair in pairs.items() if row not in known}
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            same = list(threads.map(lambda pair: look_same(*pair), pairs.values()))
+        return {row: pair for (row, pair), is_same in zip(pairs.items(), same) if is_same} | known
 
 
 def _numbered_beside(

@@ -15,7 +15,7 @@ from semipose.errors import DataError
 from semipose.structures import Persons, Reading
 
 LOOKED_AT = 32  # images of a set whose values are looked at
-_EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".gif", ".webp", ".pbm")
+_EIGHT_BITS = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif", ".webp", ".pbm")
 _PNG, _PNG_BITS = b"\x89PNG\r\n\x1a\n", 24  # how it starts, and where it has the bits of a value
 _TURNED = "%s: %d images are turned upright by their EXIF orientation, such as %s"
 
@@ -31,7 +31,8 @@ class Marked(NamedTuple):
 
 
 def with_readings(
-    name: str, persons: Persons, exif: str = "auto", upright: bool = False, white: float = 0, whole: bool = False
+    name: str, persons: Persons, exif: str = "auto", upright: bool = False, white: float = 0, measured: bool = False,
+    whole: bool = False,
 ) -> Persons:  # fmt: skip
     """The persons, with what their images are turned by and their white. What is not as stored is logged.
 
@@ -45,6 +46,7 @@ def with_readings(
         exif: "auto" as above; "stored": no image is turned; "upright": each is, also where its size is the stored one.
         upright: see above.
         white: 0 = from the values of some of the images.
+        measured: the sizes are those of the files, not annotated, so that the size as stored tells nothing.
         whole: also images without a person.
     """
     rows = np.arange(len(persons.image_paths)) if whole else np.unique(persons.image_index)
@@ -53,7 +55,7 @@ def with_readings(
     frames = _are_frames(persons)
     if exif == "upright" or (frames and exif == "auto"):
         persons = _with_upright_sizes(persons, marked)
-    turned, unsure = _chosen(persons, marked, exif, upright or frames)
+    turned, unsure = _chosen(persons, marked, exif, upright or frames, measured)
     _report(name, marked, turned, unsure)
     orientations, whites = persons.image_orientations.copy(), persons.image_whites.copy()
     orientations[turned] = [marked[row].orientation for row in turned]
@@ -75,15 +77,15 @@ def white_of(name: str, paths: Sequence[str]) -> float:
     """The white of a set of images by `white_for`, from at most 32 of them; 0 if none has more than 8 bits."""
     deep = [path for path in paths if _may_be_deep(path)]
     chosen = np.unique(np.linspace(0, len(deep) - 1, min(len(deep), LOOKED_AT)).round().astype(int))
-    peaks = [found for found in (_peak(deep[k]) for k in chosen) if found]
+    peaks = {deep[k]: found for k in chosen if (found := _peak(deep[k]))}
     if not peaks:
         return 0.0
-    peak, floats = max(value for value, _ in peaks), any(is_float for _, is_float in peaks)
+    peak, floats = max(value for value, _ in peaks.values()), any(is_float for _, is_float in peaks.values())
     white = white_for(peak, floats)
     if floats or white != 65535:
         _log.warning(
             "%s: has images with more than 8 bits: %g becomes white (key white), as %g is the largest value in %d of "
-            "them, such as %s", name, white, peak, len(peaks), deep[chosen[0]],
+            "them, such as %s", name, white, peak, len(peaks), next(iter(peaks)),
         )  # fmt: skip
     return white
 
@@ -129,11 +131,15 @@ def _with_upright_sizes(persons: Persons, marked: dict[int, Marked]) -> Persons:
     return replace(persons, image_sizes=sizes, boxes=boxes)
 
 
-def _chosen(persons: Persons, marked: dict[int, Marked], exif: str, upright: bool) -> tuple[list[int], list[int]]:
+def _chosen(
+    persons: Persons, marked: dict[int, Marked], exif: str, upright: bool, measured: bool
+) -> tuple[list[int], list[int]]:
     """Rows of the images to turn, and of those that their size tells nothing about."""
     if exif != "auto":
         return (list(marked) if exif == "upright" else []), []
     told = {row: _told(image, tuple(persons.image_sizes[row].tolist())) for row, image in marked.items()}
+    if measured:
+        told = {row: "unsure" if kind == "stored" else kind for row, kind in told.items()}
     unsure = [row for row, kind in told.items() if kind == "unsure"]
     follow = upright or ("upright" in told.values() and "stored" not in told.values())
     turned = [row for row, kind in told.items() if kind == "upright" or (kind == "unsure" and follow)]

@@ -3,6 +3,7 @@
 import os
 import re
 
+from semipose.data.formats.labelme import json_files
 from semipose.data.formats.layout import has_annotation
 from semipose.data.formats.pose_project import csv_files, is_project_file
 from semipose.data.formats.video import VIDEOS
@@ -14,7 +15,7 @@ _KNOWN = (
     "COCO keypoint json, folder of labelme files, csv or project of DeepLabCut or lightning-pose, YOLO pose folder or "
     "data.yaml, MPII json or mat, joints.mat of LSP; for a pool also a folder or zip of images, or a video"
 )
-_HEAD = 2**16  # bytes of a JSON file to look at
+_HEAD = 2**16  # characters of a JSON file to look at
 _PICTURES = (*PICTURES, *OTHER_PICTURES)
 _EXPORT = {
     (".slp",): "SLEAP's own; export it with sleap_io.save_ultralytics, which writes a YOLO pose folder",
@@ -32,13 +33,16 @@ _EXPORT = {
     _PICTURES: "a single picture; name its folder",
 }
 _LABEL_STUDIO = re.compile(r'"(?:keypointlabels|kp-\d+|annotations|completions|annotation_id|from_name)"\s*:')
+_LABELME = re.compile(r'"(?:shapes|imagePath|imageData)"\s*:')
+_COCO = re.compile(r'"(?:images|annotations|categories)"\s*:')
+_COCO_IS = "a COCO file is an object with images, annotations and categories"
 # what the head of a JSON file that is not COCO's looks like
 _JSON_LISTS = (
     (re.compile(r'"keypoint_annotations"\s*:'), "AI Challenger's: give the source 'format: aic'"),
     (re.compile(r'"joints(?:_vis)?"\s*:'), "MPII's: give the source 'format: mpii'"),
     (_LABEL_STUDIO, "Label Studio's own; export 'COCO' there (with images, keypoints in boxes)"),
     (re.compile(r'"score"\s*:'), "detections or predictions; as 'boxes' of a source with a COCO file they are read"),
-    (re.compile(""), "a COCO file is an object with images, annotations and categories"),
+    (re.compile(""), _COCO_IS),
 )
 _JSON_OBJECTS = (
     (re.compile(r'"imagePath"\s*:'), "one labelme file; name its folder"),
@@ -86,7 +90,7 @@ def _folder_format(folder: str, name: str, pool: bool) -> str:
         return "yolo"
     endings = _endings_below(folder)
     if ".json" in endings:
-        return "labelme"
+        return _json_folder_format(folder)
     if has_labels(folder):
         return "yolo"
     other = ", ".join(sorted(ending for ending in endings if ending not in _PICTURES)[:5])
@@ -107,18 +111,38 @@ def _file_format(path: str, ending: str) -> str:
     raise _unknown(path, _advice(ending))
 
 
+def _json_folder_format(folder: str) -> str:
+    """`labelme`; raises DataError for a folder that has no labelme file among its JSON files."""
+    files = json_files(folder)
+    if any(map(_LABELME.search, map(_head, files))):
+        return "labelme"
+    hint = _json_hint(files[0]) or "a COCO file has to be named itself"
+    raise _unknown(folder, f"has no labelme file (*.json); {os.path.relpath(files[0], folder)}: {hint}")
+
+
 def _json_format(path: str) -> str:
-    """`coco`; raises DataError for a file whose head is that of another tool's."""
+    """`coco`; raises DataError for a file that is of another tool."""
+    hint = _json_hint(path)
+    if hint:
+        raise _unknown(path, hint)
+    return "coco"  # whose reader names other faults
+
+
+def _json_hint(path: str) -> str:
+    """What a JSON file is, by its head, and what to do with it; "" if it may be COCO's."""
+    head = _head(path)
+    looks = _JSON_LISTS if head.startswith("[") else _JSON_OBJECTS
+    found = next((hint for pattern, hint in looks if pattern.search(head)), "")
+    is_other = head.startswith("{") and len(head) < _HEAD and not _COCO.search(head)
+    return found or _COCO_IS * is_other
+
+
+def _head(path: str) -> str:
     try:
         with open(path, encoding="utf-8-sig", errors="replace") as file:
-            head = file.read(_HEAD)
+            return file.read(_HEAD).lstrip()
     except OSError:
-        return "coco"  # whose reader names the fault
-    looks = _JSON_LISTS if head.lstrip().startswith("[") else _JSON_OBJECTS
-    for pattern, hint in looks:
-        if pattern.search(head):
-            raise _unknown(path, hint)
-    return "coco"
+        return ""
 
 
 def _advice(ending: str) -> str:

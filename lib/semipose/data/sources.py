@@ -167,8 +167,8 @@ def _with_readings(source: Source, persons: Persons) -> Persons:
     refuse_no_pixels(source.name, persons)
     if source.format == "video":  # its frames are our own files
         return persons
-    upright = source.format in ("labelme", "yolo")
-    return with_readings(source.name, persons, source.exif, upright, source.white, source.whole)
+    upright, measured = source.format in ("labelme", "yolo"), source.format == "lightning_pose"
+    return with_readings(source.name, persons, source.exif, upright, source.white, measured, source.whole)
 
 
 def _read_boxes(source: Source) -> Persons:
@@ -250,7 +250,7 @@ def _read_labelme(source: Source, read: Callable) -> Persons:
 
 def _read_lightning_pose(source: Source) -> Persons:
     places = source.path(source.annotation), source.path(source.images)
-    return read_lightning_pose(*places, source.skeleton, source.root, source.ignore_unknown)
+    return read_lightning_pose(*places, source.skeleton, source.root, source.ignore_unknown, source.exif)
 
 
 READERS = {

@@ -10,7 +10,7 @@ from semipose.data.images import cv2, write_png
 from semipose.data.thumbnails import SIDE, small_copy
 from semipose.errors import DataError
 
-TRIES = 25  # frames in a row that may fail before the video is taken to be at its end
+TRIES = 10_000  # frames in a row that may fail, as far as the header has any, before a video is taken to be at its end
 _NOTHING = object()
 THUMBNAIL = 64  # pixels each way; averages compression noise away, still shows where an animal is
 

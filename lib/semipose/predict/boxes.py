@@ -97,6 +97,8 @@ def read_boxes(file: str, images: str = "", least: float = 0.0, category: int | 
         table = Table(file, "annotation", content.get("annotations"))
     else:
         table = Table(file, "detection", content)
+        if content == []:
+            raise DataError(f"{file}: has no detection; the list is empty")
     scores = table.numbers("score", default=1.0)
     kinds = table.integers("category_id", default=1)
     keep = (scores >= least) & _of_category(file, kinds, category)
@@ -120,12 +122,12 @@ def _of_category(file: str, kinds: np.ndarray, category: int | None) -> np.ndarr
 
 
 def _names_of(file: str, content: object = None) -> dict[int, str]:
-    """File names of a COCO file's images by id."""
+    """File names of a COCO file's images by id, folders separated by /."""
     content = load_json(file) if content is None else content
     table = Table(file, "image", content.get("images") if isinstance(content, dict) else None)
     ids, names = table.unique_integers("id"), table.texts("file_name")
     refuse_wrong_rows((table,))
-    return dict(zip(ids.tolist(), names))
+    return {number: name.replace("\\", "/") for number, name in zip(ids.tolist(), names)}
 
 
 def _read_csv(file: str, least: float) -> BoxFile:

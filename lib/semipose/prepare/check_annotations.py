@@ -10,7 +10,7 @@ from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _FAR = 0.5  # of the longer side of a box
-_NAMED = 5  # categories
+_NAMED, _NAMED_POINTS = 5, 20  # categories and keypoints that a note lists
 _MANY = 0.2  # share of boxes that shows a mistake of the whole file
 
 
@@ -110,7 +110,8 @@ def _whole_set(where: str, points: np.ndarray, seen: np.ndarray, limit: np.ndarr
         return []
     found, never = [], [name for name, known in zip(skeleton.keypoints, seen.any(0).tolist()) if not known]
     if never:
-        found.append(Finding(f"{where}: keypoints that nobody has: {', '.join(never)}"))
+        more = f" and {len(never) - _NAMED_POINTS} more" if len(never) > _NAMED_POINTS else ""
+        found.append(Finding(f"{where}: keypoints that nobody has: {', '.join(never[:_NAMED_POINTS])}{more}"))
     if points[seen].max() <= 2 < np.nanmax(limit, initial=0):
         found.append(Finding(f"{where}: keypoints are in 0..{points[seen].max():g}; pixels are expected", True))
     return found

@@ -111,11 +111,14 @@ def make_splits(
 
 def _image_folder(file: str) -> str:
     """The images need not be there, if the file has their sizes."""
-    folder = os.path.dirname(file) or "."
-    try:
-        return locate_coco(folder, os.path.abspath(file))[1]
-    except DataError:
-        return folder
+    file = os.path.abspath(file)
+    folder = os.path.dirname(file)
+    for root in (folder, os.path.dirname(folder)):  # names begin beside the file or above its folder
+        try:
+            return locate_coco(root, file)[1]
+        except DataError:
+            continue
+    return folder
 
 
 def _read(file: str, skeleton: Skeleton) -> Annotations:

@@ -62,8 +62,9 @@ def read_coco(
     posed = persons.keypoints[:, :, 2].any(axis=1)
     filled = _has_filled_box(persons)
     _log.info(
-        "%s: %d persons; left out: %d crowds, %d without keypoints, %d with an empty box",
-        annotation_file, (posed & filled).sum(), crowd.sum(), (~crowd).sum() - posed.sum(), (posed & ~filled).sum(),
+        "%s: %d persons%s; left out: %d crowds, %d without keypoints, %d with an empty box",
+        annotation_file, (posed & filled).sum(), _as_one(table), crowd.sum(), (~crowd).sum() - posed.sum(),
+        (posed & ~filled).sum(),
     )  # fmt: skip
     persons = persons.take(posed & filled & table.sound & images.sound(persons.image_index))
     refuse_wrong_rows((kinds, images.table, table), persons)
@@ -144,6 +145,11 @@ def _annotations(file: str, image_dir: str, document: dict, skeleton: Skeleton) 
     if joined:
         _log.info("%s: body, feet, face and hands of %d annotations joined to 133 keypoints", file, joined)
     return images, table
+
+
+def _as_one(table: Table) -> str:
+    kinds = {str(row.get("category_id")) for row in table.rows}
+    return f" of {len(kinds)} categories (one class)" if len(kinds) > 1 else ""
 
 
 def _of_persons(table: Table, ids: np.ndarray | None) -> np.ndarray:

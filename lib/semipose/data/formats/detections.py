@@ -32,8 +32,8 @@ def read_detections(
     The category of persons is that of the annotation's keypoints (`detected_categories`). Other categories, scores
     below the threshold and boxes that are empty inside the image are left out. So are boxes on images that the
     annotation file does not list, since one detector file is often used for several subsets. An image id that is a text
-    is the name of an image file, with or without ending, and may be its number (`_of_numbered_files`). The log has the
-    number of each.
+    is the name of an image file, with or without ending, or an id if none is a name; a number may be that in the name
+    of a file (`_of_numbered_files`). The log has the number of each.
 
     Args:
         detection_file: JSON list of `{image_id, category_id, bbox, score}`, or a COCO file (see `detection_rows`).
@@ -58,7 +58,8 @@ def read_detections(
         where = f"images that are not in {annotation_file}"
         warn_once(_log, "%s: skipped %d detections on %s", detection_file, (~known).sum(), where)
     wanted = box_categories or detected_categories(annotation_file, document, skeleton, categories)
-    person = _of_category(table, wanted, annotation_file)
+    reason = "as asked" if box_categories else f"that of the keypoints of {annotation_file}"
+    person = _of_category(table, wanted, reason)
     scores = table.numbers("score")
     kept = known & person & (scores >= score_threshold)
     if not table.faults and not kept.any():
@@ -117,6 +118,8 @@ def detected_categories(file: str, document: dict, skeleton: Skeleton, wanted: S
 
 def _with_ids(table: Table, named: np.ndarray, images: Table) -> Table:
     ids, unknown = _ids_by_name(images), ~named & False
+    if ids.keys().isdisjoint(table.rows[number]["image_id"] for number in np.flatnonzero(named)):
+        ids = {str(row["id"]): {row["id"]} for row in images.rows if type(row.get("id")) is int}
     for number in np.flatnonzero(named).tolist():
         row = table.rows[number]
         found = ids.get(row["image_id"], set())
@@ -132,7 +135,7 @@ def _with_ids(table: Table, named: np.ndarray, images: Table) -> Table:
         )
         raise DataError(f"{table.file}: {reason}")
     warn_once(
-        _log, "%s: %d detections name their image file and are matched by it; skipped %d with names not in %s",
+        _log, "%s: image ids of %d detections are texts, matched to file names or ids; skipped %d that are not in %s",
         table.file, (named & ~unknown).sum(), unknown.sum(), images.file,
     )  # fmt: skip
     return table.where(~unknown)
@@ -163,7 +166,7 @@ def _ids_by_name(images: Table) -> dict[str, set[int]]:
     return ids
 
 
-def _of_category(table: Table, wanted: Sequence[int], annotation_file: str) -> np.ndarray:
+def _of_category(table: Table, wanted: Sequence[int], reason: str) -> np.ndarray:
     """(N,) bool; raises DataError if no detection is of these categories."""
     found = table.integers("category_id")
     person = np.isin(found, wanted)
@@ -171,7 +174,7 @@ def _of_category(table: Table, wanted: Sequence[int], annotation_file: str) -> n
     asked = ", ".join(map(str, wanted[:_SHOWN])) + (", ..." if len(wanted) > _SHOWN else "")
     if len(table) and not person.any() and not table.faults:
         raise DataError(
-            f"{table.file}: has no detection of category {asked}, that of the keypoints of {annotation_file}; "
+            f"{table.file}: has no detection of category {asked}, {reason}; "
             f"its categories (and detections): {counts}; name the right ones in `box_categories` of the source or "
             f"TEST.BBOX_CATEGORIES"
         )

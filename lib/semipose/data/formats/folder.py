@@ -2,12 +2,14 @@
 
 import logging
 import os
+from collections.abc import Iterator
 
 import numpy as np
 
 from semipose.data.archives import image_name, is_archive, member_names
-from semipose.data.formats.image_list import whole_frames
-from semipose.data.images import HEIC_IS_READ, OTHER_PICTURES, PICTURES, image_size
+from semipose.data.formats.image_list import is_linked_folder, whole_frames
+from semipose.data.formats.video import VIDEOS
+from semipose.data.images import HEIC, HEIC_IS_READ, HEIC_REMEDY, OTHER_PICTURES, PICTURES, image_size
 from semipose.errors import DataError
 from semipose.structures import Persons
 
@@ -19,7 +21,7 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
     """One person for each image below a folder or in a zip archive, the whole frame as its box.
 
     Files are sorted by path; hidden files and folders are left out. Only headers are read. Links to folders, files
-    without an image header, and pictures of kinds that are not read are left out and logged.
+    without an image header, pictures of kinds that are not read, and videos, are left out and logged.
 
     Args:
         folder: folder to search, with all folders below it, or zip archive.
@@ -31,11 +33,12 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
     if not os.path.isdir(folder) and not is_archive(folder):
         raise DataError(f"{folder}: image folder does not exist")
     paths, sizes, faults = [], [], []
-    linked, other = linked_folders(folder), passed_over(folder, files_below(folder, OTHER_PICTURES))
+    other = [line for line in (passed_over(folder, files_below(folder, OTHER_PICTURES)), _videos_in(folder)) if line]
+    for line in other:
+        _log.warning("%s", line)
+    linked = linked_folders(folder)
     if linked:
         _log.warning("%s: left out %d links to folders: %s", folder, len(linked), ", ".join(linked[:_NAMED]))
-    if other:
-        _log.warning("%s", other)
     for path in image_files(folder):
         try:
             sizes.append(image_size(path))
@@ -44,18 +47,14 @@ def read_folder(folder: str, num_keypoints: int) -> Persons:
             faults.append(fault)
     _report(folder, faults)
     if not paths:
-        more = f"; {other}" if other else ""
-        raise DataError(f"{folder}: no readable image ({', '.join(e[1:] for e in PICTURES)}) in it or below it{more}")
+        fault = f"{folder}: no readable image ({', '.join(e[1:] for e in PICTURES)}) in it or below it"
+        raise DataError("; ".join([fault, *other]))
     return whole_frames(np.array(paths, str), np.arange(1, len(paths) + 1), np.array(sizes), num_keypoints)
 
 
 def linked_folders(folder: str) -> list[str]:
     """Links to folders in a folder and below it, into which the search does not go; none in an archive."""
-    found = []
-    for parent, folders, _ in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [os.path.join(parent, name) for name in folders if os.path.islink(os.path.join(parent, name))]
-    return sorted(found)
+    return sorted(path for _, _, left_out in _walk(folder) for path in left_out)
 
 
 def image_files(folder: str) -> list[str]:
@@ -68,10 +67,28 @@ def files_below(folder: str, endings: tuple[str, ...]) -> list[str]:
     if is_archive(folder):
         return [f"{folder}@{name}" for name in member_names(folder) if name.lower().endswith(endings)]
     found = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for parent, names, _ in _walk(folder):
         found += [os.path.join(parent, n) for n in names if n.lower().endswith(endings) and not n.startswith(".")]
     return sorted(found)
+
+
+def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each folder that is not hidden, its files, and the links to folders in it that are left out: all but those into
+    the folders of `links_to`, each of which is entered once."""
+    entered = {os.path.realpath(folder)}
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        paths = {name: os.path.join(parent, name) for name in folders if not name.startswith(".")}
+        left_out = [path for path in paths.values() if os.path.islink(path) and not _may_enter(path, entered)]
+        folders[:] = [name for name, path in paths.items() if path not in left_out]
+        yield parent, names, left_out
+
+
+def _may_enter(link: str, entered: set[str]) -> bool:
+    real = os.path.realpath(link)
+    if real in entered or not is_linked_folder(real):
+        return False
+    entered.add(real)
+    return True
 
 
 def passed_over(where: str, files: list[str]) -> str:
@@ -79,9 +96,16 @@ def passed_over(where: str, files: list[str]) -> str:
     if not files:
         return ""
     shown = ", ".join(map(image_name, files[:_NAMED])) + (", ..." if len(files) > _NAMED else "")
-    heic = any(file.lower().endswith((".heic", ".heif", ".hif")) for file in files) and not HEIC_IS_READ
-    remedy = "save them as jpg or png" + (" (HEIC is read after: pip install pillow-heif)" if heic else "")
+    heic = any(file.lower().endswith(HEIC) for file in files) and not HEIC_IS_READ
+    remedy = "save them as jpg or png" + (f" ({HEIC_REMEDY})" if heic else "")
     return f"{where}: left out {len(files)} pictures of a kind that is not read: {shown}; {remedy}"
+
+
+def _videos_in(folder: str) -> str:
+    """The line about videos among the images; "" if there are none."""
+    videos = files_below(folder, VIDEOS)
+    shown = ", ".join(map(image_name, videos[:_NAMED])) + (", ..." if len(videos) > _NAMED else "")
+    return f"{folder}: left out {len(videos)} videos: {shown}; name each one as a source" if videos else ""
 
 
 def _report(folder: str, faults: list[DataError]) -> None:

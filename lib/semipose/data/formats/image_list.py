@@ -9,7 +9,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from semipose.data.archives import is_archive, join_images, name_fault, split_member
-from semipose.data.formats.image_names import plain_names
+from semipose.data.formats.image_names import is_picture_here, plain_names
 from semipose.data.formats.json_rows import Table, describe, refuse_wrong_rows
 from semipose.data.formats.notices import warn_once
 from semipose.data.images import image_size
@@ -18,6 +18,7 @@ from semipose.geometry.boxes import clip_boxes
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
+LEAVES = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
 _SIDES = ("width", "height")
 # Folders besides the image folder that links may lead to. A context, so that the readers of all formats obey.
 _link_folders: ContextVar[tuple[str, ...]] = ContextVar("link_folders", default=())
@@ -98,7 +99,8 @@ def whole_pixels(sizes: np.ndarray) -> np.ndarray:
 def checked_paths(table: Table, field: str, names: list[str], image_dir: str) -> list[str]:
     """Image folder and file name joined, for each row. A row is wrong if its file lies outside the folder.
 
-    Back slashes and absolute paths are made plain where that is possible (`plain_names`); the log has their number.
+    Back slashes and absolute paths are made plain where that is possible (`plain_names`). Of a folder, other absolute
+    paths are taken as they are where they name pictures (`is_picture_here`). The log has the number of both.
 
     Args:
         table: whose rows the names belong to, for messages.
@@ -114,13 +116,18 @@ def checked_paths(table: Table, field: str, names: list[str], image_dir: str) ->
     if changed:
         example = f"such as {describe(changed[0][0])} as {describe(changed[0][1])}"
         warn_once(_log, "%s: %d file names are taken below %s, %s", table.file, len(changed), image_dir, example)
-    reasons = list(map(name_fault, names))
+    absolute = set() if is_archive(image_dir) else set(filter(is_picture_here, names))
+    if absolute:
+        count, example = sum(name in absolute for name in names), describe(next(filter(absolute.__contains__, names)))
+        text = "%s: %d file names are absolute and not below %s; read where they lie, such as %s"
+        warn_once(_log, text, table.file, count, image_dir, example)
+    reasons = ["" if name in absolute else name_fault(name) for name in names]
     for row, reason in enumerate(reasons):
         if reason:
             table.fault(row, field, f"{names[row]!a} {reason}")
     names = ["" if reason else name for name, reason in zip(names, reasons)]
     if not is_archive(image_dir):  # a link in an archive is never followed
-        _check_links(table, field, names, image_dir)
+        _check_links(table, field, ["" if name in absolute else name for name in names], image_dir)
     return join_images(image_dir, names)
 
 
@@ -176,7 +183,6 @@ def _measure(table: Table, sizes: np.ndarray, paths: np.ndarray) -> None:
 
 def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> None:
     """Refuses links that lead out of the image folder and of those of `links_to`; the folder itself may be a link."""
-    roots = (os.path.realpath(image_dir), *_link_folders.get())
     by_folder: dict[str, dict[str, int]] = {}
     for row, name in enumerate(names):
         folder, base = os.path.split((split_member(name) or [name])[0])
@@ -185,11 +191,10 @@ def _check_links(table: Table, field: str, names: list[str], image_dir: str) -> 
         path = os.path.join(image_dir, folder)
         # one listing of the folder instead of one system call for each image
         links = [base for base in _links(path) if base in rows]
-        inside = _is_inside(path, roots)
+        inside = leads_inside(path, image_dir)
         for base in links if inside else rows:
-            if not inside or not _is_inside(os.path.join(path, base), roots):
-                reason = "is a link that leaves the image folder; DATASET.LINKS names folders that links may lead to"
-                table.fault(rows[base], field, f"{names[rows[base]]!a} {reason}")
+            if not inside or not leads_inside(os.path.join(path, base), image_dir):
+                table.fault(rows[base], field, f"{names[rows[base]]!a} {LEAVES}")
 
 
 def _links(folder: str) -> list[str]:
@@ -200,9 +205,18 @@ def _links(folder: str) -> list[str]:
         return []  # a missing image is reported when it is read
 
 
-def _is_inside(path: str, roots: Sequence[str]) -> bool:
+def leads_inside(path: str, image_dir: str) -> bool:
+    """Whether a path, links followed, lies in the image folder or in one of those of `links_to`."""
+    return _is_inside(path, os.path.realpath(image_dir)) or is_linked_folder(path)
+
+
+def is_linked_folder(path: str) -> bool:
+    """Whether a path, links followed, is or lies in one of the folders of `links_to`."""
+    return any(_is_inside(path, root) for root in _link_folders.get())
+
+
+def _is_inside(path: str, root: str) -> bool:
     try:
-        real = os.path.realpath(path) + os.sep
+        return (os.path.realpath(path) + os.sep).startswith(root.rstrip(os.sep) + os.sep)
     except (OSError, ValueError):
         return False
-    return any(real.startswith(root.rstrip(os.sep) + os.sep) for root in roots)

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import PureWindowsPath
 
 from semipose.data.archives import image_exists, join_images
+from semipose.data.images import PICTURES
 
 
 def plain_names(names: list[str], image_dir: str) -> list[str]:
@@ -23,6 +24,14 @@ def plain_names(names: list[str], image_dir: str) -> list[str]:
     taken = set(names)
     found = {name: plain for name, plain in found.items() if meant[plain] == 1 and plain not in taken}
     return [found.get(name, name) for name in names]
+
+
+def is_picture_here(name: str) -> bool:
+    """Whether an absolute file name without `..` is that of a picture on this machine, by its ending (and, of a link,
+    by that of the file that it leads to)."""
+    if not os.path.isabs(name) or ".." in name.split("/") or not os.path.isfile(name):
+        return False
+    return all(path.lower().endswith(PICTURES) for path in (name, os.path.realpath(name)))
 
 
 def _is_odd(name: str) -> bool:

@@ -27,7 +27,7 @@ def load_json(path: str, keep: Callable[[dict], bool] = lambda entry: False) -> 
         return entry
 
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:  # some tools of Windows write a BOM
             return json.load(file, object_hook=lean)
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error

@@ -43,7 +43,10 @@ def read_labelme(folder: str, skeleton: Skeleton, image_root: str = "", ignore_u
         DataError: naming the file, the shape, the field and the reason.
     """
     persons = read_unlabeled_labelme(folder, skeleton, image_root, ignore_unknown)
-    return persons.take(persons.keypoints[:, :, 2].any(axis=1))
+    posed = persons.keypoints[:, :, 2].any(axis=1)
+    if not posed.all():
+        _log.warning("%s: left out %d persons that have a rectangle and no labelled point", folder, (~posed).sum())
+    return persons.take(posed)
 
 
 def read_unlabeled_labelme(
@@ -80,7 +83,7 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", igno
     if is_archive(image_root or folder):
         raise DataError(f"{image_root or folder}: images of labelme files must be in a folder, not in a zip archive")
     images, annotations, counts, faults = [], [], Counter(), {}
-    for file in _files(folder):
+    for file in json_files(folder):
         try:
             found = _read_file(file, folder, skeleton, image_root or folder, ignore_unknown, counts)
         except WrongRows as error:
@@ -123,7 +126,8 @@ def _read_file(
     return image, people
 
 
-def _files(folder: str) -> list[str]:
+def json_files(folder: str) -> list[str]:
+    """The JSON files in a folder and below it but hidden ones, sorted; raises DataError if there is no such folder."""
     if not os.path.isdir(folder):
         raise DataError(f"{folder}: labelme folder does not exist")
     found = []
@@ -170,10 +174,12 @@ def _with_boxes(images: list[dict], annotations: list[dict], counts: Counter) ->
 
 def _report(folder: str, root: str, images: int, persons: int, counts: Counter) -> None:
     _log.info("%s: %d persons on %d images; left out: %d with an empty box", folder, persons, images, counts["empty"])
-    unknown = {key[1]: count for key, count in counts.items() if isinstance(key, tuple)}
-    if unknown:
-        names = ", ".join(f"{label!a} ({count})" for label, count in unknown.items())
-        _log.warning("%s: left out %d points whose labels are no keypoints: %s", folder, sum(unknown.values()), names)
+    pairs = {key: count for key, count in counts.items() if isinstance(key, tuple)}
+    for key, text in (("unknown", "points whose labels are no keypoints"), ("shape", "shapes of other types")):
+        found = {name: count for (kind, name), count in pairs.items() if kind == key and count}
+        if found:
+            names = ", ".join(f"{name!a} ({count})" for name, count in found.items())
+            _log.warning("%s: left out %d %s: %s", folder, sum(found.values()), text, names)
     if counts["notes"]:
         _log.info("%s: %d points are visible: their description is a note, not 0, 1 or 2", folder, counts["notes"])
     if counts["placed"]:

@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
 
+from semipose.data.formats.image_list import LEAVES, leads_inside
 from semipose.data.formats.json_rows import Table, WrongRows
 from semipose.data.images import image_size
 from semipose.data.orientation import read_orientation, turned_size
@@ -29,13 +30,14 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
     """The image that a labelme file names.
 
     `imagePath` may be a Windows path and is relative to the file. If there is no file at this path, or it leaves the
-    root, only the file name is used: beside the labelme file, or at the same place below the root.
+    root, only the file name is used: beside the labelme file, or at the same place below the root. A wrong size is a
+    fault of the picture when it is read.
 
     Args:
         file: labelme file, somewhere below `folder`.
         document: its content.
         folder: folder of all labelme files.
-        root: folder that no image may leave; links that lead out of it are not followed.
+        root: folder that no image may leave, but by links into the folders of `links_to`.
 
     Raises:
         DataError: naming the file, the field and the reason.
@@ -45,16 +47,11 @@ def find_image(file: str, document: dict, folder: str, root: str) -> LabeledImag
     if table.faults:
         raise WrongRows({file: table.faults})
     path = _locate(file, image_path, folder, root)
-    shown = _shown_sizes(path)
-    if not shown and declared is None:
+    size = declared or _shown_size(path)
+    if size is None:
         raise DataError(f"{file}: imageWidth: is not given, and {path} is not there to be measured")
-    if shown and declared not in (None, *shown):
-        (width, height), (wrong_width, wrong_height) = shown[0], declared
-        raise DataError(
-            f"{file}: imageWidth x imageHeight are {wrong_width} x {wrong_height}, but {path} has {width} x {height}"
-        )
     name = os.path.relpath(path, root).replace(os.sep, "/")
-    return LabeledImage(name, declared or shown[0], os.path.isfile(path))
+    return LabeledImage(name, size, os.path.isfile(path))
 
 
 def _locate(file: str, image_path: str, folder: str, root: str) -> str:
@@ -66,20 +63,12 @@ def _locate(file: str, image_path: str, folder: str, root: str) -> str:
     parents = [beside, same_place, root]
     places = [] if written.anchor else [os.path.join(parent, written.as_posix()) for parent in parents]
     places += [os.path.join(parent, written.name) for parent in parents]
-    places = [os.path.normpath(place) for place in places]
-    found = next((place for place in places if os.path.isfile(place) and _is_inside(place, root)), None)
-    inside = found or next((place for place in places if _is_inside(place, root)), None)
+    places = [place for place in map(os.path.normpath, places) if not os.path.relpath(place, root).startswith("..")]
+    found = next((place for place in places if os.path.isfile(place) and leads_inside(place, root)), None)
+    inside = found or next((place for place in places if leads_inside(place, root)), None)
     if inside is None:
-        raise DataError(f"{file}: imagePath: {image_path!a} is a link that leaves {root}")
+        raise DataError(f"{file}: imagePath: {image_path!a} {LEAVES}")
     return inside
-
-
-def _is_inside(path: str, root: str) -> bool:
-    root = os.path.realpath(root)
-    try:
-        return os.path.commonpath([root, os.path.realpath(path)]) == root
-    except (OSError, ValueError):
-        return False
 
 
 def _declared_size(table: Table, document: dict) -> tuple[int, int] | None:
@@ -93,13 +82,9 @@ def _declared_size(table: Table, document: dict) -> tuple[int, int] | None:
     return sides[0], sides[1]
 
 
-def _shown_sizes(path: str) -> list[tuple[int, int]]:
-    """(width, height) of the turned picture, then of the stored pixels; none for a file without an image header.
-
-    A broken image is not reported here but when it is read, as for any other source.
-    """
+def _shown_size(path: str) -> tuple[int, int] | None:
+    """(width, height) of the turned picture; None for a file without an image header."""
     try:
-        stored = image_size(path)
+        return turned_size(image_size(path), read_orientation(path))
     except DataError:
-        return []
-    return [turned_size(stored, read_orientation(path)), stored]
+        return None

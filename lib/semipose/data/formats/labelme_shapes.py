@@ -46,7 +46,8 @@ def people_of(
     """Group, (K, 3) x, y, v and the box's (2, 2) corners or None, of each person in a file.
 
     `counts` takes what is to be told: `notes` (descriptions that are no visibility), `placed` (points that belong to
-    the only rectangle they are in), and under ("unknown", label) the points of labels that are ignored.
+    the only rectangle they are in), under ("unknown", label) the points of labels that are ignored, and under ("shape",
+    type) the shapes that are neither points nor rectangles.
     """
     points, rectangles = _points(table, skeleton, ignore_unknown, counts), _rectangles(table)
     persons = _persons(table, points, rectangles, counts)
@@ -64,7 +65,9 @@ def people_of(
 def _points(table: Table, skeleton: Skeleton, ignore_unknown: bool, counts: Counter) -> list[_Point]:
     labels, found = table.texts("label"), []
     for row, shape in enumerate(table.rows):
-        if shape.get("shape_type") != "point":
+        kind = shape.get("shape_type")
+        if kind != "point":
+            counts["shape", str(kind)] += kind != "rectangle"
             continue
         joint = keypoint_number(labels[row], skeleton.keypoints)
         if joint is None and ignore_unknown:

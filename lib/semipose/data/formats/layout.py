@@ -7,7 +7,7 @@ import re
 from itertools import islice
 
 from semipose.data.archives import image_exists, image_root, join_images, name_fault
-from semipose.data.formats.image_names import plain_names
+from semipose.data.formats.image_names import is_picture_here, plain_names
 from semipose.data.formats.json_rows import load_json
 from semipose.errors import DataError
 
@@ -24,7 +24,7 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
     the root or absolute; its NAME is the file name without these prefixes and `.json`. Images are looked for in
     `images/NAME`, `NAME` and `images` of the root and of the folder above that of the annotation file, then beside the
     file and in the root: the first folder that has one of the file's first images. If there is none, the zip archives
-    beside these folders are tried (`images/NAME.zip`). Where file names are absolute paths to images below the root,
+    beside these folders are tried (`images/NAME.zip`). Where file names are absolute paths of images on this machine,
     the image folder is the root.
 
     Args:
@@ -44,8 +44,8 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
             raise DataError(f"{folder}: image folder of set {name!r} does not exist")
         return annotation, image_root(folder)
     files = _first_file_names(annotation)
-    if any(image_exists(file) and _is_below(file, root) for file in files):
-        return annotation, root  # absolute paths, which may lead to several folders below the root
+    if any(map(is_picture_here, files)):
+        return annotation, root  # absolute paths, which may lead to several folders
     stem = _stem(name)
     bases = dict.fromkeys([root, os.path.dirname(os.path.dirname(annotation))])
     places = [os.path.join(base, place) for base in bases for place in (f"images/{stem}", stem, "images")]
@@ -67,22 +67,18 @@ def _annotation_file(root: str, name: str) -> str:
 
 
 def _annotation_files(root: str, name: str) -> list[str]:
-    if name.endswith(".json"):
+    if name.lower().endswith(".json"):
         return [os.path.join(root, name)]
     return [os.path.join(root, "annotations", f"{prefix}{name}.json") for prefix in _PREFIXES]
 
 
 def _stem(name: str) -> str:
     """The set name, also for an annotation file: `data/image_info_some.json` -> `some`."""
-    if not name.endswith(".json"):
+    if not name.lower().endswith(".json"):
         return name
-    stem = os.path.basename(name).removesuffix(".json")
+    stem = os.path.splitext(os.path.basename(name))[0]
     prefix = next(filter(stem.startswith, _PREFIXES), "")
     return stem.removeprefix(prefix)
-
-
-def _is_below(file: str, root: str) -> bool:
-    return any(file.startswith(os.path.join(path(root), "")) for path in (os.path.abspath, os.path.realpath))
 
 
 def _folder_with_images(annotation: str, names: list[str], places: list[str]) -> str:
@@ -100,10 +96,7 @@ def _folder_with_images(annotation: str, names: list[str], places: list[str]) ->
     if broken:
         raise broken
     tried = ", ".join(dict.fromkeys(places))
-    elsewhere = next((name for name in names if os.path.isabs(name) and os.path.isfile(name)), "")
-    hint = f"; it is elsewhere on this machine: give its folder as `images`: {os.path.dirname(elsewhere)}"
-    shown = f"{elsewhere or names[0]!a} is in none of the folders tried: {tried}{hint if elsewhere else ''}"
-    raise DataError(f"{annotation}: image {shown}")
+    raise DataError(f"{annotation}: image {names[0]!a} is in none of the folders tried: {tried}")
 
 
 def _allowed(names: list[str], place: str) -> list[str]:

@@ -9,14 +9,16 @@ from semipose.data.archives import image_root as found_root
 from semipose.data.formats.image_list import ImageList, box_areas, whole_frames, whole_pixels
 from semipose.data.formats.json_rows import WrongRows
 from semipose.data.formats.pose_csv import PoseCsv, read_pose_csv
-from semipose.data.formats.pose_project import csv_files, image_folder
+from semipose.data.formats.pose_project import csv_files, image_folder, unread_files
 from semipose.data.images import image_size
+from semipose.data.orientation import read_orientation, turned_size
 from semipose.errors import DataError
 from semipose.geometry.boxes import complete_boxes, keypoint_boxes
 from semipose.skeletons import Skeleton
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
+_SHOWN = 9
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class LabeledFrames:
 
 
 def read_lightning_pose(
-    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False
-) -> Persons:
+    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False,
+    exif: str = "auto",
+) -> Persons:  # fmt: skip
     """The labelled frames, in the order of the files: one person for each, with the whole frame as its box.
 
     Header rows: scorer, bodyparts, coords; then a file name (or several columns that are its folders and name) and x, y
@@ -57,11 +60,13 @@ def read_lightning_pose(
         skeleton: K keypoints, in any order.
         root: of the data set, where images are looked for at last.
         ignore_unknown: leave out body parts that are no keypoints; else they are faults.
+        exif: "upright": the labels are for pictures that their EXIF orientation turns; "auto": for these where a point
+            lies outside of a picture as it is stored and all lie inside of it turned; "stored": never.
 
     Raises:
         DataError: naming the file, line, column and the reason.
     """
-    return frames_as_persons(read_frames(annotation, image_root, skeleton, root, ignore_unknown))
+    return frames_as_persons(read_frames(annotation, image_root, skeleton, root, ignore_unknown, exif))
 
 
 def frames_as_persons(parts: list[LabeledFrames]) -> Persons:
@@ -72,8 +77,9 @@ def frames_as_persons(parts: list[LabeledFrames]) -> Persons:
 
 
 def read_frames(
-    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False
-) -> list[LabeledFrames]:
+    annotation: str, image_root: str, skeleton: Skeleton, root: str = "", ignore_unknown: bool = False,
+    exif: str = "auto",
+) -> list[LabeledFrames]:  # fmt: skip
     """The labelled frames of each CSV; arguments and errors as for `read_lightning_pose`."""
     files = csv_files(annotation)
     if not files:
@@ -81,18 +87,23 @@ def read_frames(
     parts, faults = [], {}
     for file in files:
         try:
-            parts.append(_read_file(file, image_root, skeleton, root, ignore_unknown))
+            parts.append(_read_file(file, image_root, skeleton, root, ignore_unknown, exif))
         except WrongRows as error:
             faults |= {file if len(files) > 1 else kind: rows for kind, rows in error.rows.items()}
     if faults:
         raise WrongRows(faults)
     _check_other_files(parts)
+    unread = unread_files(annotation, files)
+    if unread:
+        _log.warning("%s: %d files of labels are not read: %s", annotation, len(unread), ", ".join(unread[:_SHOWN]))
     if len(files) > 1:
         _log.info("%s: %d frames in %d CSV files", annotation, sum(len(part.paths) for part in parts), len(files))
     return parts
 
 
-def _read_file(file: str, image_root: str, skeleton: Skeleton, root: str, ignore_unknown: bool) -> LabeledFrames:
+def _read_file(
+    file: str, image_root: str, skeleton: Skeleton, root: str, ignore_unknown: bool, exif: str
+) -> LabeledFrames:
     table = read_pose_csv(file, skeleton, ignore_unknown)
     names = table.names()
     if not names:
@@ -104,7 +115,7 @@ def _read_file(file: str, image_root: str, skeleton: Skeleton, root: str, ignore
     keypoints = np.stack([table.keypoints(name, skeleton) for name in table.individuals], axis=1)
     if table.faults:
         raise WrongRows({"line": table.faults})
-    sizes = np.array([image_size(path) for path in paths], np.float64)
+    sizes = _frame_sizes(paths.tolist(), keypoints[..., :2], exif)
     _report(table, skeleton, keypoints)
     return LabeledFrames(file, folder, paths, sizes, _inside(table, keypoints, sizes))
 
@@ -134,9 +145,25 @@ def _check_other_files(parts: list[LabeledFrames]) -> None:
         seen |= dict.fromkeys(part.paths.tolist(), part.file)
 
 
+def _frame_sizes(paths: list[str], points: np.ndarray, exif: str) -> np.ndarray:
+    """(F, 2) width and height of the pictures that the points (F, A, K, 2) are for; see `read_lightning_pose`."""
+    stored = np.array([image_size(path) for path in paths], np.float64)
+    odd = np.flatnonzero(_outside(points, stored).any(axis=(1, 2))).tolist() if exif == "auto" else []
+    fits_turned = (not _outside(points[[row]], _turned(stored[[row]], [paths[row]])).any() for row in odd)
+    return _turned(stored, paths) if exif == "upright" or any(fits_turned) else stored
+
+
+def _turned(stored: np.ndarray, paths: list[str]) -> np.ndarray:
+    return np.array([turned_size(size, read_orientation(path)) for size, path in zip(stored, paths)])
+
+
+def _outside(points: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(F, A, K) bool for points (F, A, K, 2) in pictures of (F, 2) width and height."""
+    return ((points < -0.5) | (points > sizes[:, None, None] - 0.5)).any(axis=3)
+
+
 def _inside(table: PoseCsv, keypoints: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    points = keypoints[..., :2]
-    outside = ((points < -0.5) | (points > sizes[:, None, None] - 0.5)).any(axis=3)
+    outside = _outside(keypoints[..., :2], sizes)
     if outside.any():
         _log.warning("%s: %d labels outside their frame are not used", table.file, outside.sum())
     return np.where(outside[..., None], np.float32(0), keypoints)
@@ -146,6 +173,8 @@ def _report(table: PoseCsv, skeleton: Skeleton, keypoints: np.ndarray) -> None:
     unknown = [part for part in table.parts if part not in skeleton.keypoints]
     if unknown:
         _log.warning("%s: left out body parts that are no keypoints: %s", table.file, ", ".join(unknown))
+    if table.hidden:
+        _log.info("%s: %d points with coordinates have 0 in 'visible': not labelled", table.file, table.hidden)
     if table.has_likelihood:
         count = int(keypoints[..., 2].sum())
         text = "%s: has columns 'likelihood', as predictions of a network have; all its %d points count as labels"

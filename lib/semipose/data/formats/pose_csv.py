@@ -12,7 +12,7 @@ _HEADER = ("scorer", "bodyparts", "coords")
 _INDIVIDUALS = "individuals"  # header row of projects with several animals, after the scorer
 _THIRD = ("likelihood", "visible")
 _EMPTY = ("", "nan")
-_HIDDEN = ("0", "0.0", "false")
+_HIDDEN, _SEEN = ("0", "0.0", "false"), ("1", "1.0", "2", "2.0", "true")
 _LARGEST = 1e6  # pixels
 
 
@@ -46,6 +46,12 @@ class PoseCsv:
     def has_likelihood(self) -> bool:
         return any("likelihood" in coords for coords in self.columns.values())
 
+    @property
+    def hidden(self) -> int:
+        """Number of points with coordinates that the column `visible` calls not labelled."""
+        points = ((row, coords) for _, row in self.rows for coords in self.columns.values())
+        return sum(_is_hidden(row, coords) and row[coords["x"]].lower() not in _EMPTY for row, coords in points)
+
     def fault(self, line: int, reason: str) -> None:
         self.faults.setdefault(line, f"{self.file}: line {line}: {reason}")
 
@@ -64,8 +70,10 @@ class PoseCsv:
 
     def _point(self, line: int, row: list[str], name: str, coords: dict[str, int]) -> tuple[float, float, float]:
         pair = [row[coords[axis]] for axis in "xy"]
-        hidden = "visible" in coords and row[coords["visible"]].lower() in _HIDDEN
-        if hidden or all(cell.lower() in _EMPTY for cell in pair):
+        if "visible" in coords and row[coords["visible"]].lower() not in (*_HIDDEN, *_SEEN, *_EMPTY):
+            cell = row[coords["visible"]]
+            self.fault(line, f"column {coords['visible'] + 1} ({name} visible): {cell[:40]!a} is not 0, 1 or 2")
+        if _is_hidden(row, coords) or all(cell.lower() in _EMPTY for cell in pair):
             return 0.0, 0.0, 0.0
         x, y = (self._number(line, f"{name} {axis}", coords[axis], cell) for axis, cell in zip("xy", pair))
         return x, y, 1.0
@@ -78,6 +86,10 @@ class PoseCsv:
         if not abs(value) <= _LARGEST:
             self.fault(line, f"column {column + 1} ({name}): {cell[:40]!a} is not a number of pixels")
         return value
+
+
+def _is_hidden(row: list[str], coords: dict[str, int]) -> bool:
+    return "visible" in coords and row[coords["visible"]].lower() in _HIDDEN
 
 
 def read_pose_csv(file: str, skeleton: Skeleton, ignore_unknown: bool = False) -> PoseCsv:

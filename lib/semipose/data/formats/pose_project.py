@@ -9,7 +9,7 @@ from semipose.data.archives import image_exists, join_images, name_fault
 from semipose.errors import DataError
 
 _log = logging.getLogger(__name__)
-_LABELS = "CollectedData*.csv"
+_LABELS, _BINARY = "CollectedData*.csv", "CollectedData*.h5"
 _OTHER_DAYS = "CollectedData*_new.csv"  # lightning-pose keeps frames to test on apart
 _FOLDER = "labeled-data"
 _PROJECT = re.compile(r"^(?:bodyparts|multianimalbodyparts|multianimalproject|video_sets|project_path)\s*:", re.M)
@@ -69,16 +69,38 @@ def image_folder(csv_file: str, names: list[str], root: str) -> str:
     raise DataError(f"{csv_file}: image {names[0]!a} is in none of the folders tried: {', '.join(places)}")
 
 
+def unread_files(annotation: str, files: list[str]) -> list[str]:
+    """Label files in a folder or project that `csv_files` passes over, sorted: those of other scorers, lightning-pose's
+    `_new`, and each `.h5` without its csv.
+
+    Args:
+        annotation, files: what `csv_files` takes and gives.
+    """
+    folder = annotation if os.path.isdir(annotation) else os.path.dirname(annotation) or "."
+    if annotation in files or annotation.lower().endswith((".h5", ".hdf5")):
+        return []
+    stems = {os.path.splitext(file)[0] for file in files}
+    names = [(place, name) for place in _places(folder) for name in os.listdir(place)]
+    found = [os.path.join(place, name) for place, name in names if fnmatch(name, _LABELS) or fnmatch(name, _BINARY)]
+    return sorted(file for file in found if os.path.splitext(file)[0] not in stems)
+
+
 def _files_below(folder: str, scorer: str) -> list[str]:
-    """Those in the folder itself, else in its labeled-data, else anywhere below; of the scorer if it has any."""
-    found = _labels_in(folder)
-    if not found:
-        labels = os.path.join(folder, _FOLDER)
-        for parent, folders, _ in os.walk(labels if os.path.isdir(labels) else folder):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found += _labels_in(parent)
+    """Those of `_places`; of the scorer if it has any."""
+    found = [file for place in _places(folder) for file in _labels_in(place)]
     own = [file for file in found if os.path.basename(file) == f"CollectedData_{scorer}.csv"]
     return sorted(own or found)
+
+
+def _places(folder: str) -> list[str]:
+    """The folder itself if it has labels, else all folders below its labeled-data, or below it."""
+    if _labels_in(folder):
+        return [folder]
+    labels, found = os.path.join(folder, _FOLDER), []
+    for parent, folders, _ in os.walk(labels if os.path.isdir(labels) else folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found.append(parent)
+    return found
 
 
 def _labels_in(folder: str) -> list[str]:

@@ -77,7 +77,9 @@ def read_yolo(
     if counts["unlabelled images"] == len(found):
         raise DataError(f"{files.file}: no image of {split!r} has a label file, such as {label}")
     classes = _classes(files, categories)
-    return _persons(files, [_of_classes(one, classes) for one in found] if categories else found, order, counts)
+    kept = [_of_classes(one, classes) for one in found] if categories else found
+    counts["other classes"] = sum(len(one.classes) for one in found) - sum(len(one.classes) for one in kept)
+    return _persons(files, kept, order, counts)
 
 
 def _pairs(files: YoloFiles) -> list[tuple[str, str]]:
@@ -196,8 +198,10 @@ def _row(words: list[str], count: int, dims: int) -> tuple[list[float], str]:
     if len(numbers) == _BOX:
         return numbers + empty[_BOX:], ""
     points = [points[n : n + widths[len(numbers)]] for n in range(0, len(points), widths[len(numbers)])]
-    if not all(-_MOST <= number <= _MOST for point in points for number in point):
-        return empty, "a keypoint is not in parts of the image size, 0 to 1, or its v is not 0, 1 or 2"
+    if not all(-_MOST <= number <= _MOST for point in points for number in point[:2]):
+        return empty, "a keypoint is not in parts of the image size, 0 to 1"
+    if not {point[2] for point in points if len(point) == 3} <= {0, 1, 2}:
+        return empty, "v of a keypoint is not 0, 1 or 2"
     points = [point if len(point) == 3 else [*point, float(max(point) > 0 and min(point) >= 0)] for point in points]
     return [*numbers[:_BOX], *(number for point in points for number in point)], ""
 
@@ -231,6 +235,7 @@ def _report(file: str, persons: int, images: int, classes: int, counts: Counter)
     _log.info("%s: %d persons%s on %d images", file, persons, as_one, images)
     told = {
         "unlabelled images": "images without a label file have no person",
+        "other classes": "persons left out, whose class is not in `categories`",
         "filled": "boxes without area are those of the keypoints",
         "empty": "persons left out, with an empty box and no keypoint",
         "outside": "labels outside their image are not used",

@@ -1,14 +1,19 @@
 """The files of a YOLO pose data set: data.yaml, the images of a split, and the label file of each image."""
 
+import logging
 import os
 import re
 from dataclasses import dataclass, field
 
 from semipose.data.archives import image_exists, is_archive, name_fault
 from semipose.data.formats.folder import image_files
+from semipose.data.formats.image_list import leads_inside
+from semipose.data.formats.image_names import is_picture_here
+from semipose.data.formats.notices import warn_once
 from semipose.errors import DataError
 from semipose.plain_yaml import parse_yaml
 
+_log = logging.getLogger(__name__)
 _DATA_FILE = re.compile(r"^(?:kpt_shape|names|nc)\s*:", re.M)
 _TRAIN = re.compile(r"^train\s*:", re.M)
 _FOLDERS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test", "testing")}
@@ -122,18 +127,18 @@ def _entry(file: str, data: dict, split: str, entry: str, root: str) -> tuple[st
     folder, entry = os.path.dirname(file) or ".", entry.replace("\\", "/")
     base = data.get("path")
     base = os.path.join(folder, base.replace("\\", "/")) if isinstance(base, str) else folder
-    # Roboflow writes ../train/images for train/images
-    places = [
-        os.path.join(base, entry),
-        os.path.join(folder, entry),
-        os.path.join(folder, re.sub(r"^(\.\./)+", "", entry)),
-    ]
+    # Roboflow writes ../train/images for train/images; of a path on another machine the end counts
+    inner, is_absolute = re.sub(r"^(\.\./)+", "", entry), entry[:1] == "/" or entry[1:2] == ":"
+    ends = [inner, *_ends(entry)] if is_absolute else [inner]
+    places = [os.path.join(base, entry), os.path.join(folder, entry), *(os.path.join(folder, end) for end in ends)]
     places = list(dict.fromkeys(map(os.path.normpath, places)))
     found = next(filter(os.path.exists, places), "")
     if not found:
         raise DataError(f"{file}: {split}: {entry!a} is in none of the places tried: {', '.join(places)}")
-    if not any(_is_inside(found, place) for place in (root or folder, folder)):
+    if not any(leads_inside(found, place) for place in (root or folder, folder)):
         raise DataError(f"{file}: {split}: {found} lies outside of the data set; name it as 'images' of the source")
+    if found != places[0] and not entry.startswith("../"):
+        warn_once(_log, "%s: %s: %s is not there; %s is taken", file, split, places[0], found)
     return _listed_folder(found) if os.path.isdir(found) else _listed_file(found, base)
 
 
@@ -160,18 +165,26 @@ def _listed_file(file: str, base: str) -> tuple[str, list[str]]:
         raise DataError(f"{file}: lists no image")
     places = dict.fromkeys(map(os.path.normpath, (os.path.dirname(file) or ".", base)))
     for place in places:
-        names = [_below(line, place) for line in lines]
-        if any(image_exists(os.path.join(place, name)) for name in names[:_PROBES] if not name_fault(name)):
-            return place, names
+        above = next((above for line in lines[:_PROBES] if (above := _above(line, place)) is not None), None)
+        if above is not None:
+            if above:
+                text = "%s: %d lines are taken below %s, without the folders %s"
+                warn_once(_log, text, file, sum(line.startswith(above) for line in lines), place, above)
+            return place, [line.removeprefix(above) for line in lines]
     raise DataError(f"{file}: image {lines[0]!a} is in none of the folders tried: {', '.join(places)}")
 
 
-def _below(name: str, folder: str) -> str:
-    """An absolute name that lies below the folder as a relative one."""
-    prefix = os.path.abspath(folder).replace(os.sep, "/").rstrip("/") + "/"
-    return name.removeprefix(prefix)
+def _above(line: str, folder: str) -> str | None:
+    """The leading folders of a line of a list that another machine or tool put before its place below a folder; "" if
+    it is there as it is; None if it is not there."""
+    if is_picture_here(line):
+        return ""
+    ends = [end for end in (line, *_ends(line)) if not name_fault(end)]
+    found = next((end for end in ends if image_exists(os.path.join(folder, end))), None)
+    return None if found is None else line.removesuffix(found)
 
 
-def _is_inside(path: str, folder: str) -> bool:
-    folder = os.path.realpath(folder)
-    return os.path.commonpath([folder, os.path.realpath(path)]) == folder
+def _ends(path: str) -> list[str]:
+    """The path without its first folder, its first two, and so on."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(1, len(parts))]
