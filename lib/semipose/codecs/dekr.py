@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from semipose.codecs.codec import CodecSettings
 from semipose.codecs.dekr_decoding import FoundInstances, find_instances, without_duplicates
 from semipose.codecs.dekr_head import DekrHead
-from semipose.codecs.dekr_targets import DekrTarget, draw_target, sorted_instances
+from semipose.codecs.dekr_targets import SMALLEST, DekrTarget, draw_target, sorted_instances
 from semipose.codecs.map_codec import MapCodec, aligned_offsets
 from semipose.geometry import affine
 from semipose.views.view import ViewMap
@@ -31,6 +31,11 @@ class DekrCodec(MapCodec):
         super().__init__(settings)
         self.offsets = aligned_offsets(settings.stride)
         self.joints = settings.joints
+
+    @property
+    def smallest(self) -> float:
+        """Diagonal in view pixels of the smallest instance that has a root, and so can be found."""
+        return SMALLEST * self.stride
 
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         """`hidden` is not used: the heatmap branch has a layer of its own."""
