@@ -101,8 +101,8 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     learns = entry.takes_unlabeled
     if codec.instances and codec.settings.joints < 2:
         raise ConfigError(
-            f"MODEL.CODEC {config.MODEL.CODEC} needs two keypoints or more, whose distance is the size of an instance; the "
-            "skeleton has one"
+            f"MODEL.CODEC {config.MODEL.CODEC} needs two keypoints or more, whose distance is the size of an instance; "
+            "the skeleton has one"
         )
     needs_maps = {
         "WEIGHT.LOSS_WORST": learns and weights.LOSS_WORST > 0,
