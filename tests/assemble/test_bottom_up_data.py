@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 from small_coco import draw, person, small_coco, write_set
 
-from semipose.assemble import build_data, build_dataset
+from semipose.assemble import build_data, build_dataset, build_network
 from semipose.assemble.check_data import check_dataset
-from semipose.assemble.training import build_health, build_multiview, build_pair_loader
+from semipose.assemble.training import build_health, build_multiview, build_pair_loader, say_what_is_small
 from semipose.codecs import CodecSettings, find_codec
 from semipose.config import load_config
 from semipose.data.images import read_image
@@ -166,6 +166,29 @@ def test_what_is_about_single_persons(root):
         build_multiview(config, data)
     codec = find_codec("dekr")(CodecSettings((64, 64), 17, 4, 2.0))
     assert build_health(config, data, codec).hidden is None
+
+
+def test_persons_too_small_for_a_root_are_counted(root, caplog):
+    """The annotated persons are about 20 pixels wide on pictures of 80, which fill 64 pixels of the input."""
+    config = config_of(root, algorithm="supervised")
+    data = build_data(config)
+    points = data.labeled.keypoints[0, :, :2]
+    diagonal = np.linalg.norm(np.ptp(points, axis=0)) * 64 / 80
+    for keypoints in data.labeled.keypoints[1:]:
+        keypoints[1:, 2] = 0  # a single one has no size
+    for smallest, count in ((diagonal - 0.01, 7), (diagonal + 0.01, 8)):
+        caplog.clear()
+        say_what_is_small(config, data, smallest)
+        assert caplog.records[0].args[:2] == (count, 8)
+    caplog.clear()
+    say_what_is_small(config, data, 0)
+    assert not caplog.records
+
+
+def test_one_keypoint_has_no_size(root):
+    (root / "one.yaml").write_text("name: one\nkeypoints: [nose]\nsigmas: 0.05\nswaps: []\n")
+    with pytest.raises(ConfigError, match="two keypoints"):
+        build_network(config_of(root, "DATASET.SKELETON", root / "one.yaml"))
 
 
 def found(config) -> tuple[dict, list[str]]:

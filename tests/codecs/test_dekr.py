@@ -291,3 +291,27 @@ def test_the_head_has_the_papers_number_of_parameters():
     adaptive = (15 * 4 * 9 + 4) + (15 * 2 * 9 + 2) + 15 * 15 * 9 + 2 * 15
     offset = 480 * 255 + 2 * 255 + 17 * (2 * adaptive + 15 * 2 + 2)
     assert sum(p.numel() for p in DekrHead(480, 17).parameters()) == heat + offset
+
+
+def test_the_head_puts_out_contiguous_maps_also_of_channels_last():
+    torch.manual_seed(0)
+    head, features = DekrHead(8, JOINTS, 4, 3).eval(), torch.randn(2, 8, 6, 7)
+    output = head.to(memory_format=torch.channels_last)(features.to(memory_format=torch.channels_last))
+    assert output.is_contiguous() and torch.allclose(output, head(features), atol=1e-5)
+
+
+def test_the_head_compiles_without_a_break():
+    torch.manual_seed(0)
+    head, features = DekrHead(8, JOINTS, 4, 3).eval(), torch.randn(2, 8, 6, 7)
+    compiled = torch.compile(head, backend="eager", fullgraph=True, dynamic=False)
+    assert torch.allclose(compiled(features), head(features), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1e2, 1e6])
+def test_the_loss_of_extreme_outputs_is_finite(codec, size):
+    points = people([50.0, 60.0], [140.0, 64.0])
+    target, _ = codec.encode(points, ones(points))
+    output = (codec.perfect(target) * 0 + size).requires_grad_()
+    loss = codec.loss(output, target, None).sum()
+    loss.backward()
+    assert loss.isfinite() and output.grad.isfinite().all()

@@ -9,6 +9,7 @@ from semipose.errors import ConfigError
 from semipose.geometry import affine
 from semipose.pseudo_labels import InstanceLabeler, TeacherRecord, statistics
 from semipose.pseudo_labels.instance_labels import NOWHERE
+from semipose.pseudo_labels.labeler import PseudoLabels
 from semipose.structures import IGNORED
 from semipose.views.view import ViewMap
 
@@ -96,6 +97,26 @@ def test_cutout_is_told_learned_keypoints_only():
     _, nothing = label(InstanceLabeler(instance_score=1.0), output_with(0.5) * 0.5)
     joints = labeler.joints(nothing, None)
     assert (joints.weights == 0).all() and (joints.keypoints == NOWHERE).all()
+
+
+@pytest.mark.parametrize("target", ["redrawn", "heatmap"])
+def test_what_the_teacher_does_not_see_is_no_background(target):
+    to_source = torch.tensor([[[1.0, 0, 40.0], [0, 1.0, 0.0]]])  # the last 40 of 192 pixels are new to the student
+    view_map = ViewMap(to_source, torch.tensor([False]), ORDER)
+    _, pseudo = label(InstanceLabeler(target), output_with(), view_map)
+    weights = DekrTarget.of(pseudo.target).heat_weights
+    assert (weights[..., 38:] == 0).all() and (weights[..., :38] > 0).all()
+
+
+def test_each_place_told_to_operations_has_its_keypoint():
+    labeler, scores = InstanceLabeler(), torch.ones(1, 2, JOINTS)
+    scores[0, 0, 1] = scores[0, :, 3] = 0  # one keypoint of the first instance, and one of both, are not learned
+    joints = labeler.joints(PseudoLabels(None, None, POINTS, scores), None)
+    points, weights = joints.keypoints.view(2, JOINTS, 2), joints.weights.view(2, JOINTS)
+    assert torch.equal(points[:, [0, 2, 4]], POINTS[0][:, [0, 2, 4]])
+    assert torch.equal(points[:, 1], POINTS[0, 1, 1].expand(2, 2))
+    assert weights.tolist() == [[1, 1, 1, 0, 1]] * 2
+    assert (joints.scores == 1).all()  # where nobody has it, another one is hidden
 
 
 def test_records_count_instances():

@@ -99,6 +99,11 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     """Raises ConfigError, naming the key, for a part of the method that the codec cannot give what it needs."""
     entry, codec, weights = algorithm_entry(config), network.codec, config.WEIGHT
     learns = entry.takes_unlabeled
+    if codec.instances and codec.settings.joints < 2:
+        raise ConfigError(
+            f"MODEL.CODEC {config.MODEL.CODEC} needs two keypoints or more, whose distance is the size of an instance; "
+            "the skeleton has one"
+        )
     needs_maps = {
         "WEIGHT.LOSS_WORST": learns and weights.LOSS_WORST > 0,
         "PSEUDO.MULTIVIEW_PAIRS": learns and any(config.PSEUDO.MULTIVIEW_PAIRS),

@@ -1,5 +1,6 @@
 """Loaders, optimisers, validator and trainer of a run."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -35,6 +36,8 @@ from semipose.runtime.ranks import ranks, shared
 from semipose.runtime.signals import Interrupts
 from semipose.skeletons import get_skeleton
 from semipose.tracking.tracker import Tracker
+
+log = logging.getLogger(__name__)
 
 
 def build_pair_loader(
@@ -154,6 +157,23 @@ def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
         return person_norm(pool, skeleton, "box")
 
 
+def say_what_is_small(config: CfgNode, data: RunData, smallest: float) -> None:
+    """Log how many labelled persons teach no root, since their keypoints lie within `smallest` view pixels."""
+    crops, persons = build_crops(config, data.labeled), data.labeled
+    scale = np.sqrt(np.abs(np.linalg.det(crops.to_image[persons.image_index, :, :2])))
+    labelled = persons.keypoints[..., 2:] > 0
+    low, high = (np.where(labelled, persons.keypoints[..., :2], bound) for bound in (np.inf, -np.inf))
+    there = labelled.any(axis=(1, 2))
+    sides = (high.max(axis=1) - low.min(axis=1))[there] / scale[there, None]
+    small = int((np.linalg.norm(sides, axis=1) < smallest).sum())
+    if small:
+        size = "{}x{}".format(*config.MODEL.IMAGE_SIZE)
+        log.warning(
+            "%d of %d labelled persons are too small to be found: their keypoints lie within %.0f pixels of the input "
+            "(MODEL.IMAGE_SIZE %s), or only one is labelled", small, len(sides), smallest, size,
+        )  # fmt: skip
+
+
 def build_trainer(
     config: CfgNode, data: RunData, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts,
     pretrained: bool = True,
@@ -177,5 +197,7 @@ def build_trainer(
         config.TRAIN.ALTERNATE, best_metric(config, validator), config.TRAIN.PATIENCE, config.TRAIN.PROFILE,
     )  # fmt: skip
     codec = next(iter(algorithm.predictors().values())).codec
+    if codec.instances:
+        say_what_is_small(config, data, codec.smallest)
     stepper, health = build_stepper(config, algorithm, len(loader)), build_health(config, data, codec)
     return Trainer(algorithm, loader, stepper, validator, health, record, interrupts, options)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from semipose.codecs.codec import CodecSettings
 from semipose.codecs.dekr_decoding import FoundInstances, find_instances, without_duplicates
 from semipose.codecs.dekr_head import DekrHead
-from semipose.codecs.dekr_targets import DekrTarget, draw_target, sorted_instances
+from semipose.codecs.dekr_targets import SMALLEST, DekrTarget, draw_target, sorted_instances
 from semipose.codecs.map_codec import MapCodec, aligned_offsets
 from semipose.geometry import affine
 from semipose.views.view import ViewMap
@@ -31,6 +31,11 @@ class DekrCodec(MapCodec):
         super().__init__(settings)
         self.offsets = aligned_offsets(settings.stride)
         self.joints = settings.joints
+
+    @property
+    def smallest(self) -> float:
+        """Diagonal in view pixels of the smallest instance that has a root, and so can be found."""
+        return SMALLEST * self.stride
 
     def make_head(self, in_channels: int, hidden: int = 0) -> nn.Module:
         """`hidden` is not used: the heatmap branch has a layer of its own."""
@@ -110,10 +115,14 @@ class DekrCodec(MapCodec):
         return torch.cat([joints[:, flip_order], root, torch.stack([-along_x, along_y], 2).flatten(1, 2)], 1)
 
     def warp(self, output: Tensor, view_map: ViewMap) -> Tensor:
-        """A target of the heatmaps alone, as the target view should show them; offsets have no weight."""
+        """A target of the heatmaps alone, as the target view should show them; offsets have no weight.
+
+        Neither have pixels that the source view does not show.
+        """
         to_view = affine.scaling(self.steps, self.offsets, output.device)
         to_source = affine.compose(affine.invert(to_view), affine.compose(view_map.to_source, to_view))
         heat = affine.warp(output[:, : self.joints + 1].float(), to_source, self.size)
         heat = torch.cat([view_map.swap(heat[:, :-1]), heat[:, -1:]], 1).clamp(0, 1)
+        seen = affine.warp(torch.ones_like(heat[:, :1]), to_source, self.size) > 0.5
         nothing = torch.zeros_like(heat[:, :-1])
-        return DekrTarget(heat, torch.ones_like(heat), torch.stack([nothing, nothing], 2), nothing).joined
+        return DekrTarget(heat, seen.to(heat).expand_as(heat), torch.stack([nothing, nothing], 2), nothing).joined

@@ -10,7 +10,7 @@ BLOCKS = 2  # adaptive blocks
 
 
 class DekrHead(nn.Module):
-    """(B, C, h, w) -> (B, K + 1 + 2 K, h, w): heatmaps of the keypoints and of the root, and x, y of each offset.
+    """(B, C, h, w) -> (B, K + 1 + 2 K, h, w), contiguous: heatmaps of keypoints and root, and x, y of each offset.
 
     Args:
         channels: of the heatmap branch; 32 in the paper.
@@ -29,7 +29,7 @@ class DekrHead(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        return torch.cat([self.heat(features), self.offset(features)], 1)
+        return torch.cat([self.heat(features), self.offset(features)], 1).contiguous()
 
 
 class AdaptiveConv(nn.Module):

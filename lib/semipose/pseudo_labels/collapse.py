@@ -31,8 +31,9 @@ ADVICE = {
         "losses began before the labels were learned (TRAIN.UNSUP_START, TRAIN.UNSUP_RAMP)"
     ),
     "kept": (
-        "nearly no joint is taught. Likely causes: PSEUDO.MIN_SCORE is too high for this teacher, or it had too few "
-        "labelled steps before the unlabelled losses began (TRAIN.UNSUP_START, TRAIN.WARM_EPOCH)"
+        "nearly nothing is taught. Likely causes: PSEUDO.MIN_SCORE (bottom-up: PSEUDO.INSTANCE_SCORE) is too high for "
+        "this teacher, or it had too few labelled steps before the unlabelled losses began (TRAIN.UNSUP_START, "
+        "TRAIN.WARM_EPOCH)"
     ),
     "diverging": (
         "students and teachers drive each other to larger and larger values. Likely causes: TRAIN.LR is too high "

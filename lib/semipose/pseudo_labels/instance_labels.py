@@ -65,27 +65,46 @@ class InstanceLabeler:
         if view_map is not None:
             keypoints = view_map.points(keypoints)
             scores, weights = (view_map.swap(values, axis=-1) for values in (scores, weights))
-        target, counted = codec.encode(keypoints, weights)
+        target, counted = codec.encode(keypoints, weights, None if view_map is None else _seen(view_map, codec))
         if self.target == "heatmap":
             target = codec.warp(prediction.output, view_map or _same_view(prediction.output, codec))
         return PseudoLabels(target, counted, keypoints, torch.where(weights > 0, scores, 0))
 
     def joints(self, pseudo: PseudoLabels, easy: Tensor | None) -> PredictedJoints:
-        """The learned keypoints of each picture in one row, over and over until the row is full."""
-        points, scores = pseudo.keypoints.flatten(1, 2), pseudo.scores.flatten(1, 2)
-        learned = scores > 0
-        first = learned.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
-        turn = torch.arange(scores.shape[1], device=scores.device) % learned.sum(1, keepdim=True).clamp_min(1)
-        chosen = first.gather(1, turn)
-        points = torch.where(learned.any(1)[:, None, None], points, NOWHERE)
+        """Keypoint k of instance n at place n K + k of the row of a picture, and weights 1.
+
+        Where it is not learned there is that of another instance. If nobody has it, there is any learned keypoint, with
+        weight 0.
+        """
+        learned = pseudo.scores > 0
+        count, joints = learned.shape[1:]
+        own = _over_and_over(learned) * joints + torch.arange(joints, device=learned.device)
+        other = _over_and_over(learned.flatten(1).unsqueeze(-1)).view_as(own)
+        chosen = torch.where(learned.any(1, keepdim=True), own, other).flatten(1)
+        points = torch.where(learned.any((1, 2))[:, None, None], pseudo.keypoints.flatten(1, 2), NOWHERE)
         points = points.gather(1, chosen.unsqueeze(-1).expand(-1, -1, 2))
-        return PredictedJoints(points, scores.gather(1, chosen), learned.gather(1, chosen).to(scores), easy)
+        scores = pseudo.scores.flatten(1).gather(1, chosen)
+        return PredictedJoints(points, scores, learned.any(1).repeat(1, count).to(scores), easy)
 
     def _judge(self, scores: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N) bool twice: instances that are learned, and those that are ignored."""
         score = scores.mean(-1)
         kept = (score >= self.instance_score) & (score > 0)
         return kept, (score >= self.ignore_score) & (score > 0) & ~kept
+
+
+def _over_and_over(learned: Tensor) -> Tensor:
+    """(B, N, K) int64, along N the rows where `learned` (B, N, K) is true, over and over until there are N."""
+    first = learned.to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+    place = torch.arange(learned.shape[1], device=learned.device).unsqueeze(-1)
+    return first.gather(1, place % learned.sum(1, keepdim=True).clamp_min(1))
+
+
+def _seen(view_map: ViewMap, codec: Codec) -> Tensor:
+    """(B, 1, H, W) of the student's view, 0 where the teacher's view does not show it: nobody knows who is there."""
+    width, height = codec.settings.size
+    whole = view_map.to_source.new_ones(len(view_map.to_source), 1, height, width)
+    return affine.warp(whole, view_map.to_source, (width, height))
 
 
 def _same_view(output: Tensor, codec: Codec) -> ViewMap:
