@@ -69,6 +69,8 @@ def _of_others(head: bytes, whole) -> object:
         image = Image.open(io.BytesIO(head))
     except UnidentifiedImageError:
         image = Image.open(io.BytesIO(whole()))
+    except Image.DecompressionBombError:  # it is refused when it is read
+        return 1
     with image:
         # Pillow decodes a PNG to its end to look for EXIF data behind the pixels
         read = Image.Image.getexif if image.format == "PNG" else type(image).getexif

@@ -1,12 +1,11 @@
 """Regions of pictures that hold persons without labels, as polygons and run lengths."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
-from semipose.data.images import MAX_PIXELS
 
 _SUBPIXEL_BITS = 4
 
@@ -81,7 +80,7 @@ def _parse_run_lengths(value: dict) -> RunLengths:
     size, counts = value.get("size"), value.get("counts")
     if not isinstance(size, list) or len(size) != 2 or not all(type(n) is int and n > 0 for n in size):
         raise ValueError("has run lengths without a size [height, width]")
-    if size[0] * size[1] > MAX_PIXELS:
+    if size[0] * size[1] > int(os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"]):
         raise ValueError(f"has run lengths for {size[0]} x {size[1]} pixels, more than an image may have")
     counts = _decompress(counts) if isinstance(counts, str) else counts
     if not isinstance(counts, list) or not all(type(n) is int and n >= 0 for n in counts):
