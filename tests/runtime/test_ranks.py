@@ -40,8 +40,9 @@ ALL_TERMS = """TRAIN.END_EPOCH 2 MODEL.FREEZE [] AUGMENT.HARD.ROTATION 30 AUGMEN
 WEIGHT.LOSS_MIX 0.5 WEIGHT.LOSS_WORST 0.5 WORST.PSEUDO_HEAD true
 REWEIGHT true AUGMENT.HARD_VIEWS [[by_difficulty],[cutmix]] MIX.WHERE manifold AUGMENT.HARD.COLOR 0.3""".split()
 # bottom-up, whose offsets are divided by how many there are in the batch
-DEKR = """TRAIN.END_EPOCH 3 MODEL.CODEC dekr MODEL.IMAGE_SIZE [64,64] MODEL.HEATMAP_SIZE [0,0] MODEL.DEKR.JOINT_CHANNELS 2
-MODEL.DEKR.OFFSET_WEIGHT 1 MODEL.FREEZE ["*.bn*","*.stem.1","*.stem.4","*.shortcut.1","head.*.0.1","head.heat.2.*.1"]
+DEKR = """TRAIN.END_EPOCH 3 MODEL.CODEC dekr MODEL.IMAGE_SIZE [64,64] MODEL.HEATMAP_SIZE [0,0]
+MODEL.DEKR.JOINT_CHANNELS 2 MODEL.DEKR.OFFSET_WEIGHT 1
+MODEL.FREEZE ["*.bn*","*.stem.1","*.stem.4","*.shortcut.1","head.*.0.1","head.heat.2.*.1"]
 """.split()
 # looks: 8 steps, then 2 rounds of evaluation batches
 STOPPED = {"in step 2": 2, "in evaluation": 10}
