@@ -65,15 +65,10 @@ class DekrCodec(MapCodec):
         target = DekrTarget.of(target)
         return torch.cat([target.heat, target.offsets.flatten(1, 2)], 1)
 
-    def find(self, output: Tensor) -> FoundInstances:
-        """The instances of each picture, with points in view pixels."""
-        found = find_instances(output, self.joints)
-        return FoundInstances(self.to_view(found.points), found.heights, found.roots)
-
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Points (B, N, K, 2), and scores (B, N, K) that are 0 for instances that are only padding."""
-        found = self.find(output)
-        return found.points, found.scores
+        found = find_instances(output, self.joints)
+        return self.to_view(found.points), found.scores
 
     def decode_sizes(self, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """As `decode`, of outputs for the same views at several sizes: all their instances without duplicates."""
