@@ -315,3 +315,12 @@ def test_the_loss_of_extreme_outputs_is_finite(codec, size):
     loss = codec.loss(output, target, None).sum()
     loss.backward()
     assert loss.isfinite() and output.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_taps_lie_where_they_should_in_16_bits_too(dtype):
+    torch.manual_seed(0)
+    layer, x = AdaptiveConv(2, 3), torch.randn(1, 6, 4, 160)
+    nn.init.normal_(layer.affine.bias, std=0.5)
+    expected = layer(x)
+    assert (layer.to(dtype)(x.to(dtype)).float() - expected).abs().max() < 0.02

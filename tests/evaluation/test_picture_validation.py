@@ -1,17 +1,19 @@
 """Validation of whole pictures: what is found in them is scored without boxes."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from small_crowds import PLACES, Knows, crowd_config, write_crowds
+from small_crowds import PLACES, WIDE, Knows, crowd_config, write_crowds
 
 from semipose import assemble
 from semipose.data.loaders import Workers, evaluation_loader
 from semipose.errors import ConfigError
 from semipose.evaluation import validation
 from semipose.evaluation.network_outputs import resized_views
+from semipose.skeletons import COCO
 from semipose.views.view import View
 
 PEOPLE = sum(map(len, PLACES.values()))
@@ -101,6 +103,48 @@ def test_a_picture_that_cannot_be_read_costs_its_persons(root, tmp_path):
     config, validator = make(tmp_path)
     metrics = validator({"one": Knows(crowd_config(root))}, ("one",))
     assert metrics["found"] == pytest.approx(1 - 3 / PEOPLE) and metrics["AP"] < 0.7
+
+
+def without_labels(folder, number):
+    """The small set in which one person has a box only; the document and that person's keypoints (17, 2)."""
+    write_crowds(folder)
+    file = folder / "annotations/person_keypoints_val.json"
+    document = json.loads(file.read_text())
+    (person,) = (row for row in document["annotations"] if row["id"] == number)
+    keypoints = np.reshape(person["keypoints"], (17, 3))[:, :2]
+    person |= {"keypoints": [0] * 51, "num_keypoints": 0}
+    file.write_text(json.dumps(document))
+    return document, keypoints
+
+
+def as_labelme(folder, document):
+    for image in document["images"]:
+        shapes = []
+        for row in (row for row in document["annotations"] if row["image_id"] == image["id"]):
+            x, y, width, height = row["bbox"]
+            places = [("person", "rectangle", [[x, y], [x + width, y + height]])]
+            for name, point in zip(COCO.keypoints, np.reshape(row["keypoints"], (17, 3)).tolist()):
+                places += [(name, "point", [point[:2]])] if point[2] else []
+            shapes += [{"label": n, "shape_type": t, "points": p, "group_id": row["id"]} for n, t, p in places]
+        told = {"imagePath": image["file_name"], "imageHeight": WIDE[1], "imageWidth": WIDE[0], "shapes": shapes}
+        (folder / f"images/val/{image['id']:03d}.json").write_text(json.dumps(told))
+    return "[{name: val, annotation: images/val, format: labelme}]"
+
+
+@pytest.mark.parametrize("kind", ["coco", "part of a coco file", "labelme"])
+def test_who_is_found_and_has_no_labels_is_neither_right_nor_wrong(root, tmp_path, kind):
+    (document, unlabelled), pairs = without_labels(tmp_path, 21), ()
+    if kind == "labelme":
+        pairs = "DATASET.TEST_SET", as_labelme(tmp_path, document)
+    elif kind != "coco":
+        pairs = "DATASET.TEST_SET", "[{name: val, annotation: val, start: 1, length: 2}]"
+    _, validator = make(tmp_path, *pairs)
+    rows, people = validator.predict(only(validator), {"one": Knows(crowd_config(root))}, ("one",))["one"]
+    labels, found = only(validator).labels, len(people)
+    assert found == {"coco": PEOPLE, "labelme": PEOPLE}.get(kind, 5) and len(labels.persons) == found - 1
+    surest = np.linalg.norm(people.keypoints - unlabelled, axis=-1).max(1) < 1
+    people = replace(people, box_scores=people.box_scores + surest)
+    assert surest.sum() == 1 and validator.score(only(validator), rows, people)["AP"] == pytest.approx(1.0)
 
 
 class Everywhere(Knows):

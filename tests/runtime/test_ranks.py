@@ -39,6 +39,11 @@ AUGMENT.HARD_VIEWS [[],[]]""".split()
 ALL_TERMS = """TRAIN.END_EPOCH 2 MODEL.FREEZE [] AUGMENT.HARD.ROTATION 30 AUGMENT.EASY.FLIP 0.5
 WEIGHT.LOSS_MIX 0.5 WEIGHT.LOSS_WORST 0.5 WORST.PSEUDO_HEAD true
 REWEIGHT true AUGMENT.HARD_VIEWS [[by_difficulty],[cutmix]] MIX.WHERE manifold AUGMENT.HARD.COLOR 0.3""".split()
+# bottom-up, whose offsets are divided by how many there are in the batch
+DEKR = """TRAIN.END_EPOCH 3 MODEL.CODEC dekr MODEL.IMAGE_SIZE [64,64] MODEL.HEATMAP_SIZE [0,0]
+MODEL.DEKR.JOINT_CHANNELS 2 MODEL.DEKR.OFFSET_WEIGHT 1
+MODEL.FREEZE ["*.bn*","*.stem.1","*.stem.4","*.shortcut.1","head.*.0.1","head.heat.2.*.1"]
+""".split()
 # looks: 8 steps, then 2 rounds of evaluation batches
 STOPPED = {"in step 2": 2, "in evaluation": 10}
 OF_THREE = [*epochs(2), "TRAIN.BATCH_SIZE", "2", "TRAIN.BATCH_SIZE_UNSUP", "2"]
@@ -65,6 +70,7 @@ def run_jobs(forked, data_root, out: Path, ranks: int, jobs: dict) -> Path:
 def two_ranks(forked, data_root, tmp_path_factory):
     jobs = {name: job(name, *pairs, *sizes(2)) for name, pairs in EQUAL.items()}
     jobs["demo"] = job("cotrain1", *DEMO, *epochs(2), *sizes(2), double=True)
+    jobs["dekr"] = job("supervised", *DEKR, *sizes(2), double=True)
     jobs["all terms"] = job("cotrain1", *ALL_TERMS, *sizes(2))
     jobs |= {name: job("cotrain1", *ALL_TERMS, *sizes(2), looks=looks) for name, looks in STOPPED.items()}
     return run_jobs(forked, data_root, tmp_path_factory.mktemp("two"), 2, jobs)
@@ -109,6 +115,11 @@ def test_nothing_but_rounding_is_between_two_ranks_and_one_process(data_root, tw
     """In float64; the float32 weights of such a recipe are 0.1 apart after 20 steps."""
     one = ranks_script.train(data_root, tmp_path, "cotrain1", [*DEMO, *epochs(2), *sizes(1)], double=True)
     compare(two_ranks / "demo", one, tmp_path, 1e-10)
+
+
+def test_instances_of_two_ranks_are_those_of_one_process(data_root, two_ranks, tmp_path):
+    one = ranks_script.train(data_root, tmp_path, "supervised", [*DEKR, *sizes(1)], double=True)
+    compare(two_ranks / "dekr", one, tmp_path, 1e-10)
 
 
 @pytest.mark.slow

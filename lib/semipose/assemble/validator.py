@@ -14,6 +14,7 @@ from semipose.codecs import BOTTOM_UP
 from semipose.data.formats import read_crowd_index
 from semipose.data.formats.coco_categories import category_names
 from semipose.data.loaders import evaluation_loader
+from semipose.data.pictures import persons_without_labels
 from semipose.data.sources import COCO_FILES, Source, convert_persons, converter, places, read_own
 from semipose.errors import ConfigError
 from semipose.evaluation import (
@@ -29,11 +30,13 @@ from semipose.evaluation import (
     load_ground_truth,
     missing_need,
     person_norm,
+    restrict,
     sized_by_keypoints,
     with_categories,
     with_groups,
     with_keypoints,
     with_sizes,
+    with_unlabelled,
     with_visible,
 )
 from semipose.evaluation.picture_metrics import FOUND, OF_ALL_FOUND
@@ -200,16 +203,24 @@ def _sized(source: Source, persons: Persons, by_category: bool) -> tuple[CocoGro
 
 
 def _ground_truth(source: Source, labeled: Persons, by_category: bool) -> CocoGroundTruth:
-    """A COCO file is read again, with its crowds and unlabelled persons; for other formats the persons are enough."""
+    """A COCO file is read again, with its crowds and unlabelled persons; for other formats the persons are enough.
+
+    In whole pictures persons without labels are found too, so there all that the file says of them counts.
+    """
     sigmas = np.array(source.skeleton.sigmas)
     annotation, images = places(source) if source.format in COCO_FILES else ("", "")
-    if source.format not in READ_AS_THEY_ARE or source.start or source.length or source.exclude:
+    part = source.start or source.length or source.exclude
+    if source.format not in READ_AS_THEY_ARE or (part and not source.whole):
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
         truth = ground_truth_from_persons(labeled, sigmas, crowds)
     else:
         groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
         reading = CocoReading(source.skeleton, source.categories, images)
         truth = with_groups(load_ground_truth(annotation, sigmas, reading), groups)
+        truth = restrict(truth, labeled.image_ids.tolist()) if part else truth
+    if source.whole and source.format == "labelme":
+        others, numbers = persons_without_labels(source, labeled), dict(zip(labeled.image_paths, labeled.image_ids))
+        truth = with_unlabelled(truth, [numbers[others.path(row)] for row in range(len(others))], others.boxes)
     return with_categories(truth, category_names(annotation)) if by_category and annotation else truth
 
 

@@ -12,6 +12,7 @@ from semipose.codecs.dekr_head import DekrHead
 from semipose.codecs.dekr_targets import SMALLEST, DekrTarget, draw_target, sorted_instances
 from semipose.codecs.map_codec import MapCodec, aligned_offsets
 from semipose.geometry import affine
+from semipose.runtime.ranks import mean_tensor
 from semipose.views.view import ViewMap
 
 BETA = 1 / 9  # of the smooth L1 loss, map pixels
@@ -64,15 +65,10 @@ class DekrCodec(MapCodec):
         target = DekrTarget.of(target)
         return torch.cat([target.heat, target.offsets.flatten(1, 2)], 1)
 
-    def find(self, output: Tensor) -> FoundInstances:
-        """The instances of each picture, with points in view pixels."""
-        found = find_instances(output, self.joints)
-        return FoundInstances(self.to_view(found.points), found.heights, found.roots)
-
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Points (B, N, K, 2), and scores (B, N, K) that are 0 for instances that are only padding."""
-        found = self.find(output)
-        return found.points, found.scores
+        found = find_instances(output, self.joints)
+        return self.to_view(found.points), found.scores
 
     def decode_sizes(self, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """As `decode`, of outputs for the same views at several sizes: all their instances without duplicates."""
@@ -99,13 +95,13 @@ class DekrCodec(MapCodec):
         """(B, K + 1): weighted squared error of each heatmap, and `offset_weight` times the smooth L1 of its offsets.
 
         The mean over all heatmaps is that of their pixels; the offsets of the batch are summed up with their weights
-        and divided by the number of pixels that have one.
+        and divided by the number of pixels that have one. With several ranks the batch is that of all of them.
         """
         output, target = output.float(), DekrTarget.of(target)
         heat, offsets = output.split([self.joints + 1, 2 * self.joints], 1)
         heat_loss = (target.heat_weights * (heat - target.heat).square()).mean((-2, -1))
         misses = F.smooth_l1_loss(offsets.unflatten(1, (-1, 2)), target.offsets, reduction="none", beta=BETA).sum(2)
-        counted = 2 * (target.offset_weights > 0).sum().clamp_min(1)
+        counted = mean_tensor(2.0 * (target.offset_weights > 0).sum()).clamp_min(1e-3)
         offset_loss = (target.offset_weights * misses).sum((-2, -1)) * (heat_loss.numel() / counted)
         return heat_loss + self.settings.offset_weight * F.pad(offset_loss, (0, 1))
 

@@ -87,13 +87,18 @@ def unlabelled_regions(source: Source, labelled: Persons) -> dict[str, list[Regi
     return _boxes_of_others(source, labelled) if source.format == "labelme" else {}
 
 
-def _boxes_of_others(source: Source, labelled: Persons) -> dict[str, list[Region]]:
+def persons_without_labels(source: Source, labelled: Persons) -> Persons:
+    """The persons of a labelme source that have no keypoints, on the images of the `labelled` ones; their boxes are
+    known."""
     everyone = read_pool(source, source.skeleton)
     others = everyone.take(~np.isin(everyone.ids, labelled.ids))
-    used, regions = set(labelled.image_paths.tolist()), {}
+    return others.take(np.isin(others.image_paths[others.image_index], labelled.image_paths))
+
+
+def _boxes_of_others(source: Source, labelled: Persons) -> dict[str, list[Region]]:
+    others, regions = persons_without_labels(source, labelled), {}
     for row, box in enumerate(others.boxes):
-        if others.path(row) in used:
-            regions.setdefault(others.path(row), []).append(box_region(box))
+        regions.setdefault(others.path(row), []).append(box_region(box))
     return regions
 
 

@@ -17,6 +17,19 @@ def restrict(ground_truth: CocoGroundTruth, image_ids: Iterable[int]) -> CocoGro
     return CocoGroundTruth(ground_truth.dataset | {"images": images, "annotations": persons}, ground_truth.sigmas)
 
 
+def with_unlabelled(ground_truth: CocoGroundTruth, image_ids: Iterable[int], boxes: np.ndarray) -> CocoGroundTruth:
+    """Also persons without keypoints in `boxes` (N, 4): what is found there is neither right nor wrong."""
+    nothing = {"keypoints": [0.0] * 3 * len(ground_truth.sigmas), "num_keypoints": 0, "group_id": NO_GROUP}
+    known = ground_truth.dataset["annotations"]
+    first = 1 + max((a["id"] for a in known), default=0)
+    others = [
+        nothing | {"id": number, "annotation_id": -1, "image_id": int(image), "category_id": ground_truth.category_id}
+        | {"iscrowd": 0, "bbox": box, "area": box[2] * box[3]}
+        for number, (image, box) in enumerate(zip(image_ids, boxes.tolist()), first)
+    ]  # fmt: skip
+    return CocoGroundTruth(ground_truth.dataset | {"annotations": [*known, *others]}, ground_truth.sigmas)
+
+
 def with_keypoints(
     ground_truth: CocoGroundTruth, convert: Callable[[np.ndarray], np.ndarray], sigmas
 ) -> CocoGroundTruth:

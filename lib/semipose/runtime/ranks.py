@@ -154,6 +154,15 @@ def mean(values: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(values, (joined / ranks()).unbind()))
 
 
+def mean_tensor(value: Tensor) -> Tensor:
+    """Mean over the ranks of a tensor, on its device; all ranks must call it at the same place."""
+    if ranks() == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total / ranks()
+
+
 def barrier() -> None:
     """Wait until all ranks are here."""
     highest(0)
