@@ -285,6 +285,18 @@ def test_every_part_of_the_head_learns(codec):
     assert not still
 
 
+def test_a_keypoint_whose_channels_are_all_below_0_still_learns(codec):
+    torch.manual_seed(0)
+    head, points = codec.make_head(8).eval(), people([50.0, 60.0], [140.0, 64.0])
+    for name, parameter in head.offset.named_parameters():
+        if name.endswith("bn.bias"):
+            parameter.data -= 10
+    target, weights = codec.encode(points, ones(points))
+    reduce_keypoints(codec.loss(head(torch.randn(1, 8, 32, 48)), target, head), weights).backward()
+    per_joint = head.offset[-2].conv.weight.grad.unflatten(0, (JOINTS, -1)).abs().flatten(1).sum(1)
+    assert (per_joint > 0).all()
+
+
 def test_the_head_has_the_papers_number_of_parameters():
     """Layer by layer as the authors build it, for 480 channels and 17 keypoints."""
     heat = 480 * 32 + 2 * 32 + 2 * (32 * 32 * 9 + 2 * 32) + 32 * 18 + 18

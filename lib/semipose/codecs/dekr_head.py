@@ -7,6 +7,9 @@ from torch import Tensor, nn
 from semipose.codecs.map_head import map_layer
 
 BLOCKS = 2  # adaptive blocks
+# Slope below 0 in the offset branch, where the paper has 0: offsets are learned at few pixels, and a keypoint whose few
+# channels were 0 at all of them got no gradient any more.
+LEAK = 0.1
 
 
 class DekrHead(nn.Module):
@@ -24,9 +27,8 @@ class DekrHead(nn.Module):
         )
         width = joints * joint_channels
         blocks = [AdaptiveBlock(joints, joint_channels) for _ in range(BLOCKS)]
-        self.offset = nn.Sequential(
-            _conv_norm(in_channels, width, 1), nn.ReLU(), *blocks, nn.Conv2d(width, 2 * joints, 1, groups=joints)
-        )
+        final = nn.Conv2d(width, 2 * joints, 1, groups=joints)
+        self.offset = nn.Sequential(_conv_norm(in_channels, width, 1), nn.LeakyReLU(LEAK), *blocks, final)
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.cat([self.heat(features), self.offset(features)], 1).contiguous()
@@ -91,7 +93,7 @@ class AdaptiveBlock(nn.Module):
         self.bn = nn.BatchNorm2d(groups * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.conv(x)) + x)
+        return F.leaky_relu(self.bn(self.conv(x)) + x, LEAK)
 
 
 class _Residual(nn.Module):
