@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import torch
 from small_codecs import make_codec
 from torch import nn
@@ -84,3 +86,15 @@ def _pose_batch(count: int, generator: torch.Generator) -> PoseBatch:
         to_image=torch.eye(2, 3).repeat(count, 1, 1),
         index=torch.arange(count),
     )
+
+
+def check_hidden_labels(algorithm: Algorithm, batch: PairBatch) -> None:
+    """The loss must not change with the coordinates and weights of the unlabelled side."""
+    other = replace(batch.unlabeled, keypoints=batch.unlabeled.keypoints + 5, weights=batch.unlabeled.weights * 0)
+    for phase in algorithm.phases:
+        losses = []
+        for unlabeled in (batch.unlabeled, other):
+            state = {key: value.clone() for key, value in algorithm.state_dict().items()}
+            losses.append(algorithm(replace(batch, unlabeled=unlabeled), 0, phase).loss)
+            algorithm.load_state_dict(state)
+        assert losses[0] == losses[1]
