@@ -163,6 +163,8 @@ def _set_in(node: CfgNode, key: str, full: str, value: object, where: str, root:
     default = DEFAULTS
     for part in full.split("."):
         default = default[part]
+    if full == "DATASET.SKELETON" and isinstance(value, dict):  # a skeleton itself; it stays in one text
+        value = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**31).strip()
     if full in SOURCE_KEYS:
         node[key] = convert_sources(value, full, where)
         return
