@@ -42,7 +42,7 @@ def only_named(persons: Persons, patterns: Sequence[str], root: str, name: str) 
 
 
 def named_images(image_paths: Sequence[str], patterns: Sequence[str], root: str, where: str) -> np.ndarray:
-    """(I,) bool, the images that a pattern fits; raises DataError, which begins with `where`, for one that fits none."""
+    """(I,) bool, the images that a pattern fits; raises DataError, beginning with `where`, for one that fits none."""
     paths, named = [_plain(f"/{path}") for path in image_paths], np.zeros(len(image_paths), bool)
     for pattern in patterns:
         fit = [_fits(f"*/{_plain(line)}") for line in _lines(pattern, root)]

@@ -23,10 +23,11 @@ class Job(NamedTuple):
     help: str
 
 
-TRAIN, USE, SCORE = "Train a network", "Use a trained network", "Score and compare"
+START, TRAIN, USE, SCORE = "Start a project", "Train a network", "Use a trained network", "Score and compare"
 LOOK, MAKE = "Look at data before training", "Make or convert data"
 
 JOBS = {
+    "init": Job(START, "semipose.jobs.init:main", "your pictures, videos and labels -> one configuration that runs"),
     "train": Job(TRAIN, "semipose.cli:train", "the ALGORITHM of the configuration, such as supervised or mean_teacher"),
     "cotrain": Job(TRAIN, "semipose.cli:cotrain", "co-training, sequential: the two networks take turns"),
     "cotrain1": Job(TRAIN, "semipose.cli:cotrain1", "co-training, joint: both networks learn in the same step"),
