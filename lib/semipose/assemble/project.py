@@ -13,7 +13,7 @@ from semipose.data.formats.yolo_files import find_files
 from semipose.data.source_format import guess_format
 from semipose.data.sources import COCO_FILES, read_own, read_pool
 from semipose.data.video_frames import header_frames
-from semipose.errors import ConfigError, DataError
+from semipose.errors import ConfigError, DataError, SemiposeError
 from semipose.prepare.project.contents import Contents, LabelFile, look_at
 from semipose.prepare.project.hold_out import hold_out
 from semipose.prepare.project.keypoints import Keypoints, keypoints_of
@@ -27,9 +27,9 @@ from semipose.skeletons.sides import find_sides
 
 _FEW_BARE = 0.05  # as a share of the labelled pictures; fewer pictures without labels are no pool
 _NEEDED = (
-    "labels are needed: 10 to 20 pictures that differ are a start. Draw points in labelme, one for each keypoint with "
-    "its name as label, save the files beside the pictures, and run this again; with a trained network, semipose label "
-    "chooses the pictures and fills the points in"
+    "labels are needed: 10 to 20 pictures that differ are a start (of a video: ffmpeg -i VIDEO -vf fps=1 %06d.png). "
+    "Set points in labelme, one for each keypoint with its name as label, save the files beside the pictures, and run "
+    "this again; once a network is trained, semipose label chooses the next pictures and fills the points in"
 )
 
 
@@ -64,23 +64,29 @@ def start_project(data: str, weights: str, machine: Machine) -> tuple[Project, l
     said += summary(train, tests, facts, len(bare), frames, is_grey(own))
     mirrored = shown_twice(skeleton.keypoints) if facts.view == FRAMES and facts.learned >= 8 else []
     return Project(
-        said, contents.root, skeleton, [train_entry(each, facts) for each in train], pool,
+        tuple(said), contents.root, skeleton, [train_entry(each, facts) for each in train], pool,
         [test_entry(each, facts) for each in tests], held_text(tests), pool_text(pool, facts), facts, machine, weights,
-        mirrored,
+        mirrored, any(each.held_out and each.held_out.in_time for each in tests) or bool(frames),
     ), said  # fmt: skip
 
 
 def _read_all(contents: Contents) -> tuple[list[Labelled], list[str]]:
     found, said = [], []
+    faults = []
     for file in contents.labels:
-        keypoints = keypoints_of(contents.root, file)
-        if keypoints is None:
-            said.append(f"{file.annotation}: has no keypoints; left out")
+        try:
+            keypoints = keypoints_of(contents.root, file)
+            read = _read(contents.root, file, keypoints) if keypoints else []
+        except SemiposeError as fault:
+            faults.append(fault)
             continue
-        found += [each for each in _read(contents.root, file, keypoints) if len(each.persons)]
-        if keypoints.left_out:
+        found += [each for each in read if len(each.persons)]
+        said += [] if keypoints else [f"{file.annotation}: left out; it has no keypoints"]
+        if keypoints and keypoints.left_out:
             said.append(f"{file.annotation}: left out the rare labels {', '.join(keypoints.left_out)}")
-    return found, said
+    if faults and not found:
+        raise faults[0]
+    return found, said + [f"left out: {fault}" for fault in faults]
 
 
 def _read(root: str, file: LabelFile, keypoints: Keypoints) -> list[Labelled]:

@@ -27,11 +27,13 @@ class HeldOut:
         only: patterns of the validation pictures.
         exclude: patterns of what is not learned from: the same pictures, and frames of a video right beside them.
         rule: how they were chosen, for a comment.
+        in_time: the patterns are parts of videos, which the pool goes without too.
     """
 
     only: tuple[str, ...]
     exclude: tuple[str, ...]
     rule: str
+    in_time: bool = False
 
 
 def hold_out(paths: list[str], video: bool = False) -> HeldOut | None:
@@ -90,7 +92,8 @@ def _by_video(paths: list[str], videos: dict, count: int) -> HeldOut | None:
             chosen.append(f"{os.path.basename(folder)}/*")
             held += frames
     fits = chosen and held >= count / 2 and named_images(paths, chosen, "", "").sum() == held
-    return HeldOut(tuple(chosen), tuple(chosen), f"{len(chosen)} of {len(folders)} videos, whole") if fits else None
+    rule = f"{len(chosen)} of {len(folders)} videos, whole"
+    return HeldOut(tuple(chosen), tuple(chosen), rule, True) if fits else None
 
 
 def _by_time(paths: list[str], videos: dict, count: int, guard: int) -> HeldOut:
@@ -103,7 +106,7 @@ def _by_time(paths: list[str], videos: dict, count: int, guard: int) -> HeldOut:
         only.append(f"{name[0]}{{{numbers[cut]}..{numbers[-1]}}}{name[1]}")
         first = min([number for number in numbers[1:cut] if numbers[cut] - number <= guard], default=numbers[cut])
         exclude.append(f"{name[0]}{{{first}..{numbers[-1]}}}{name[1]}")
-    return HeldOut(tuple(only), tuple(exclude), f"the end of {'each video' if len(only) > 1 else 'the video'}")
+    return HeldOut(tuple(only), tuple(exclude), f"the end of {'each video' if len(only) > 1 else 'the video'}", True)
 
 
 def _cut(numbers: list[int], share: float) -> int:

@@ -46,7 +46,8 @@ def pool_sources(
     if facts.view == BOXES:
         more = any(len(each.covered) > len(each.paths) for each in train)
         return own + [_without_held(each) for each in train] if own or more else []
-    patterns = [pattern for each in train if each.held_out for pattern in each.held_out.exclude]
+    held = [each.held_out for each in train if each.held_out and each.held_out.in_time]
+    patterns = [pattern for each in held for pattern in each.exclude]
     folders = [{"annotation": each} | _fitting(patterns, pictures_below(each, pictures)) for each in folders_of(bare)]
     own += [_pictures(each) for each in folders] if bare else []
     return own + [{"annotation": name} | ({"every": every} if every > 1 else {}) for name in videos]

@@ -33,8 +33,9 @@ class Project:
         train, pool, test: sources of the three sides, as mappings.
         held_out: how validation was chosen, for a comment.
         pool_is: what the pool is, for a comment.
-        pixels: for the error in pixels where the whole picture is the box; 0 = not.
         weights: "imagenet", a file, or "".
+        multiview: keypoints that a picture shows twice.
+        in_time: there are videos, or numbers of pictures that are time.
     """
 
     head: Sequence[str]
@@ -49,12 +50,13 @@ class Project:
     machine: Machine
     weights: str
     multiview: Sequence[tuple[str, str]] = ()
+    in_time: bool = True
 
 
 def to_text(project: Project) -> str:
     """The lines of the YAML file."""
     sections = (_data, _model, _training, _pool_labels, _augment, _rest)
-    lines = [f"# {line}" for line in project.head]
+    lines = [f"# {line}" if len(line) < _WIDTH else f"# {line[: _WIDTH - 5]} ..." for line in project.head]
     return "\n".join([*lines, *(line for section in sections for line in section(project))]) + "\n"
 
 
@@ -97,6 +99,8 @@ def _data(project: Project) -> list[str]:
     lines += _sources("TRAIN_SET", project.train, "")
     lines += _sources("TEST_SET", project.test, project.held_out)
     lines += _sources("TRAIN_UNSUP_SET", project.pool, project.pool_is)
+    if project.test and project.pool and not project.in_time:
+        lines += _line(1, "OVERLAP", "{GUARD: 0}", "pictures that are numbered next to held-out ones do not look alike")
     size = input_size(project.facts, project.machine).value
     where = cache(project.facts, project.machine, size)
     lines += _line(1, "CACHE", where.value, where.reason)
@@ -143,18 +147,19 @@ def _training(project: Project) -> list[str]:
     facts, machine = project.facts, project.machine
     count, (labelled, unlabelled) = steps(facts, machine), batches(facts, machine)
     epochs = max(1, round(count / _epoch(count)))
-    lines = ["ALGORITHM: cotrain1  # two networks, each taught by the running mean (EMA) of the other", "TRAIN:"]
-    lines += _line(1, "BATCH_SIZE", labelled) + _line(1, "BATCH_SIZE_UNSUP", unlabelled)
     why = f"{epochs * _epoch(count)} steps for {facts.learned} labels on {'a GPU' if machine.gpus else 'a CPU'}"
-    lines += _line(1, "END_EPOCH", epochs, why + "; more labels bear more")
-    lines += _line(1, "STEPS_PER_EPOCH", _epoch(count)) + _line(1, "EVAL_INTERVAL", max(1, epochs // 6))
-    lines += _line(1, "OPTIMIZER", "adamw") + _line(1, "LR", str(learning_rate(facts, project.weights)))
-    lines += _line(1, "SCHEDULE", "cosine") + _line(1, "WARMUP_STEPS", _EPOCH)
+    length = f"END_EPOCH: {epochs}, STEPS_PER_EPOCH: {_epoch(count)}, EVAL_INTERVAL: {max(1, epochs // 6)}"
+    rate = f"LR: {learning_rate(facts, project.weights)}, SCHEDULE: cosine, WARMUP_STEPS: {_EPOCH}"
     start = 0.35 if facts.learned <= 20 else 0.2
-    lines += _line(
-        1, "UNSUP_START", str(start), "share of the steps on labels alone, so that the teachers know something"
-    )
-    return lines + _line(1, "UNSUP_RAMP", "0.2")
+    return [
+        "ALGORITHM: cotrain1  # two networks, each taught by the running mean (EMA) of the other",
+        "TRAIN: {",
+        f"  BATCH_SIZE: {labelled}, BATCH_SIZE_UNSUP: {unlabelled},",
+        f"  {length},  # {why}; more labels bear more",
+        f"  OPTIMIZER: adamw, {rate},",
+        f"  UNSUP_START: {start}, UNSUP_RAMP: 0.2,  # shares of the steps: labels alone; until the pool counts in full",
+        "}",
+    ]
 
 
 def _epoch(count: int) -> int:
