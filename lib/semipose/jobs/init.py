@@ -113,11 +113,11 @@ def add(folder: str, cfg: str) -> int:
     """Take a folder of corrected labelme files into a configuration."""
     from semipose.assemble.project_add import corrected_source, with_source
     from semipose.config import load_config
-    from semipose.prepare.project.corrected import count_corrected
+    from semipose.prepare.project.corrected import corrected_pictures
 
-    corrected, untouched = count_corrected(folder)
-    print(f"{folder}: {corrected} corrected files are labels, {untouched} untouched ones are left out")
-    entry = corrected_source(load_config(cfg), folder)
+    pictures, untouched = corrected_pictures(folder)
+    entry = corrected_source(load_config(cfg), folder, pictures)
+    print(f"{folder}: {len(pictures)} corrected files are labels, {untouched} untouched ones are left out")
     if entry is None:
         print(f"{cfg}: has this folder already; the run reads it anew")
     else:

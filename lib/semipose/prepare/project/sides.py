@@ -48,7 +48,7 @@ def pool_sources(
         return own + [_without_held(each) for each in train] if own or more else []
     held = [each.held_out for each in train if each.held_out and each.held_out.in_time]
     patterns = [pattern for each in held for pattern in each.exclude]
-    folders = [{"annotation": each} | _fitting(patterns, pictures_below(each, pictures)) for each in folders_of(bare)]
+    folders = [{"annotation": each} | fitting(patterns, pictures_below(each, pictures)) for each in folders_of(bare)]
     own += [_pictures(each) for each in folders] if bare else []
     return own + [{"annotation": name} | ({"every": every} if every > 1 else {}) for name in videos]
 
@@ -63,7 +63,7 @@ def _without_held(labelled: Labelled) -> dict:
     return labelled.entry | ({"exclude": list(held.exclude)} if held else {})
 
 
-def _fitting(patterns: Sequence[str], names: Sequence[str]) -> dict:
+def fitting(patterns: Sequence[str], names: Sequence[str]) -> dict:
     """The patterns that leave out one of these files."""
     found = []
     for pattern in patterns:
