@@ -9,6 +9,7 @@ import yaml
 from semipose.assemble.sources_and_sets import build_source, source_entries
 from semipose.config.load import config_of_text
 from semipose.data.exclude import named_images
+from semipose.data.formats.layout import first_file_names, locate_coco
 from semipose.data.formats.yolo_files import find_files
 from semipose.data.source_format import guess_format
 from semipose.data.sources import COCO_FILES, read_own, read_pool
@@ -76,7 +77,7 @@ def _read_all(contents: Contents) -> tuple[list[Labelled], list[str]]:
     for file in contents.labels:
         try:
             keypoints = keypoints_of(contents.root, file)
-            read = _read(contents.root, file, keypoints) if keypoints else []
+            read = _read(contents, file, keypoints) if keypoints else []
         except SemiposeError as fault:
             faults.append(fault)
             continue
@@ -89,14 +90,31 @@ def _read_all(contents: Contents) -> tuple[list[Labelled], list[str]]:
     return found, said + [f"left out: {fault}" for fault in faults]
 
 
-def _read(root: str, file: LabelFile, keypoints: Keypoints) -> list[Labelled]:
+def _read(contents: Contents, file: LabelFile, keypoints: Keypoints) -> list[Labelled]:
     """The labels of a file; of a YOLO set also those of its validation images."""
+    root = contents.root
     entry = {"annotation": file.annotation} | _format_of(root, file.annotation, keypoints.format)
+    entry |= _images_of(contents, file) if keypoints.format in COCO_FILES else {}
     entry |= {"ignore_unknown": True} if keypoints.left_out else {}
     files = [(file, entry)]
     if file.kind == "yolo" and _has_validation(os.path.join(root, file.annotation), root):
         files.append((replace(file, role="validation", split="val"), entry | {"split": "val"}))
     return [_labelled(root, own, keypoints, keys) for own, keys in files]
+
+
+def _images_of(contents: Contents, file: LabelFile) -> dict:
+    """The key `images` where a COCO file does not lie as usual, and its pictures are in another folder."""
+    try:
+        locate_coco(contents.root, file.annotation)
+        return {}
+    except DataError:
+        names = [f"/{name}" for name in first_file_names(os.path.join(contents.root, file.annotation))]
+    beside = os.path.dirname(file.annotation)
+    for picture in (f"/{name}" for name in sorted(contents.pictures, key=lambda name: not name.startswith(beside))):
+        found = next((name for name in names if picture.endswith(name)), "")
+        if found:
+            return {"images": picture[1:].removesuffix(found[1:]).rstrip("/") or "."}
+    return {}
 
 
 def _has_validation(path: str, root: str) -> bool:
@@ -174,7 +192,8 @@ def _skeleton(
     for each in train:
         counts[each.keypoints.names] = counts.get(each.keypoints.names, 0) + each.points
     names = max(counts, key=counts.get)
-    skeleton = own_skeleton(next(each.keypoints for each in train if each.keypoints.names == names))
+    same = [each.keypoints for each in train if each.keypoints.names == names]
+    skeleton = own_skeleton(max(same, key=lambda keypoints: len(keypoints.links)))
     fitting = []
     for each in [*train, *test]:
         if not set(each.keypoints.names) & set(names):

@@ -104,8 +104,8 @@ def _by_time(paths: list[str], videos: dict, count: int, guard: int) -> HeldOut:
         cut = _cut(numbers, share)
         name = _unique_end(start, end, videos)
         only.append(f"{name[0]}{{{numbers[cut]}..{numbers[-1]}}}{name[1]}")
-        first = min([number for number in numbers[1:cut] if numbers[cut] - number <= guard], default=numbers[cut])
-        exclude.append(f"{name[0]}{{{first}..{numbers[-1]}}}{name[1]}")
+        apart = _guard(numbers, cut, guard)
+        exclude.append(f"{name[0]}{{{max(0, numbers[cut] - apart)}..{numbers[-1] + apart}}}{name[1]}")
     return HeldOut(tuple(only), tuple(exclude), f"the end of {'each video' if len(only) > 1 else 'the video'}", True)
 
 
@@ -115,6 +115,12 @@ def _cut(numbers: list[int], share: float) -> int:
     slack = max(1, len(numbers) // 20)
     cuts = range(max(1, wanted - slack), min(len(numbers) - 1, wanted + slack) + 1)
     return max(cuts, key=lambda cut: (numbers[cut] - numbers[cut - 1], -abs(cut - wanted)))
+
+
+def _guard(numbers: list[int], cut: int, guard: int) -> int:
+    """The guard, or as much of it as leaves four of five frames to learn from."""
+    lost = [sum(numbers[cut] - number <= apart for number in numbers[:cut]) for apart in range(guard + 1)]
+    return max(apart for apart, count in enumerate(lost) if count <= max(0.2 * cut, lost[0]))
 
 
 def _unique_end(start: str, end: str, videos: dict) -> tuple[str, str]:

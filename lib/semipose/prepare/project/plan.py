@@ -75,6 +75,7 @@ def input_size(facts: Facts, machine: Machine) -> Choice:
         side = 64 if small else side
         return Choice([side, side], f"an individual is {facts.longest:.0f} pixels long, in the median")
     needed = next((size for size in (side, 192, 256) if size >= side and size * facts.fill >= 64), max(256, side))
+    needed = min(needed, max(64, 32 * round(max(facts.size) / 32)))  # no more than the pictures have
     width, height = facts.size
     ratio = min(2.0, max(0.5, width / height))
     sides = [max(64, round(needed * factor / 32) * 32) for factor in (min(1.0, ratio), min(1.0, 1 / ratio))]
@@ -110,7 +111,7 @@ def backbone(facts: Facts, machine: Machine, weights: str) -> list[tuple[str, Ch
     if weights:
         why = "ImageNet features: of 200 labels they make ten times the AP"
         return [("BACKBONE", Choice(LITE, why)), ("PRETRAINED", Choice(weights))]
-    why = "from scratch; with ImageNet weights (semipose init --weights FILE) few labels go further"
+    why = "from scratch; with ImageNet weights (init --weights FILE) few labels go further"
     return [("BACKBONE", Choice("light_unet_deep", why))]
 
 

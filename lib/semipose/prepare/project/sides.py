@@ -18,7 +18,9 @@ def train_entry(labelled: Labelled, facts: Facts) -> dict:
 def test_entry(labelled: Labelled, facts: Facts) -> dict:
     """The keys of a validation source."""
     held = labelled.held_out
-    return labelled.entry | _whole(labelled, facts) | ({"only": list(held.only)} if held else {})
+    entry = labelled.entry | _whole(labelled, facts) | ({"only": list(held.only)} if held else {})
+    without_heads = labelled.file.kind == "mpii" and labelled.file.annotation.endswith(".json")
+    return entry | ({"metrics": ["oks", "pck"]} if without_heads else {})
 
 
 def _whole(labelled: Labelled, facts: Facts) -> dict:
@@ -105,13 +107,10 @@ def summary(
         f"{facts.fill:.0%} of the longer side; {look}"
     )
     frames = f"{len(videos)} video{'s' * (len(videos) != 1)} of {sum(videos.values())} frames"
-    lines.append(f"without labels: {bare} pictures, {frames}")
+    held = f"validation: {sum(len(named(each)) for each in tests)} pictures"
     if not tests:
-        lines.append(
-            f"{facts.pictures} labelled pictures are fewer than 10: no validation set, the last network is kept"
-        )
-    held = sum(len(named(each)) for each in tests)
-    return lines + ([f"validation: {held} pictures; learned: {facts.learned} individuals"] if tests else [])
+        held = f"{facts.pictures} labelled pictures are fewer than 10: no validation, the last network is kept"
+    return [*lines, f"learned: {facts.learned} individuals; {held}; without labels: {bare} pictures, {frames}"]
 
 
 def named(labelled: Labelled) -> list[str]:

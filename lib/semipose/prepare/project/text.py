@@ -153,12 +153,9 @@ def _training(project: Project) -> list[str]:
     start = 0.35 if facts.learned <= 20 else 0.2
     return [
         "ALGORITHM: cotrain1  # two networks, each taught by the running mean (EMA) of the other",
-        "TRAIN: {",
-        f"  BATCH_SIZE: {labelled}, BATCH_SIZE_UNSUP: {unlabelled},",
-        f"  {length},  # {why}; more labels bear more",
-        f"  OPTIMIZER: adamw, {rate},",
-        f"  UNSUP_START: {start}, UNSUP_RAMP: 0.2,  # shares of the steps: labels alone; until the pool counts in full",
-        "}",
+        f"TRAIN: {{BATCH_SIZE: {labelled}, BATCH_SIZE_UNSUP: {unlabelled}, OPTIMIZER: adamw, {rate},",
+        f"  {length},  # {why}",
+        f"  UNSUP_START: {start}, UNSUP_RAMP: 0.2}}  # shares of the steps: labels alone; until the pool counts fully",
     ]
 
 
