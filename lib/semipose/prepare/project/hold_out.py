@@ -134,20 +134,27 @@ def _unique_end(start: str, end: str, videos: dict) -> tuple[str, str]:
 
 
 def _by_letter(paths: list[str], count: int) -> HeldOut | None:
-    """The letters or digits that about `count` names end in."""
-    letters = Counter(os.path.splitext(path)[0][-1:] for path in paths)
-    chosen, held = [], 0
-    for letter in sorted(filter(str.isalnum, letters), key=lambda letter: (letter not in "2749", letter)):
-        if abs(held + letters[letter] - count) < abs(held - count):
+    """The letters or digits that about `count` names end in; else those one or two places before the end."""
+    stems = [os.path.splitext(os.path.basename(path))[0] for path in paths]
+    for place in (1, 2, 3):
+        chosen = _letters([stem[-place : len(stem) - place + 1] for stem in stems], count)
+        pattern = f"*{chosen if len(chosen) == 1 else f'[{chosen}]'}{'?' * (place - 1)}.*"
+        held = sum(stem[-place : len(stem) - place + 1] in chosen for stem in stems if len(stem) >= place)
+        if chosen and 0.6 * count <= held <= 1.4 * count and named_images(paths, [pattern], "", "").sum() == held:
+            where = ("", " one place before its end", " two places before its end")[place - 1]
+            verb = "has" if where else "ends in"
+            return HeldOut((pattern,), (pattern,), f"those whose name {verb} {' or '.join(chosen)}{where}")
+    return None
+
+
+def _letters(found: list[str], count: int) -> str:
+    """The letters that together are nearest to `count` of those found, some digits first; "" if there are none."""
+    counts, chosen, held = Counter(filter(str.isalnum, found)), [], 0
+    for letter in sorted(counts, key=lambda letter: (letter not in "2749", letter)):
+        if abs(held + counts[letter] - count) < abs(held - count):
             chosen.append(letter)
-            held += letters[letter]
-    if not 0.6 * count <= held <= 1.4 * count:
-        return None
-    pattern = f"*[{''.join(sorted(chosen))}].*" if len(chosen) > 1 else f"*{chosen[0]}.*"
-    if named_images(paths, [pattern], "", "").sum() != held:
-        return None
-    rule = f"those whose name ends in {' or '.join(sorted(chosen))}"
-    return HeldOut((pattern,), (pattern,), rule)
+            held += counts[letter]
+    return "".join(sorted(chosen))
 
 
 def _by_name(paths: list[str], count: int) -> HeldOut:

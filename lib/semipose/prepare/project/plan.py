@@ -9,6 +9,7 @@ FRAMES, BOXES, BOTTOM_UP = "frames", "boxes", "bottom-up"
 _CROP_SPACE = 0.2  # of the memory, for crops that are kept
 # labelled individuals up to which a run has so many steps; a step is an update of both networks
 _STEPS = ((10, 450), (20, 600), (60, 800), (300, 1200), (1000, 2500))
+_LEAST = 60  # pixels of an individual, for which a larger picture is worth its time
 _MOST_STEPS, _ON_GPU = 5000, 4
 
 
@@ -74,7 +75,7 @@ def input_size(facts: Facts, machine: Machine) -> Choice:
         small = facts.longest * 1.25 < 96
         side = 64 if small else side
         return Choice([side, side], f"an individual is {facts.longest:.0f} pixels long, in the median")
-    needed = next((size for size in (side, 192, 256) if size >= side and size * facts.fill >= 64), max(256, side))
+    needed = next((size for size in (side, 192, 256) if size >= side and size * facts.fill >= _LEAST), max(256, side))
     needed = min(needed, max(64, 32 * round(max(facts.size) / 32)))  # no more than the pictures have
     width, height = facts.size
     ratio = min(2.0, max(0.5, width / height))
