@@ -12,6 +12,8 @@ from semipose.config import load_config
 from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
 from semipose.jobs import init
 from semipose.models import timm_weights
+from semipose.prepare.project.measure import shown_twice
+from semipose.prepare.project.plan import Facts, Machine, batches, input_size, steps
 from semipose.skeletons import get_skeleton
 
 SMALL = [
@@ -240,3 +242,45 @@ def test_nothing_corrected_and_files_that_cannot_be_changed_are_named(tmp_path, 
     folder = corrected(tmp_path / "corrected", moved=[21], untouched=[])
     assert init.main(["--add", str(folder), "--cfg", str(leaf)]) == 2
     assert str(leaf) in capsys.readouterr().err and leaf.read_text() == "_BASE_: project.yaml\n"
+
+
+@pytest.mark.parametrize("gpus", [0, 1])
+def test_pictures_are_not_blown_up_by_more_than_half(tmp_path, monkeypatch, gpus):
+    monkeypatch.setattr(init, "this_machine", lambda: Machine(gpus, 2, 2**33))
+    config = load_config(started(tmp_path, KINDS["labelme"]))
+    assert config.MODEL.IMAGE_SIZE == [128, 96] and config.TRAIN.BATCH_SIZE_UNSUP == (32 if gpus else 8)
+
+
+def test_a_gpu_has_larger_batches_and_inputs():
+    facts = Facts(100, 100, 400, 80, 0, (640, 480), 0.8, 500, False, 900, 900, True)
+    cpu, gpu = Machine(0, 2, 2**33), Machine(1, 16, 2**37)
+    assert input_size(facts, cpu).value == [128, 96] and input_size(facts, gpu).value == [256, 192]
+    assert batches(facts, cpu) == (8, 8) and batches(facts, gpu) == (16, 32)
+    assert steps(facts, cpu) < steps(facts, gpu)
+
+
+def test_small_things_in_large_pictures_get_a_larger_input():
+    small, large = (Facts(20, 20, 80, 16, 0, (640, 640), fill, 640 * fill, False, 99, 99, True) for fill in (0.3, 0.8))
+    sizes = [input_size(facts, Machine(0, 2, 2**33)).value for facts in (small, large)]
+    assert sizes == [[256, 256], [128, 128]]
+
+
+def test_more_labels_bear_more_steps():
+    counts = [
+        steps(Facts(n, n, n, n, 0, (64, 64), 1.0, 64, False, 9, 9, True), Machine(0, 2, 2**33))
+        for n in (5, 15, 50, 200, 800, 5000)
+    ]
+    assert counts == sorted(set(counts)) and counts[0] == 450 and counts[1] == 600
+
+
+def test_keypoints_that_a_mirror_shows_again_are_paired():
+    names = [f"{part}_{view}" for view in ("top", "bot") for part in ("nose", "paw", "tail")]
+    assert shown_twice([*names, "obs"]) == [("nose_top", "nose_bot"), ("paw_top", "paw_bot"), ("tail_top", "tail_bot")]
+    assert shown_twice(own_data.NAMES) == [] and shown_twice(["lip_top", "lip_bot", "a", "b", "c"]) == []
+
+
+def test_the_next_commands_are_known(tmp_path, capsys):
+    file = started(tmp_path, KINDS["mixture"])
+    commands = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  semipose ")]
+    assert [words[1] for words in commands] == ["cotrain1", "report", "predict"]
+    assert str(file) in commands[0] and str(tmp_path / "data/day.avi") in commands[2]

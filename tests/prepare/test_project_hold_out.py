@@ -98,5 +98,5 @@ def test_marks_in_names_are_only_themselves():
 @pytest.mark.parametrize("count", [40, 200, 1000])
 def test_the_share_is_about_a_fifth(count):
     paths = [f"{number:07d}.jpg" for number in np.random.default_rng(0).permutation(10 * count)[:count]]
-    held, train = sides(paths, hold_out([path for path in paths]))
+    held, train = sides(paths, hold_out(list(paths)))
     assert 0.1 <= len(held) / count <= 0.3 and len(held) + len(train) == count

@@ -3,12 +3,14 @@ docs/results.md."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 LITE, LITE_NAME = "timm/tf_efficientnet_lite0", "tf_efficientnet_lite0"
 FRAMES, BOXES, BOTTOM_UP = "frames", "boxes", "bottom-up"
 _CROP_SPACE = 0.2  # of the memory, for crops that are kept
 # labelled individuals up to which a run has so many steps; a step is an update of both networks
 _STEPS = ((10, 450), (20, 600), (60, 800), (300, 1200), (1000, 2500))
+_ENLARGED = 1.5  # pictures are not blown up by more
 _LEAST = 60  # pixels of an individual, for which a larger picture is worth its time
 _MOST_STEPS, _ON_GPU = 5000, 4
 
@@ -76,7 +78,7 @@ def input_size(facts: Facts, machine: Machine) -> Choice:
         side = 64 if small else side
         return Choice([side, side], f"an individual is {facts.longest:.0f} pixels long, in the median")
     needed = next((size for size in (side, 192, 256) if size >= side and size * facts.fill >= _LEAST), max(256, side))
-    needed = min(needed, max(64, 32 * round(max(facts.size) / 32)))  # no more than the pictures have
+    needed = min(needed, 32 * ceil(_ENLARGED * max(facts.size) / 32))
     width, height = facts.size
     ratio = min(2.0, max(0.5, width / height))
     sides = [max(64, round(needed * factor / 32) * 32) for factor in (min(1.0, ratio), min(1.0, 1 / ratio))]
