@@ -248,7 +248,7 @@ def test_nothing_corrected_and_files_that_cannot_be_changed_are_named(tmp_path, 
 def test_pictures_are_not_blown_up_by_more_than_half(tmp_path, monkeypatch, gpus):
     monkeypatch.setattr(init, "this_machine", lambda: Machine(gpus, 2, 2**33))
     config = load_config(started(tmp_path, KINDS["labelme"]))
-    assert config.MODEL.IMAGE_SIZE == [128, 96] and config.TRAIN.BATCH_SIZE_UNSUP == (32 if gpus else 8)
+    assert config.MODEL.IMAGE_SIZE == [128, 96] and (32 if gpus else 8) == config.TRAIN.BATCH_SIZE_UNSUP
 
 
 def test_a_gpu_has_larger_batches_and_inputs():

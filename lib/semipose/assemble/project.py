@@ -16,7 +16,7 @@ from semipose.data.sources import COCO_FILES, read_own, read_pool
 from semipose.data.video_frames import header_frames
 from semipose.errors import ConfigError, DataError, SemiposeError
 from semipose.prepare.project.contents import Contents, LabelFile, look_at
-from semipose.prepare.project.hold_out import hold_out
+from semipose.prepare.project.hold_out import LEAST, LEAST_OF_SOME, hold_out
 from semipose.prepare.project.keypoints import Keypoints, keypoints_of
 from semipose.prepare.project.labelled import Labelled
 from semipose.prepare.project.measure import is_grey, lengths, picture_size, several, shown_twice
@@ -53,8 +53,10 @@ def start_project(data: str, weights: str, machine: Machine) -> tuple[Project, l
     bare = _bare(contents, [*train, *test, *pool_files])
     frames = {name: header_frames(os.path.join(contents.root, name)) for name in contents.videos}
     if not test:
+        enough = len(train) > 1 and sum(len(each.paths) for each in train) >= LEAST
         for each in train:
-            each.held_out = hold_out(each.paths, each.file.kind == "lightning_pose")
+            least = LEAST_OF_SOME if enough else LEAST
+            each.held_out = hold_out(each.paths, each.file.kind == "lightning_pose", least)
     facts = _facts(train, skeleton, len(bare) + sum(frames.values()))
     every = every_frame(sum(frames.values()), machine)
     pool = pool_sources(contents.pictures, frames, bare, facts, train, pool_files, every)
@@ -67,7 +69,7 @@ def start_project(data: str, weights: str, machine: Machine) -> tuple[Project, l
     return Project(
         tuple(said), contents.root, skeleton, [train_entry(each, facts) for each in train], pool,
         [test_entry(each, facts) for each in tests], held_text(tests), pool_text(pool, facts), facts, machine, weights,
-        mirrored, any(each.held_out and each.held_out.in_time for each in tests) or bool(frames),
+        mirrored, any(each.held_out is None or each.held_out.in_time for each in tests) or bool(frames),
     ), said  # fmt: skip
 
 

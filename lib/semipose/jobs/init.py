@@ -97,9 +97,10 @@ def usable_weights(file: str | None) -> str:
 
 def next_commands(project, out: str, name: str) -> list[str]:
     """Train, look, use."""
+    from semipose.data.formats.video import VIDEOS
     from semipose.prepare.project.plan import BOXES
 
-    videos = [source["annotation"] for source in project.pool if "every" in source or "." in source["annotation"][1:]]
+    videos = [source["annotation"] for source in project.pool if source["annotation"].lower().endswith(VIDEOS)]
     target = os.path.join(project.root, (videos or [""])[0]).rstrip("/")
     boxes = " --detector person" if project.facts.view == BOXES and project.facts.several else ""
     return [

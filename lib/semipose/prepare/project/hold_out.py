@@ -10,7 +10,7 @@ import numpy as np
 from semipose.data.exclude import named_images
 from semipose.data.thumbnails import read_thumbnails
 
-LEAST = 10  # labelled pictures; of fewer a validation set says nothing
+LEAST, LEAST_OF_SOME = 10, 4  # labelled pictures, of one source or some; of fewer a validation set says nothing
 GUARD = 5  # frames of a video on each side of a held-out one that are not learned from either
 _SHARE, _OF_FEW, _FEW = 0.2, 0.25, 40
 _MOST_NAMES = 40  # held-out pictures that are named one by one
@@ -36,8 +36,8 @@ class HeldOut:
     in_time: bool = False
 
 
-def hold_out(paths: list[str], video: bool = False) -> HeldOut | None:
-    """The validation pictures out of labelled ones; None for fewer than 10.
+def hold_out(paths: list[str], video: bool = False, least: int = LEAST) -> HeldOut | None:
+    """The validation pictures out of labelled ones; None for fewer than `least`.
 
     Frames of a video, which are numbered, are cut in time: the last fifth of each video, or, of five videos and more,
     whole ones. Other pictures are chosen by the last letter of their names, so that those that are added later find
@@ -48,7 +48,7 @@ def hold_out(paths: list[str], video: bool = False) -> HeldOut | None:
         video: they are frames of videos, whatever they look like. If neighbours by number do not look alike, the
             numbers are no time, and none is left out beside the cut.
     """
-    if len(paths) < LEAST:
+    if len(paths) < least:
         return None
     paths = sorted(paths)
     count = int(np.ceil(len(paths) * (_OF_FEW if len(paths) < _FEW else _SHARE)))

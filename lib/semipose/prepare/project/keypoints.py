@@ -76,7 +76,8 @@ def _format(kind: str, name: str) -> str:
 
 
 def _plain(name: str) -> str:
-    return "_".join(str(name).lower().replace("-", " ").replace("_", " ").split())
+    plain = "_".join(str(name).lower().replace("-", " ").replace("_", " ").split())
+    return "head_top" if plain == "top_head" else plain  # CrowdPose
 
 
 def _of_coco(path: str) -> Keypoints | None:

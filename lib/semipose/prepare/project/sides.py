@@ -81,7 +81,7 @@ def held_text(tests: Sequence[Labelled]) -> str:
     """How validation was chosen, for a comment."""
     rules = {each.held_out.rule for each in tests if each.held_out}
     if not tests:
-        return "fewer than 10 labelled pictures: none to spare; the run keeps the last network"
+        return "too few labelled pictures to spare any; the run keeps the last network"
     return f"held out: {'; '.join(sorted(rules))}" if rules else "its own validation set"
 
 
@@ -109,7 +109,7 @@ def summary(
     frames = f"{len(videos)} video{'s' * (len(videos) != 1)} of {sum(videos.values())} frames"
     held = f"validation: {sum(len(named(each)) for each in tests)} pictures"
     if not tests:
-        held = f"{facts.pictures} labelled pictures are fewer than 10: no validation, the last network is kept"
+        held = f"{facts.pictures} labelled pictures are too few: no validation, the last network is kept"
     return [*lines, f"learned: {facts.learned} individuals; {held}; without labels: {bare} pictures, {frames}"]
 
 
