@@ -77,8 +77,8 @@ def _summary(settings: list[Setting]) -> str:
 def _told(setting: Setting) -> str:
     mean, spread = mean_and_spread([shown(setting.metric, value) for value in setting.result])
     unit = "px" if in_pixels(setting.metric) else "%"
-    many = "" if spread is None else f" ± {spread:.1f} ({len(setting.result)} seeds)"
-    return f"{setting.metric} {mean:.1f}{many} {unit}"
+    value = f"{setting.metric} {mean:.1f}"
+    return f"{value} {unit}" if spread is None else f"{value} ± {spread:.1f} {unit} ({len(setting.result)} seeds)"
 
 
 def _results(settings: list[Setting]) -> str:
@@ -133,8 +133,8 @@ def _validation(album: Album, settings: list[Setting], found: list[Inspection], 
         key = html_key(color_key(own.skeleton))
         of = f"{len(own.persons)} of {own.total} persons" if len(own.persons) < own.total else f"{own.total} persons"
         lead = (
-            f"{of} that were not trained on. A keypoint is wrong if it is off by {own.rule} or more: it has a ring, and "
-            f"a line leads to its label. A click shows a picture large. &ensp;{key}"
+            f"{of} that were not trained on. A keypoint is wrong if it is off by {own.rule} or more: it has a ring, "
+            f"and a line leads to its label. A click shows a picture large. &ensp;{key}"
         )
         worst, others = worst_and_random(seen, main, look.examples)
         in_px = in_pixels(next(setting.metric for setting in settings if setting.name == main))
@@ -190,8 +190,8 @@ def _suspects(album: Album, found: list[Inspection], look: Look) -> list[str]:
         of = f"Of {len(own.persons)} labelled persons {count} have keypoints"
         said = f"{of} whose label is much farther from what all networks say than is usual where they are so sure."
         lead = (
-            f"{said} The most suspicious ones first; rings mark the keypoints. Correct the labels, or keep them where the "
-            "networks are wrong: they often take left for right."
+            f"{said} The most suspicious ones first; rings mark the keypoints. Correct the labels, or keep them where "
+            "the networks are wrong: they often take left for right."
         )
         sections.append(section("Suspicious labels", lead if rows else said, grid("examples", rows) or " "))
     return sections
