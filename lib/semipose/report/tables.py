@@ -52,7 +52,7 @@ def network_table(settings: list[Setting], all_networks: bool) -> str:
         if setting.networks
     ]
     metrics = [metric for metric in EACH if any(metric in s.networks[name] for s, name in rows)]
-    main = settings[0].metric.rpartition("/")[2]
+    main = next((setting.metric for setting in settings if setting.result), "").rpartition("/")[2]
     metrics.sort(key=lambda metric: metric != main)
     columns = [(metric, lambda s: s.networks) for metric in metrics] + [(main, lambda s: s.last)]
     values = [[read(s).get(name, {}).get(metric, []) for metric, read in columns] for s, name in rows]
