@@ -21,6 +21,8 @@ def results(settings: list[Setting]) -> str:
     lead = "Each network in the best epoch of its run; in bold the best of each column."
     if any(len(setting.runs) > 1 for setting in settings):
         lead += " Runs that differ only by their seed are one row: mean ± standard deviation."
+    if len({(setting.keys.get("DATASET.ROOT"), setting.keys.get("DATASET.TEST_SET")) for setting in settings}) > 1:
+        lead += " The validation sets differ, so not all numbers can be compared."
     whole = network_table(settings, all_networks=True)
     if len(settings) <= FEW:
         return section("Results", lead, whole)
@@ -113,8 +115,8 @@ def suspicious(album: Album, found: list[Inspection], examples: int) -> list[str
         own, (rows, count) = next(iter(seen.values())), suspect_rows(album, list(seen.values()), examples)
         drawn = f" (drawn from {own.total})" if len(own.persons) < own.total else ""
         lead = (
-            f"Of {len(own.persons)} labelled persons{drawn} {count} have keypoints whose label is much farther from what "
-            "all networks say than is usual where they are so sure."
+            f"Of {len(own.persons)} labelled persons{drawn} {count} have keypoints whose label is much farther from "
+            "what all networks say than is usual where they are so sure."
         )
         if rows:
             lead += (
