@@ -147,6 +147,9 @@ KEYS = {
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
+    "PSEUDO.FLIP": Key(False),  # teachers look at the easy view and its mirror image, and the mean of both counts
+    # two networks: the mean of both teachers teaches both students, instead of each the other one
+    "PSEUDO.ENSEMBLE": Key(False),
     # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
     # neither learned nor taken for background.
     "PSEUDO.INSTANCE_SCORE": Key(0.4, low=0, high=1),
