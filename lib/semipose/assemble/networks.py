@@ -37,7 +37,8 @@ def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool =
     return NetworkPlan(
         joints=joints, size=size, codec=model.CODEC, sigma=model.SIGMA, bins=model.SIMCC.BINS,
         bin_sigma=model.SIMCC.SIGMA, bins_at_edges=model.SIMCC.AT_EDGES, hidden=model.HIDDEN,
-        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT, **own,
+        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT,
+        snap=model.DEKR.SNAP, **own,
     )  # fmt: skip
 
 

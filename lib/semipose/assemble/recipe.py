@@ -99,9 +99,7 @@ def _reweight(config: CfgNode) -> str:
             "another network; allowed: gmm, soft"
         )
     if chosen == "agreement" and config.PSEUDO.ENSEMBLE:
-        raise ConfigError(
-            "PSEUDO.ENSEMBLE teaches the mean of both networks; PSEUDO.REWEIGHT_BY: gmm, soft"
-        )
+        raise ConfigError("PSEUDO.ENSEMBLE teaches the mean of both networks; PSEUDO.REWEIGHT_BY: gmm, soft")
     if chosen == "agreement" and entry.students == 1:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
     return chosen

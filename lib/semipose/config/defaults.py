@@ -79,6 +79,9 @@ KEYS = {
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
     "MODEL.DEKR.JOINT_CHANNELS": Key(15, low=1),  # of its offset branch, for each keypoint
     "MODEL.DEKR.OFFSET_WEIGHT": Key(0.03, low=0),  # of the offset loss, against that of the heatmaps
+    # found keypoints move to the peak of their heatmap nearby: standard deviation of what counts as near, in map
+    # pixels; 0 = they stay where the offsets put them, as in the paper
+    "MODEL.DEKR.SNAP": Key(0.0, low=0, high=10),
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),
     "MODEL.SECOND.NECK": Key(""),
