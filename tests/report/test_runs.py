@@ -1,12 +1,14 @@
 """What run folders say by themselves: the best epoch, networks, seeds, settings that differ."""
 
 import json
+import re
 
 import pytest
 from refusals import refused
 
 from semipose.report.records import Record, network_scores, read_record, split_key
 from semipose.report.settings import common_name, differing, fold_seeds, mean_and_spread, winner
+from semipose.report.tables import settings_table
 from semipose.report.write import LOOKED_AT, choose
 
 
@@ -107,3 +109,12 @@ def test_networks_are_loaded_of_the_best_setting_and_the_first_others():
     assert [setting.name[-1] for setting in choose(settings)] == ["a", "b", "d"] and LOOKED_AT == 3
     assert winner(fold_seeds([record("a", [3.0], "EPE", K=1), record("b", [2.0], "EPE", K=2)])).name == "b"
     assert winner(fold_seeds([record("a", [])])) is None
+
+
+def test_settings_or_keys_stand_side_by_side_whatever_is_fewer():
+    few = fold_seeds([record("a", [0.1], K1="1", K2="x", K3="s"), record("b", [0.1], K1="2", K2="y", K3="t")])
+    many = fold_seeds([record(name, [0.1], K1=name) for name in ("run a", "run b", "run c")])
+    texts = [re.findall(r">([^<>\n]+)<", settings_table(settings)) for settings in (few, many)]
+    assert texts[0] == ["key", "a", "b", "K1", "1", "2", "K2", "x", "y", "K3", "s", "t"]
+    assert texts[1] == ["run", "K1", *(name for own in ("run a", "run b", "run c") for name in (own, own))]
+    assert settings_table(few[:1]) == ""

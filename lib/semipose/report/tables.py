@@ -86,6 +86,8 @@ def keypoint_table(seen: dict[str, Seen], in_px: bool) -> str:
         if not np.isnan(own).all():
             cells = [bar_cell(_plain(v), np.nan_to_num(v) / longest, len(own) > 1 and v == best[k]) for v in own]
             rows.append([cell(keypoint), *cells])
+    if not rows:  # boxes of a detector, which have no labels
+        return ""
     rows.append([cell("all", bold=True), *(cell(_plain(v), bold=True, number=True) for v in values[:, -1])])
     return table(["keypoint", *(network if alone else name for name, _, network in pairs)], rows, 1)
 
@@ -102,9 +104,15 @@ def keypoint_values(one: Seen, network: str, in_px: bool) -> np.ndarray:
 
 
 def settings_table(settings: list[Setting]) -> str:
-    """HTML of the keys whose values differ."""
-    rows = [[cell(key), *(cell(_short(value)) for value in values)] for key, values in differing(settings).items()]
-    return table(["key", *(setting.name for setting in settings)], rows, 1 + len(settings)) if rows else ""
+    """HTML of the keys whose values differ; whatever is fewer, keys or settings, stands side by side."""
+    names, found = [setting.name for setting in settings], differing(settings)
+    if not found:
+        return ""
+    if len(names) <= len(found):
+        rows = [[key, *values] for key, values in found.items()]
+        return table(["key", *names], [[cell(_short(value)) for value in own] for own in rows], 1 + len(names))
+    rows = [[name, *values] for name, values in zip(names, zip(*found.values()))]
+    return table(["run", *found], [[cell(_short(value)) for value in own] for own in rows], 1 + len(found))
 
 
 def _length(run: Record) -> str:
