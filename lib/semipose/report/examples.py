@@ -1,6 +1,7 @@
 """Rows of pictures: validation persons as labelled and as predicted, and labels that look wrong."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from semipose.report.errors import person_errors, relative_errors, worst_first
 from semipose.report.looking import Seen, joined
 from semipose.report.page import row
 from semipose.report.panels import Cut, cut_person, labels_of, name_of
-from semipose.report.suspects import Suspect, belongs_to, find_suspects, suspicion
+from semipose.report.suspects import Suspect, belongs_to, find_suspects, judge_sides, suspicion
 
 NAMED = 6  # keypoints that a line of text names
 
@@ -50,16 +51,26 @@ def validation_rows(album: Album, seen: dict[str, Seen], main: str, rows: Iterab
     return found
 
 
-def suspect_rows(album: Album, seen: list[Seen], count: int) -> tuple[list[str], int]:
-    """HTML of the persons with the most suspicious labels, and how many persons have some.
+class SuspectRows(NamedTuple):
+    """HTML of the most suspicious persons, how many there are in all, and whether left and right were judged."""
+
+    html: list[str]
+    count: int
+    sides: bool
+
+
+def suspect_rows(album: Album, seen: list[Seen], most: int) -> SuspectRows:
+    """The persons with suspicious labels, at most `most` of them as pictures.
 
     Args:
         seen: labelled persons, the same in all.
     """
-    own, (points, scores) = seen[0], joined(seen)
-    found = suspicion(points, scores, own.persons.keypoints, own.sizes)
-    suspects, middle = find_suspects(found), points.mean(0)
-    return [html for suspect in suspects[:count] if (html := _suspect(album, own, suspect, middle))], len(suspects)
+    own, (points, scores), partners = seen[0], joined(seen), np.array(seen[0].skeleton.flip_order)
+    labels = own.persons.keypoints
+    sides = judge_sides(points, labels, own.sizes, partners)
+    suspects = find_suspects(suspicion(points, scores, labels, own.sizes, partners))
+    rows = [_suspect(album, own, suspect, points.mean(0)) for suspect in suspects[:most]]
+    return SuspectRows([row for row in rows if row], len(suspects), sides)
 
 
 def _suspect(album: Album, own: Seen, suspect: Suspect, middle: np.ndarray) -> str:

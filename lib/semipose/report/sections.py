@@ -112,18 +112,20 @@ def suspicious(album: Album, found: list[Inspection], examples: int) -> list[str
     """A section for each labelled set."""
     sections = []
     for seen in _alike({one.name: one.labels for one in found if one.labels}):
-        own, (rows, count) = next(iter(seen.values())), suspect_rows(album, list(seen.values()), examples)
+        own, found_rows = next(iter(seen.values())), suspect_rows(album, list(seen.values()), examples)
         drawn = f" (drawn from {own.total})" if len(own.persons) < own.total else ""
         lead = (
-            f"Of {len(own.persons)} labelled persons{drawn} {count} have keypoints whose label is much farther from "
-            "what all networks say than is usual where they are so sure."
+            f"Of {len(own.persons)} labelled persons{drawn} {found_rows.count} have keypoints whose label is much "
+            "farther from what all networks say than is usual where they are so sure."
         )
-        if rows:
+        if not found_rows.sides:
+            lead += " Left and right are not judged, as the networks mix them up themselves."
+        if found_rows.html:
             lead += (
                 " The most suspicious ones first; rings mark the keypoints. Correct the labels, or keep them where the "
-                "networks are wrong: they often take left for right."
+                "networks are wrong."
             )
-        sections.append(section("Suspicious labels", lead, grid("examples", rows) or "&nbsp;"))
+        sections.append(section("Suspicious labels", lead, grid("examples", found_rows.html) or "&nbsp;"))
     return sections
 
 
