@@ -39,6 +39,7 @@ JOBS = {
     ),
     "export": Job(USE, "semipose.jobs.export:main", "one file for other programs: ONNX, or bare weights"),
     "valid": Job(SCORE, "semipose.cli:valid", "score a checkpoint on its validation set"),
+    "report": Job(SCORE, "semipose.jobs.report:main", "one page: results, curves, worst pictures, suspicious labels"),
     "plot": Job(SCORE, "semipose.jobs.plot_runs:main", "one metric of several runs in one chart"),
     "check": Job(LOOK, "semipose.jobs.check_dataset:main", "list every broken image and annotation"),
     "browse": Job(LOOK, "semipose.jobs.browse_dataset:main", "draw what the network will see"),
