@@ -35,7 +35,7 @@ $(STAMP): setup.py pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@$(RUN) tools/demo.py $(ARGS)
+	@$(RUN) -m semipose demo drawn $(ARGS)
 
 real: $(STAMP)
 	@test -n '$(ROOT)' || { echo "error: make real ROOT=DIR, the folder with joints.mat and images/" >&2; exit 2; }
