@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     from semipose.errors import SemiposeError
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("semipose.report").setLevel(logging.INFO)  # what it is doing, not what readers have left out
     try:
         write(args)
     except SemiposeError as error:

@@ -6,7 +6,8 @@ from semipose.visualize.charts import COLORS, Curve, draw_lines, new_figure, to_
 
 _SIZE = 560, 420
 _STAR = {"marker": "*", "markersize": 15, "color": "#ffc400", "markeredgecolor": "#1c1f24", "zorder": 5}
-# parts of names of numbers on pseudo-labels, in two charts
+_NETWORKS = "first", "second"  # of co-training; each has its own numbers
+# names of numbers on pseudo-labels, in two charts
 _TAKEN = {
     "health_kept": "keypoints that are learned", "easy_share": "easy pictures",
     "agreement_within_1px": "both networks agree", "health_peak": "mean score",
@@ -65,7 +66,7 @@ def pseudo_curve(record: Record, key: str) -> Curve:
     """(epoch, percent) of a number on pseudo-labels; where each network has its own, their mean."""
     curve = []
     for row in record.epochs:
-        names = [key, *(f"{key}_{name}" for name in record.networks)]
+        names = [key, *(f"{key}_{name}" for name in _NETWORKS)]
         values = [row[name] for name in names if isinstance(row.get(name), int | float)]
         if values:
             curve.append((row["epoch"], 100 * sum(values) / len(values)))

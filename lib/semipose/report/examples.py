@@ -43,7 +43,8 @@ def validation_rows(album: Album, seen: dict[str, Seen], main: str, rows: Iterab
         figures = [album.figure(cut.draw(truth, own.skeleton, nothing), "labels", name_of(own.persons, n))]
         for name, one in seen.items():
             picture = cut.draw(one.points[one.main][n], own.skeleton, wrong[name][n], truth)
-            caption = f"{_titled(name, one, seen)}: {wrong[name][n].sum()} wrong"
+            said = f"{wrong[name][n].sum()} wrong" if _is_found(one, n) else "not found"
+            caption = f"{_titled(name, one, seen)}: {said}"
             figures.append(album.figure(picture, caption, f"{name_of(own.persons, n)}, {name}"))
         found.append(row(figures, f"{name_of(own.persons, n)}. {_told(own, n, wrong[main][n], mean[n])}"))
     return found
@@ -92,9 +93,13 @@ def _wrong(one: Seen) -> np.ndarray:
 
 def _told(own: Seen, n: int, wrong: np.ndarray, mean: float) -> str:
     names = [own.skeleton.keypoints[k] for k in np.flatnonzero(wrong)]
-    if np.isnan(own.points[own.main][n]).all():
+    if not _is_found(own, n):
         return "Not found."
     return f"Mean error {mean:.1f} times what is allowed; " + (f"wrong: {_listed(names)}." if names else "none wrong.")
+
+
+def _is_found(one: Seen, n: int) -> bool:
+    return bool(np.isfinite(one.points[one.main][n]).any())
 
 
 def _listed(names: list[str]) -> str:

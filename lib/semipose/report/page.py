@@ -23,7 +23,7 @@ table{border-collapse:collapse;font-size:15px;min-width:min(100%,420px)}
 th,td{padding:7px 0 7px 20px;border-bottom:1px solid #e3e6ea;text-align:left;white-space:nowrap}
 th:first-child,td:first-child{padding-left:0}
 th{font-weight:600;font-size:13px;color:#5b626c;border-bottom-color:#b9bfc7;vertical-align:bottom}
-td.text{white-space:normal;min-width:9em;overflow-wrap:anywhere}
+td.text{white-space:normal;min-width:5em}
 .number{text-align:right;font-variant-numeric:tabular-nums}
 .bar{min-width:6.4em;background:linear-gradient(#cfe3f5,#cfe3f5) no-repeat right center/var(--share,0) 70%}
 .cards,.charts,.examples{display:grid;gap:22px 34px;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr))}
@@ -104,7 +104,7 @@ def columns(*parts: str) -> str:
 def row(figures: Sequence[str], about: str) -> str:
     """Figures side by side, whatever the window, and a line of text about them."""
     about = f'<p class="about">{text(about)}</p>' if about else ""
-    kind = "row many" if len(figures) > 2 else "row"
+    kind = "row many" if len(figures) > 3 else "row"
     return f'<div><div class="{kind}" style="--columns:{len(figures)}">{"".join(figures)}</div>{about}</div>'
 
 

@@ -50,16 +50,17 @@ def pool_examples(
     size = len(as_rows(config, data.unlabeled))
     multiview = assemble.build_multiview(config, data)
     algorithm, teachers = load_teachers(config, *checkpoint, size, multiview)
-    name, teacher = next(iter(teachers.items()))
     recipe = algorithm.recipe
     if not recipe.weights.unlabeled:
         return []
     dataset = assemble.build_dataset(config, data.unlabeled, "omit")
-    rows, scores = _ask_all(recipe, teacher, dataset, _drawn(size), config.TRAIN.BATCH_SIZE_UNSUP, on_faults)
+    rows, scores = _ask_all(recipe, teachers, dataset, _drawn(size), config.TRAIN.BATCH_SIZE_UNSUP, on_faults)
+    if not len(rows):
+        return []
     order, half = rows[np.argsort(-scores, kind="stable")], max(1, min(count, len(rows)) // 2)
     chosen = np.concatenate([order[:half], order[half:][-half:]]).tolist()
     batch = dataset.__getitems__(chosen)
-    drawn = _draw(config, recipe, {name: teacher}, dataset, batch, get_skeleton(config.DATASET.SKELETON))
+    drawn = _draw(config, recipe, teachers, dataset, batch, get_skeleton(config.DATASET.SKELETON))
     places = [chosen.index(row) for row in batch.index.tolist()]
     paths = [image_name(dataset.persons.path(row)) for row in batch.index.tolist()]
     return [PoolExample(place < half, path, *own) for place, path, own in zip(places, paths, drawn)]
@@ -71,38 +72,39 @@ def _drawn(size: int) -> list[int]:
 
 
 def _ask_all(
-    recipe: Recipe, teacher: Teacher, dataset, rows: list[int], size: int, on_faults: Callable
+    recipe: Recipe, teachers: dict[str, Teacher], dataset, rows: list[int], size: int, on_faults: Callable
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that could be read, and the sum of the teacher's scores on an easy view of each."""
+    """Rows that could be read, and the sum of the first teacher's scores on an easy view of each."""
     found, scores = [], []
     for step, start in enumerate(range(0, len(rows), size)):
         batch = dataset.__getitems__(rows[start : start + size])
         on_faults(batch.faults)
         if len(batch):
-            answer = _answer(recipe, teacher, batch, step)[1]
+            answer = _ask(recipe, teachers, batch, step)[1]
             found += batch.index.tolist()
             scores += image_scores(answer.peaks).tolist()
     return np.array(found, int), np.array(scores)
 
 
-def _answer(recipe: Recipe, teacher: Teacher, batch: PoseBatch, step: int) -> tuple:
+def _ask(recipe: Recipe, teachers: dict[str, Teacher], batch: PoseBatch, step: int) -> tuple:
+    """Views, what the first teacher says, and how far it is trusted."""
     views = make_views(recipe, PairBatch(batch, batch.without_labels()), step)
-    return views, browse.ask(recipe, views, {"": teacher})[""][0]
+    return views, *next(iter(browse.ask(recipe, views, teachers).values()))
 
 
 def _draw(
     config: CfgNode, recipe: Recipe, teachers: dict[str, Teacher], dataset, batch: PoseBatch, skeleton: Skeleton
 ) -> list[tuple[str, dict[str, np.ndarray]]]:
     """For each picture of the batch the verdict and the panels."""
-    (teacher,) = teachers.values()
+    name, teacher = next(iter(teachers.items()))
     codec = teacher.network.codec
-    views, answer = _answer(recipe, teacher, batch, 0)
+    views, answer, trust = _ask(recipe, teachers, batch, 0)
     verdicts = [_verdict(teacher, answer, i) for i in range(len(batch))]
     if bottom_up(config):
-        drawn = browse_pictures.easy_hard_pictures(dataset, recipe, codec, batch, 0, skeleton, teachers)
+        drawn = browse_pictures.easy_hard_pictures(dataset, recipe, codec, batch, 0, skeleton, {name: teacher})
         return [(verdict, {"": one.picture}) for verdict, one in zip(verdicts, drawn)]
-    kept = recipe.labeler(answer.prediction, codec, None, None).weights > 0
-    hard = _hard_panels(recipe, codec, views, answer, skeleton)
+    kept = recipe.labeler(answer.prediction, codec, None, trust).weights > 0
+    hard = _hard_panels(recipe, codec, views, answer, trust, skeleton)
     panels = []
     for i, picture in enumerate(browse.view_pictures(views.easy)):
         said, learned = answer.prediction, kept[i].cpu().numpy()
@@ -113,12 +115,12 @@ def _draw(
 
 
 @torch.no_grad()
-def _hard_panels(recipe: Recipe, codec, views, answer, skeleton: Skeleton) -> list[dict[str, np.ndarray]]:
+def _hard_panels(recipe: Recipe, codec, views, answer, trust, skeleton: Skeleton) -> list[dict[str, np.ndarray]]:
     """The first hard view of each picture, as a student is given it; none where the run has no such loss."""
     if not views.hard:
         return [{}] * len(views.batch.unlabeled)
     view, operations = views.hard[0], recipe.views.policies.hard_views[0]
-    given = hard_task(recipe, codec, views, view, operations, answer, None)
+    given = hard_task(recipe, codec, views, view, operations, answer, trust)
     points, shown = given.points.cpu().numpy(), given.weights.cpu().numpy() > 0
     title = f"hard view: what the student is asked{' (' + ' + '.join(operations) + ')' if operations else ''}"
     pictures = browse.view_pictures(view.with_images(given.images))

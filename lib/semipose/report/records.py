@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from semipose.config import default_config, flat_keys, load_config, to_plain
 from semipose.errors import ConfigError, SemiposeError
 from semipose.evaluation import LOWER_IS_BETTER, METRICS
@@ -136,11 +138,9 @@ def _read_settings(path: Path) -> tuple[dict[str, object], list[str]]:
     try:
         return flat_keys(to_plain(load_config(path))), []
     except SemiposeError as error:
-        from semipose.plain_yaml import parse_yaml
-
         try:
-            tree = parse_yaml(path.read_bytes(), str(path))
-        except SemiposeError:
+            tree = yaml.safe_load(path.read_bytes())
+        except yaml.YAMLError:
             tree = {}
         own = flat_keys(tree) if isinstance(tree, dict) else {}
         return flat_keys(to_plain(default_config())) | own, [f"configuration: {error}"]

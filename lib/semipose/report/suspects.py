@@ -41,10 +41,11 @@ def suspicion(points: np.ndarray, scores: np.ndarray, labels: np.ndarray, sizes:
     middle = np.concatenate([points.mean(0), np.ones((*labels.shape[:2], 1))], -1)
     differ = np.stack([relative_errors(own, middle, sizes) for own in points]).max(0)
     known = np.isfinite(away) & np.isfinite(differ)
-    usual = np.full(away.shape, LEAST)
+    found = np.zeros(away.shape)
     if known.any():
-        usual[known] = np.maximum(usual_distances(away[known], scores.mean(0)[known]), LEAST)
-    return np.where(known, np.maximum(away - differ, 0) / usual, 0)
+        usual = np.maximum(usual_distances(away[known], scores.mean(0)[known]), LEAST)
+        found[known] = np.maximum(away[known] - differ[known], 0) / usual
+    return found
 
 
 def usual_distances(away: np.ndarray, scores: np.ndarray) -> np.ndarray:

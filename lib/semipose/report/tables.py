@@ -52,7 +52,7 @@ def network_table(settings: list[Setting], all_networks: bool) -> str:
         if setting.networks
     ]
     metrics = [metric for metric in EACH if any(metric in s.networks[name] for s, name in rows)]
-    main = settings[0].metric.rpartition("/")[2]
+    main = next((setting.metric for setting in settings if setting.result), "").rpartition("/")[2]
     metrics.sort(key=lambda metric: metric != main)
     columns = [(metric, lambda s: s.networks) for metric in metrics] + [(main, lambda s: s.last)]
     values = [[read(s).get(name, {}).get(metric, []) for metric, read in columns] for s, name in rows]
@@ -75,36 +75,44 @@ def keypoint_table(seen: dict[str, Seen], in_px: bool) -> str:
     Args:
         seen: by the name of a run; of a single run all networks are shown, else the result of each.
     """
-    columns = {}
-    for name, one in seen.items():
-        for network in one.points if len(seen) == 1 else [one.main]:
-            columns[network if len(seen) == 1 else name] = keypoint_values(one, network, in_px)
-    first = next(iter(seen.values()))
-    highest = max(np.nanmax(values, initial=0) for values in columns.values()) if in_px else 100
+    alone = len(seen) == 1
+    pairs = [(name, one, network) for name, one in seen.items() for network in (one.points if alone else [one.main])]
+    values = np.array([keypoint_values(one, network, in_px) for _, one, network in pairs]).round(1)
+    best = (np.nanmin if in_px else np.nanmax)(values[:, :-1], axis=0, initial=np.inf if in_px else -1)
+    longest = max(np.nanmax(values, initial=0), 1e-9) if in_px else 100
     rows = []
-    for k, keypoint in enumerate(first.skeleton.keypoints):
-        own = [values[k] for values in columns.values()]
-        if np.isnan(own).all():
-            continue
-        best = (np.nanargmin if in_px else np.nanargmax)(own) if len(own) > 1 else -1
-        cells = [bar_cell(_plain(v), v / max(highest, 1e-9) if v == v else 0, n == best) for n, v in enumerate(own)]
-        rows.append([cell(keypoint), *cells])
-    means = [np.nanmean(values) if np.isfinite(values).any() else np.nan for values in columns.values()]
-    rows.append([cell("mean", bold=True), *(cell(_plain(value), bold=True, number=True) for value in means)])
-    return table(["keypoint", *columns], rows, 1)
+    for k, keypoint in enumerate(next(iter(seen.values())).skeleton.keypoints):
+        own = values[:, k]
+        if not np.isnan(own).all():
+            cells = [bar_cell(_plain(v), np.nan_to_num(v) / longest, len(own) > 1 and v == best[k]) for v in own]
+            rows.append([cell(keypoint), *cells])
+    if not rows:  # boxes of a detector, which have no labels
+        return ""
+    rows.append([cell("all", bold=True), *(cell(_plain(v), bold=True, number=True) for v in values[:, -1])])
+    return table(["keypoint", *(network if alone else name for name, _, network in pairs)], rows, 1)
 
 
 def keypoint_values(one: Seen, network: str, in_px: bool) -> np.ndarray:
-    """(K,) mean error of what was found, in pixels, or percent that is right."""
+    """(K + 1,) for each keypoint and for all of them, as EPE and PCK count them: the mean error of what was found in
+    pixels, or the percentage that is right."""
+    points, labels = one.points[network], one.persons.keypoints
     if in_px:
-        return mean_of_found(distances(one.points[network], one.persons.keypoints))
-    return 100 * share_right(relative_errors(one.points[network], one.persons.keypoints, one.allowed))
+        away = distances(points, labels)
+        return np.append(mean_of_found(away), mean_of_found(away.reshape(-1, 1)))
+    right = 100 * share_right(relative_errors(points, labels, one.allowed))
+    return np.append(right, mean_of_found(right.reshape(-1, 1)))
 
 
 def settings_table(settings: list[Setting]) -> str:
-    """HTML of the keys whose values differ."""
-    rows = [[cell(key), *(cell(_short(value)) for value in values)] for key, values in differing(settings).items()]
-    return table(["key", *(setting.name for setting in settings)], rows, 1 + len(settings)) if rows else ""
+    """HTML of the keys whose values differ; whatever is fewer, keys or settings, stands side by side."""
+    names, found = [setting.name for setting in settings], differing(settings)
+    if not found:
+        return ""
+    if len(names) <= len(found):
+        rows = [[key, *values] for key, values in found.items()]
+        return table(["key", *names], [[cell(_short(value)) for value in own] for own in rows], 1 + len(names))
+    rows = [[name, *values] for name, values in zip(names, zip(*found.values()))]
+    return table(["run", *found], [[cell(_short(value)) for value in own] for own in rows], 1 + len(found))
 
 
 def _length(run: Record) -> str:

@@ -1,0 +1,81 @@
+"""Labels that were made wrong on purpose are found; unsure networks and single outliers accuse nobody."""
+
+import numpy as np
+
+from semipose.report.suspects import SUSPICIOUS, belongs_to, find_suspects, suspicion, usual_distances
+
+PERSONS, JOINTS, SIZE = 60, 5, 100.0
+
+
+def scene(networks: int = 2, noise: float = 2.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Points (P, N, K, 2) near labels (N, K, 3), scores, and sizes (N,)."""
+    draw = np.random.default_rng(0)
+    labels = np.concatenate([draw.uniform(0, SIZE, (PERSONS, JOINTS, 2)), np.ones((PERSONS, JOINTS, 1))], -1)
+    points = labels[None, ..., :2] + draw.normal(0, noise, (networks, PERSONS, JOINTS, 2))
+    return points, draw.uniform(0.6, 0.9, points.shape[:3]), labels, np.full(PERSONS, SIZE)
+
+
+def test_a_planted_wrong_label_is_found_first():
+    points, scores, labels, sizes = scene()
+    labels[17, 3, :2] += (40, 0)
+    labels[41, [1, 4], :2] += (0, 60)
+    suspects = find_suspects(suspicion(points, scores, labels, sizes))
+    assert [suspect.row for suspect in suspects] == [41, 17]
+    assert sorted(suspects[0].keypoints) == [1, 4] and suspects[1].keypoints == [3]
+
+
+def test_nothing_is_found_where_nothing_is_wrong():
+    assert find_suspects(suspicion(*scene())) == []
+
+
+def test_one_network_that_agrees_clears_a_label():
+    points, scores, labels, sizes = scene()
+    labels[17, 3, :2] += (40, 0)
+    points[1, 17, 3] = labels[17, 3, :2]
+    assert find_suspects(suspicion(points, scores, labels, sizes)) == []
+
+
+def test_networks_that_disagree_are_no_witnesses():
+    points, scores, labels, sizes = scene()
+    points[0, 5, 2] += (50, 0)
+    points[1, 5, 2] -= (50, 0)
+    assert find_suspects(suspicion(points, scores, labels, sizes)) == []
+
+
+def test_unsure_networks_are_expected_to_be_far():
+    """A distance that is usual for so low a score is not suspicious; the same is, for a high one."""
+    points, scores, labels, sizes = scene(1)
+    scores[0, :30], scores[0, 30:] = 0.1, 0.9
+    points[0, :30] += np.random.default_rng(1).choice([-20, 20], (30, JOINTS, 2))
+    points[0, 45, 0] = labels[45, 0, :2] + (20, 20)
+    (suspect,) = find_suspects(suspicion(points, scores, labels, sizes))
+    assert suspect.row == 45 and suspect.keypoints == [0]
+
+
+def test_no_label_and_no_prediction_are_not_suspicious():
+    points, scores, labels, sizes = scene()
+    labels[3, 0] = 0
+    points[:, 4, 1] = np.nan
+    found = suspicion(points, scores, labels, sizes)
+    assert found[3, 0] == 0 and found[4, 1] == 0 and np.isfinite(found).all()
+    labels[..., 2] = 0
+    assert not suspicion(points, scores, labels, sizes).any()
+
+
+def test_usual_distances_are_medians_of_labels_with_such_scores():
+    scores = np.repeat([0.2, 0.8], 30)
+    away = np.where(scores < 0.5, 0.3, 0.1)
+    away[0] = 9
+    assert np.allclose(usual_distances(away, scores), np.where(scores < 0.5, 0.3, 0.1))
+
+
+def test_the_keypoint_that_a_label_belongs_to():
+    predicted = np.array([[0, 0], [50, 0], [np.nan, np.nan]])
+    assert belongs_to(np.array([49.0, 1]), 0, predicted, SIZE) == 1
+    assert belongs_to(np.array([49.0, 1]), 1, predicted, SIZE) is None
+    assert belongs_to(np.array([25.0, 0]), 0, predicted, SIZE) is None
+
+
+def test_the_order_of_suspects_and_their_keypoints():
+    found = np.array([[0, SUSPICIOUS, 9], [1, 1, 1], [20, 20, 20], [SUSPICIOUS - 0.1, 3, 3]])
+    assert find_suspects(found) == [(2, [0, 1, 2]), (0, [2, 1])]
