@@ -149,6 +149,7 @@ def test_a_run_with_worst_case_head_is_scored_from_its_checkpoint(call, tmp_path
         (["MIX.WHERE", "head"], ["head", "manifold"]),
         (["WORST.FORM", "C"], ["'C'", "ground_false"]),
         (["AUGMENT.MASK_JOINTS", "[5,4]"], ["[5, 4]"]),
+        (["LABELS.TRIM", "0.1", "LABELS.TRIM_EPOCH", "1000"], ["LABELS.TRIM_EPOCH", "1000"]),
     ],
 )
 def test_unknown_parts_of_the_method_are_named(call, pair, words):

@@ -8,9 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_script import ROOT, read_epochs, start
 from sweep_plan import Setting, filled
 
+from semipose.runtime.processes import start
+from semipose.tracking.sinks import read_epochs
+
+ROOT = Path(__file__).resolve().parent.parent
 LOG_END = 4000
 
 

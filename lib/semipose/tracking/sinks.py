@@ -219,6 +219,15 @@ def read_rows(path: Path) -> Iterator[dict]:
             yield row
 
 
+def read_epochs(path: Path) -> list[dict]:
+    """What a metrics.jsonl says of each epoch, all its rows in one, oldest first."""
+    epochs = {}
+    for row in read_rows(path):
+        if "epoch" in row:
+            epochs.setdefault(row["epoch"], {}).update(row)
+    return [epochs[number] for number in sorted(epochs)]
+
+
 def _finite(value):
     """`value` with None for each number in it that is not finite."""
     if isinstance(value, dict):
