@@ -242,7 +242,7 @@ def test_broken_annotations(call, tmp_path, data_root, change, parts):
 
 def test_overlap_of_training_and_validation(call):
     refused(call("train", "DATASET.TEST_SET", "labeled"), "5 validation images are also in the labelled set")
-    refused(call("train", "DATASET.TEST_SET", "unlabeled"), "12 validation images are also in the unlabelled set")
+    refused(call("train", "DATASET.TEST_SET", "unlabeled"), "12 validation images are also in the pool 'unlabeled'")
 
 
 @pytest.mark.parametrize(
