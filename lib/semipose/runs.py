@@ -7,7 +7,6 @@ import tempfile
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 from yacs.config import CfgNode
@@ -34,7 +33,7 @@ from semipose.runtime.ranks import by_first, is_first, session, shared, world_si
 from semipose.runtime.signals import INTERRUPTED_EXIT, Interrupted, Interrupts
 from semipose.runtime.worker_faults import explained_worker_faults
 from semipose.skeletons import Skeleton
-from semipose.tracking.console_sink import FILE_ONLY
+from semipose.tracking.console_sink import FILE_ONLY, ConsoleSink
 from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import ShowOptions, write_pictures
@@ -96,16 +95,21 @@ def train(config: CfgNode, resume: str | None) -> int:
 
 def dry_run(config: CfgNode) -> int:
     """Say what a run would do, how long and in how much memory, from a few of its steps; writes nothing."""
-    _log_plainly(sys.stdout)
-    print("differs from the defaults:")
-    for key, (value, default) in changed_keys(config).items():
-        print(f"  {key}: {value!r}  (default {default!r})")
-    with tempfile.TemporaryDirectory() as folder:
-        _, trainer = build_run(_without_files(config, folder), Tracker([]), Interrupts())
-        steps = trainer.options.epochs * trainer.epoch_steps
-        print(f"{steps} steps: {trainer.options.epochs} epochs of {trainer.epoch_steps}")
-        print(estimate(trainer, config.TRAIN.WARM_EPOCH))
-    print(f"a run would write to {Path(config.OUTPUT_DIR) / config.NAME}; nothing was written")
+    folder = Path(config.OUTPUT_DIR) / config.NAME
+    console = Tracker([ConsoleSink(folder / "run.log")] if is_first() else [])
+    console.prepare()
+    try:
+        log.info("differs from the defaults:")
+        for key, (value, default) in changed_keys(config).items():
+            log.info("  %s: %r  (default %r)", key, value, default)
+        with tempfile.TemporaryDirectory() as caches:
+            _, trainer = build_run(_without_files(config, caches), Tracker([]), Interrupts())
+            epochs, each = trainer.options.epochs, trainer.epoch_steps
+            log.info("%d steps: %d epochs of %d", epochs * each, epochs, each)
+            log.info("%s", estimate(trainer, config.TRAIN.WARM_EPOCH))
+        log.info("nothing was written; a run writes to %s", folder)
+    finally:
+        console.finish({}, 1)
     return 0
 
 
@@ -165,9 +169,9 @@ def validate(
     return 0
 
 
-def _log_plainly(stream: TextIO = sys.stderr) -> None:
+def _log_plainly() -> None:
     if is_first():
-        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=stream)
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
 
 
 def _show(

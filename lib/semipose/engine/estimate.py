@@ -1,28 +1,31 @@
 """What a run will take on this machine, from a few of its steps."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import cycle, islice
 
-import torch
-
 from semipose.engine.trainer import Trainer
 from semipose.runtime.ranks import highest, ranks
+from semipose.structures import PairBatch
 from semipose.timing import waiter
 from semipose.tracking.progress import peak_memory_mb
 
-TIMED = 3  # steps, after one that is not timed
-LONGEST = 10.0  # seconds of the untimed step from which it has to do
+TIMED = 4  # steps, after one that is not timed
+LONGEST = 10.0  # seconds of the untimed step from which one more has to do
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Attributes:
-    step, labeled_step: seconds of a step with all losses, and of one before the unlabelled losses start.
-    evaluation: seconds of one evaluation, without the metrics themselves.
-    whole: seconds of all steps and evaluations.
-    memory_mb: the most that was in use: tensors on a GPU, or what this process held in memory.
+    """What was measured, and what follows from it.
+
+    Attributes:
+        step, labeled_step: seconds of a step with all losses, and of one before the unlabelled losses start (0: there
+            is none).
+        evaluation: seconds of the networks in one evaluation.
+        whole: seconds of all steps and evaluations.
+        memory_mb: the most that was in use: tensors on a GPU, or what this process held in memory.
     """
 
     step: float
@@ -37,7 +40,7 @@ class Estimate:
         memory = f"{self.memory_mb:.0f} MB" + (f" in each of {ranks()} processes" if ranks() > 1 else "")
         return (
             f"about {timedelta(seconds=round(self.whole))} on this machine: {self.step:.2f} s a step{early}{scored}; "
-            f"memory {memory} (measured on {TIMED + 1} steps and a batch of validation)"
+            f"memory {memory} (measured on a few steps and a batch of validation)"
         )
 
 
@@ -64,19 +67,17 @@ def estimate(trainer: Trainer, warm_epochs: int = 0) -> Estimate:
 
 def _seconds_of_a_step(trainer: Trainer, step: int, unlabeled: bool) -> float:
     """The mean over some steps, each as if it were step number `step` of the run."""
-    batches = cycle_batches(trainer, unlabeled)
+    batches = _batches(trainer, unlabeled)
     phase, began = cycle(trainer.algorithm.phases), time.perf_counter()
     _step(trainer, next(batches), step, next(phase))
-    first = time.perf_counter() - began
-    if highest(int(first > LONGEST)):
-        return first
+    count = 1 if highest(int(time.perf_counter() - began > LONGEST)) else TIMED
     began = time.perf_counter()
-    for batch in islice(batches, TIMED):
+    for batch in islice(batches, count):
         _step(trainer, batch, step, next(phase))
-    return (time.perf_counter() - began) / TIMED
+    return (time.perf_counter() - began) / count
 
 
-def cycle_batches(trainer: Trainer, unlabeled: bool):
+def _batches(trainer: Trainer, unlabeled: bool) -> Iterator[PairBatch]:
     """Batches without end: an epoch may have one."""
     epoch = 0
     while True:
@@ -84,7 +85,7 @@ def cycle_batches(trainer: Trainer, unlabeled: bool):
         epoch += 1
 
 
-def _step(trainer: Trainer, batch, step: int, phase: str) -> None:
+def _step(trainer: Trainer, batch: PairBatch, step: int, phase: str) -> None:
     with trainer.stepper.forward_pass(phase):
         output = trainer.forward(batch.to(trainer.device), step, phase)
     trainer.stepper.step(phase, output.loss, step)
@@ -94,13 +95,10 @@ def _step(trainer: Trainer, batch, step: int, phase: str) -> None:
 
 def _seconds_of_an_evaluation(trainer: Trainer) -> float:
     """From one batch of each set."""
-    validator, seconds = trainer.validate, 0.0
+    validator, algorithm, seconds = trainer.validate, trainer.algorithm, 0.0
     for entry in validator.sets.values():
         batch = list(islice(entry.loader, 1))
         began = time.perf_counter()
-        with torch.inference_mode():
-            validator.predict(
-                replace(entry, loader=batch), trainer.algorithm.predictors(), trainer.algorithm.main_predictors()
-            )
+        validator.predict(replace(entry, loader=batch), algorithm.predictors(), algorithm.main_predictors())
         seconds += (time.perf_counter() - began) * len(entry.loader)
     return seconds
