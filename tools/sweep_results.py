@@ -69,7 +69,17 @@ def to_markdown(plan: Plan, results: list[Result]) -> str:
         lines.append(_line([setting.title, f"{len(done)} of {len(own)}", *cells, seconds]))
     notes = ["n: finished runs, one for each seed; mean ± sample standard deviation over them."]
     notes += [f"Failed: {result.run}: {result.fault}" for result in results if result.fault]
+    notes += [f"Warned in {', '.join(runs)}: {text}" for text, runs in warned_of(results).items()]
     return "\n\n".join(["\n".join(lines), *notes]) + "\n"
+
+
+def warned_of(results: list[Result]) -> dict[str, list[str]]:
+    """The finished runs that each warning is of."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.run.warnings() if result.state == "finished" else ():
+            found.setdefault(text, []).append(str(result.run))
+    return found
 
 
 def mean_and_spread(values: list[float]) -> str:
