@@ -226,7 +226,8 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
         code = 0
     except BaseException as error:
         if is_first():
-            log.error("%s", _told(error), extra=FILE_ONLY)
+            level = logging.INFO if isinstance(error, Interrupted) else logging.ERROR
+            log.log(level, "%s", _told(error), extra=FILE_ONLY)
         raise
     finally:
         tracker.finish(trainer.summary() if trainer else {}, code)
