@@ -107,6 +107,12 @@ def test_the_table_holds_mean_and_spread_of_the_runs(finished):
     assert cv2.imread(str(finished.out / "results.png")).std() > 0
 
 
+def test_what_the_runs_warn_of_is_said_once_with_their_names(finished):
+    notes = [line for line in (finished.out / "results.md").read_text().splitlines() if line.startswith("Warned in ")]
+    (line,) = [line for line in notes if "TRAIN.STEPS_PER_EPOCH is 2" in line]
+    assert all(f"{name}, seed {seed}" in line for name in ("one", "two") for seed in (0, 1)) and "three" not in line
+
+
 def test_a_setting_that_fails_is_named_and_the_others_go_on(finished):
     assert finished.done.returncode == 1
     assert finished.texts()["three"][:2] == ["0 of 2", "-"]

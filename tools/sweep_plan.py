@@ -11,7 +11,7 @@
       supervised: {title: 40 labels}
       longer: {overrides: {TRAIN.END_EPOCH: 16}}
       cotrain: {script: cotrain1, cfg: experiments/demo/cotrain.yaml, flags: {ema: 1}}
-    metrics:                              or only their names: [AP, EPE]
+    metrics:                              or only their names, shares in percent: [AP, EPE]
       AP (%): {keys: [AP], scale: 100}    keys: patterns; the first that fits counts, as the mean of all it fits
     prepare:                              commands that come first, for each seed
       - [tools/make_demo_data.py, --out, "data/demo/seed{seed}", --seed, "{seed}"]
@@ -28,6 +28,7 @@ from pathlib import Path
 from semipose.cli import FLAG_KEYS
 from semipose.config import load_config
 from semipose.errors import ConfigError
+from semipose.evaluation import is_share, with_unit
 from semipose.plain_yaml import check_keys, parse_yaml
 
 SCRIPTS = ("train", "cotrain", "cotrain1", "train_2p")
@@ -157,7 +158,7 @@ def _check_gap(setting: Setting, names: list[str], where: str) -> None:
 
 def _metrics(content: object, where: str) -> list[Metric]:
     if isinstance(content, list):
-        return [Metric(name, [name]) for name in _texts(content, where)]
+        return [Metric(with_unit(name), [name], 100 if is_share(name) else 1) for name in _texts(content, where)]
     metrics = []
     for name, given in _mapping(content, where).items():
         given = _mapping(given or {}, f"{where}: {name}", ("keys", "scale"))

@@ -77,6 +77,7 @@ def to_markdown(plan: Plan, results: list[Result]) -> str:
             "% of the gap: (own - supervised) / (all labels - supervised) of the means over the seeds of all three."
         ]
     notes += [f"Failed: {result.run}: {result.fault}" for result in results if result.fault]
+    notes += [f"Warned in {', '.join(runs)}: {text}" for text, runs in warned_of(results).items()]
     return "\n\n".join(["\n".join(lines), *notes]) + "\n"
 
 
@@ -93,6 +94,15 @@ def given_back(plan: Plan, results: list[Result], setting: Setting, metric: Metr
     seeds = set.intersection(*map(set, found))
     share = share_given_back(*(fmean(values[seed] for seed in seeds) for values in found)) if seeds else None
     return "-" if share is None else f"{share:.0f}"
+
+
+def warned_of(results: list[Result]) -> dict[str, list[str]]:
+    """The finished runs that each warning is of."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.run.warnings() if result.state == "finished" else ():
+            found.setdefault(text, []).append(str(result.run))
+    return found
 
 
 def mean_and_spread(values: list[float]) -> str:

@@ -54,6 +54,12 @@ class Run:
     def epochs(self) -> list[dict]:
         return read_epochs(self.folder / "metrics.jsonl")
 
+    def warnings(self) -> list[str]:
+        """What its log warns of, each once: a loss that has no effect, a schedule longer than the run, ..."""
+        log = self.folder / "run.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        return list(dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line))
+
     def finished(self) -> bool:
         """Whether it has been trained to its end, with the settings that it has now."""
         state = self.state()
