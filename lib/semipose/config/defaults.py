@@ -80,6 +80,9 @@ KEYS = {
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
     "MODEL.DEKR.JOINT_CHANNELS": Key(15, low=1),  # of its offset branch, for each keypoint
     "MODEL.DEKR.OFFSET_WEIGHT": Key(0.03, low=0),  # of the offset loss, against that of the heatmaps
+    # found keypoints move to the peak of their heatmap nearby: standard deviation of what counts as near, in map
+    # pixels; 0 = they stay where the offsets put them, as in the paper
+    "MODEL.DEKR.SNAP": Key(0.0, low=0, high=10),
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),
     "MODEL.SECOND.NECK": Key(""),
@@ -141,6 +144,12 @@ KEYS = {
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
+    # --- LABELS: where labels may be wrong; not bottom-up
+    "LABELS.TRIM": Key(0.0, low=0, high=0.9),  # share of a batch's labelled keypoints, of the largest loss, not learned
+    "LABELS.TRIM_EPOCH": Key(0, low=0),  # first epochs, in which all are
+    # A label far from what all teachers say loses weight, the surer they are, and rising as the unlabelled losses do:
+    # distance at which the weight has fallen to 0.61, in parts of the longer side of the padded person box; 0 = off
+    "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     "EMA_DECAY": Key(0.999, low=0, high=1),
@@ -148,6 +157,9 @@ KEYS = {
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
+    "PSEUDO.FLIP": Key(False),  # teachers look at the easy view and its mirror image, and the mean of both counts
+    # two networks: the mean of both teachers teaches both students, instead of each the other one
+    "PSEUDO.ENSEMBLE": Key(False),
     # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
     # neither learned nor taken for background.
     "PSEUDO.INSTANCE_SCORE": Key(0.4, low=0, high=1),
