@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.pseudo_labels import InstanceLabeler, PseudoLabeler
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints, InstanceLabeler, PseudoLabeler
 from semipose.views.sampler import ViewSampler
 
 
@@ -62,6 +62,7 @@ class Recipe:
         reweight: "" or one of `REWEIGHTINGS`: what multiplies the pseudo-label weights.
         agreement_sigma: for reweight "agreement", in heatmap pixels.
         unlabeled_size: number of unlabelled persons or pictures.
+        constraints: what else is known about pseudo-labels; `multiview` is a part of the labeler.
     """
 
     views: ViewSampler
@@ -77,6 +78,7 @@ class Recipe:
     reweight: str = ""
     agreement_sigma: float = 1.0
     unlabeled_size: int = 0
+    constraints: Constraints = UNCONSTRAINED
 
     def fewest_images(self, labeled: int, unlabeled: int) -> int:
         """The fewest images that go through a student in one pass, for batches of these sizes; 0 = there are none."""

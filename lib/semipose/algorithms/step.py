@@ -4,7 +4,7 @@ Make the views; let the teachers predict on the easy view; give each student its
 losses. All random numbers come from one generator of the step, in this order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -59,12 +59,14 @@ class TeacherAnswer:
         prediction: in pixels and joint order of the view.
         keypoints, peaks: (B, K, 2) and (B, K), what is recorded of it, in pixels and joint order of the base crop.
         easy: (B,) bool, images that are easy for the teacher; None while there is no split.
+        plausible: (B, K) factors of the pseudo-label weights, in the joint order of the base crop; None = all ones.
     """
 
     prediction: Prediction
     keypoints: Tensor
     peaks: Tensor
     easy: Tensor | None
+    plausible: Tensor | None = None
 
 
 def training_step(
@@ -133,7 +135,19 @@ def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
         kept = recipe.labeler.summary(prediction)
         keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
         teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
-        return TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+        answer = TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+        return _judged(recipe, answer, teacher.record, views) if recipe.constraints.judges else answer
+
+
+def _judged(recipe: Recipe, answer: TeacherAnswer, record: TeacherRecord, views: Views) -> TeacherAnswer:
+    """The answer after what is known about tracks and poses; the record keeps what the teacher said itself."""
+    index, constraints = views.batch.unlabeled.index, recipe.constraints
+    found = constraints.judge(index, answer.keypoints, answer.peaks, record, recipe.labeler.min_score)
+    prediction, to_view = answer.prediction, views.easy.from_base()
+    if constraints.moves:
+        keypoints, scores = to_view.points(found.keypoints), to_view.swap(found.scores)
+        prediction = replace(prediction, keypoints=keypoints, scores=scores)
+    return replace(answer, prediction=prediction, plausible=found.weights)
 
 
 def trust_in(
@@ -143,14 +157,21 @@ def trust_in(
 
     None means all ones. "agreement" compares this teacher with the other one.
     """
-    if not recipe.reweight:
-        return None
-    answer, record = answers[name], teachers[name].record
+    answer, to_view = answers[name], views.easy.from_base()
+    trust = answer.plausible
+    if recipe.reweight:
+        factors = _reweighting(recipe, name, teachers[name].record, answers)
+        trust = factors if trust is None else trust * factors
+    return None if trust is None else to_view.swap(trust)
+
+
+def _reweighting(recipe: Recipe, name: str, record: TeacherRecord, answers: dict[str, TeacherAnswer]) -> Tensor:
+    answer = answers[name]
     other = next((found.keypoints for key, found in answers.items() if key != name), None)
     evidence = TeacherEvidence(
         record.difficulty, answer.peaks, answer.keypoints, other, answer.prediction.codec.stride, recipe.agreement_sigma
     )
-    return views.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
+    return REWEIGHTINGS[recipe.reweight](evidence)
 
 
 def labeled_tasks(recipe: Recipe, views: Views, codec: Codec) -> list[Task]:

@@ -248,10 +248,8 @@ def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple
     if state is None:
         network = assemble.build_network(config, pretrained=False)
         return assemble.build_recipe(config, network, 0), network.codec, {}
-    # the labels say how the two places of a keypoint that is seen twice are related
-    seen_twice = any(config.PSEUDO.MULTIVIEW_PAIRS)
-    multiview = assemble.build_multiview(config, assemble.build_data(config)) if seen_twice else None
-    algorithm = assemble.build_algorithm(config, unlabeled_size=size, pretrained=False, multiview=multiview)
+    constraints = assemble.build_label_constraints(config)
+    algorithm = assemble.build_algorithm(config, unlabeled_size=size, pretrained=False, constraints=constraints)
     load_networks(algorithm, state, checkpoint)
     if not algorithm.records:
         raise ModelError(f"{checkpoint}: ALGORITHM is {config.ALGORITHM!r}, which has no teachers")
