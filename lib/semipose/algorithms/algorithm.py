@@ -30,7 +30,7 @@ class Algorithm(nn.Module):
     def __init__(self, recipe: Recipe, teachers: tuple[str, ...] = ()):
         super().__init__()
         self.recipe = recipe
-        size = recipe.unlabeled_size, recipe.joints, recipe.instances
+        size = recipe.unlabeled_size, recipe.joints, recipe.instances, recipe.constraints.tracks is not None
         self.records = {name: TeacherRecord(*size) for name in teachers}
 
     @property

@@ -1,8 +1,7 @@
 """Which images follow one another in time: frames of a video, or files whose names end in running numbers."""
 
-import itertools
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 
@@ -22,8 +21,8 @@ Step = tuple[int, int]  # two images, the earlier one first
 def time_neighbours(persons: Persons, gap: int, folder: str) -> np.ndarray:
     """(N, 2) int64: the row of the same person in the frame before, and in the frame after; -1 = there is none.
 
-    Files are a series if their paths differ in the last number only. Two that follow one another in the order of these
-    numbers are neighbours if the numbers are at most `gap` apart and the pictures are clearly more alike than two of
+    Files are a series if their paths differ in the last number only; its step is the most common difference of numbers
+    that follow one another. Two frames one step apart are neighbours if the pictures are clearly more alike than two of
     the series drawn at random: so numbered pictures that are no video, and the two sides of a cut, have no neighbours.
     Measured (mean grey difference of neighbours as a share of that of random pairs): frames of a running mouse, every
     second one, 0.22 to 0.67; loose pictures of the same mouse 0.96; photos 1.0.
@@ -31,6 +30,7 @@ def time_neighbours(persons: Persons, gap: int, folder: str) -> np.ndarray:
     Persons of one frame are told apart by their boxes.
 
     Args:
+        gap: largest step; a series of a larger one has no neighbours.
         folder: where thumbnails are kept.
     """
     found = np.full((len(persons), 2), -1, np.int64)
@@ -47,9 +47,12 @@ def _steps(persons: Persons, images: list[int], gap: int, folder: str) -> list[S
     """All pairs of images that are neighbours in time."""
     steps = []
     for frames in _series(persons, images).values():
-        frames = sorted(frames.items())
-        near = [(a, b) for (m, a), (n, b) in itertools.pairwise(frames) if n - m <= gap]
-        steps += _that_look_alike(persons, [image for _, image in frames], near, folder) if near else []
+        numbers = sorted(frames)
+        differences = np.diff(numbers)
+        step = int(Counter(differences.tolist()).most_common(1)[0][0]) if len(differences) else 0
+        if 0 < step <= gap:
+            near = [(frames[number], frames[number + step]) for number in numbers if number + step in frames]
+            steps += _that_look_alike(persons, list(frames.values()), near, folder)
     return steps
 
 

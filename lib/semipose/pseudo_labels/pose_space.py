@@ -18,7 +18,7 @@ FOLDS = 20  # most spaces that are fitted to see how far off unseen labels are
 ROUNDS = 10  # in which missing joints are filled in
 NOISE = 0.02  # of labels, as a share of the size of a pose
 QUANTILE = 0.95  # of labelled joints are within the limit
-ROBUST = 3  # rounds in which joints that do not fit lose their say in the reconstruction
+ROBUST = 5  # rounds in which joints that do not fit lose their say in the reconstruction
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,15 @@ class PoseSpace:
     def errors(self, keypoints: Tensor, known: Tensor) -> Tensor:
         """(B, K) distances from the reconstruction, as a share of the size of the pose; 0 for joints not known.
 
-        A joint beyond the limit has less say in the reconstruction, so that it does not pull the others along.
+        A joint that is beyond the limit, and farther off than most, has less say in the reconstruction, so that it does
+        not pull the others along.
         """
         say, points = known.to(self.basis), keypoints.to(self.basis)
         for _ in range(ROBUST):
             whole, size = reconstruct(self.basis, points, say)
             errors = (whole - points).norm(dim=-1) / size.unsqueeze(1) * known
-            say = known / (errors / self.limit).clamp_min(1).square()
+            usual = torch.where(known, errors, torch.nan).nanmedian(dim=1, keepdim=True).values
+            say = known / (errors / torch.maximum(self.limit, usual.nan_to_num())).clamp_min(1).square()
         return errors
 
 

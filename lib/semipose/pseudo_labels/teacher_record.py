@@ -22,20 +22,26 @@ class TeacherRecord(nn.Module):
         peaks: (N, K) float32, heatmap maxima.
         stamp: (N,) int64, step of the newest prediction; -1 = never seen.
         counts: (N, 2) int32 of whole pictures, see `Summary.counts`; None of single persons.
+        past_keypoints, past_peaks: keypoints and peaks as they were at the end of the last epoch, for `Tracks`; peaks
+            of -inf where there was none. All ranks have the same, and a stop within an epoch does not change them. None
+            where they are not kept.
         difficulty: the split.
 
     Args:
         size: N, unlabelled persons or whole pictures.
         joints: K, keypoints of the skeleton.
         instances: they are whole pictures with any number of instances.
+        past: keep what was said until the end of the last epoch.
     """
 
-    def __init__(self, size: int, joints: int, instances: bool = False):
+    def __init__(self, size: int, joints: int, instances: bool = False, past: bool = False):
         super().__init__()
         self.register_buffer("keypoints", torch.zeros(size, joints, 2))
         self.register_buffer("peaks", torch.zeros(size, joints))
         self.register_buffer("stamp", torch.full((size,), NEVER))
         self.register_buffer("counts", torch.zeros(size, 2, dtype=torch.int32) if instances else None)
+        self.register_buffer("past_keypoints", torch.zeros(size, joints, 2) if past else None)
+        self.register_buffer("past_peaks", torch.full((size, joints), -torch.inf) if past else None)
         self.difficulty = Difficulty(joints)
 
     @torch.no_grad()
@@ -68,8 +74,11 @@ class TeacherRecord(nn.Module):
         return self.difficulty.p_easy(image_scores(peaks)) > 0.5 if self.difficulty.ready else None
 
     def refit(self) -> SplitReport:
-        """Fit the split to all images seen so far, by any process."""
+        """At the end of an epoch: fit the split to all images seen so far, by any process, and keep them as past."""
         self.gather()
+        if self.past_keypoints is not None:
+            self.past_keypoints.copy_(self.keypoints)
+            self.past_peaks.copy_(torch.where(self.seen().unsqueeze(1), self.peaks, -torch.inf))
         return self.difficulty.refit(self.peaks[self.seen()])
 
     @torch.no_grad()

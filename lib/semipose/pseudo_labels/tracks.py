@@ -23,9 +23,9 @@ class Tracked(NamedTuple):
 class Tracks:
     """The neighbours in time of each unlabelled person, and how far a joint may jump.
 
-    The places of neighbours are those that the teacher's record has, so they may be an epoch old. They are compared in
-    image pixels: neighbours have crops of their own. A person without both neighbours, or whose neighbours the teacher
-    has not seen or is not sure of, is left as it is.
+    The places of neighbours are those that the teacher's record had at the end of the last epoch: so neither the order
+    of the batches nor the number of ranks matters. They are compared in image pixels, as neighbours have crops of their
+    own. A joint without both neighbours, or of whose neighbours the teacher was not sure, is left as it is.
 
     Attributes:
         neighbours: (N, 2) int64 rows before and after; -1 = there is none.
@@ -53,7 +53,7 @@ class Tracks:
         Args:
             index: (B,) rows of the unlabelled persons.
             keypoints, scores: (B, K, 2) and (B, K) of the teacher, in pixels and joint order of the base crop.
-            record: of the teacher, with its earlier predictions.
+            record: of the teacher, which keeps its past.
             min_score: of joints that count.
         """
         (before, after), (score_before, score_after), known = self._beside(index, record, min_score)
@@ -78,6 +78,6 @@ class Tracks:
         """Places (2, B, K, 2) in image pixels and scores (2, B, K) before and after; (B, K) bool where both count."""
         rows = self.neighbours[index].T
         there, rows = rows >= 0, rows.clamp_min(0).flatten()
-        places = affine.apply(self.to_image[rows], record.keypoints[rows]).unflatten(0, (2, -1))
-        scores, seen = record.peaks[rows].unflatten(0, (2, -1)), there & record.seen()[rows].view(2, -1)
-        return places, scores, (seen.unsqueeze(-1) & (scores >= min_score)).all(0)
+        places = affine.apply(self.to_image[rows], record.past_keypoints[rows]).unflatten(0, (2, -1))
+        scores = record.past_peaks[rows].unflatten(0, (2, -1))
+        return places, scores, (there.unsqueeze(-1) & (scores >= min_score)).all(0)
