@@ -144,6 +144,8 @@ def test_a_run_with_worst_case_head_is_scored_from_its_checkpoint(call, tmp_path
         (["AUGMENT.HARD_VIEWS", "[[blur]]"], ["blur", "joint_cutout"]),
         (["AUGMENT.HARD_VIEWS", "[]"], ["AUGMENT.HARD_VIEWS", "[[]]"]),
         (["REWEIGHT", "1", "PSEUDO.REWEIGHT_BY", "luck"], ["luck", "agreement"]),
+        (["REWEIGHT", "1", "PSEUDO.REWEIGHT_BY", "agreement", "PSEUDO.ENSEMBLE", "1"], ["PSEUDO.ENSEMBLE", "soft"]),
+        (["PSEUDO.ENSEMBLE", "1", "MODEL.SECOND.INPUT_SIZE", "[64,64]"], ["PSEUDO.ENSEMBLE", "MODEL.SECOND"]),
         (["MIX.WHERE", "head"], ["head", "manifold"]),
         (["WORST.FORM", "C"], ["'C'", "ground_false"]),
         (["AUGMENT.MASK_JOINTS", "[5,4]"], ["[5, 4]"]),

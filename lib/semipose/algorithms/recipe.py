@@ -61,6 +61,8 @@ class Recipe:
         worst: the worst-case head, if `weights.worst` is above 0.
         reweight: "" or one of `REWEIGHTINGS`: what multiplies the pseudo-label weights.
         agreement_sigma: for reweight "agreement", in heatmap pixels.
+        flip: teachers look at the mirrored easy view too; the mean of both outputs counts.
+        ensemble: two networks: the mean of both teachers teaches both students.
         unlabeled_size: number of unlabelled persons or pictures.
         constraints: what else is known about pseudo-labels; `multiview` is a part of the labeler.
     """
@@ -77,6 +79,8 @@ class Recipe:
     worst: WorstPolicy = WorstPolicy()
     reweight: str = ""
     agreement_sigma: float = 1.0
+    flip: bool = False
+    ensemble: bool = False
     unlabeled_size: int = 0
     constraints: Constraints = UNCONSTRAINED
 

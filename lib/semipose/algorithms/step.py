@@ -122,21 +122,33 @@ def ask_teachers(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> 
     """
     if views.easy is None:
         return {}
-    return {name: _ask(recipe, teacher, views) for name, teacher in teachers.items()}
+    outputs = {name: _output(recipe, teacher.network, views.easy) for name, teacher in teachers.items()}
+    if recipe.ensemble:
+        mean = next(iter(teachers.values())).network.codec.average(list(outputs.values()))
+        outputs = dict.fromkeys(outputs, mean)
+    return {name: _answer(recipe, teacher, outputs[name], views) for name, teacher in teachers.items()}
 
 
-def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
-    network, view, training = teacher.network, views.easy, teacher.network.training
+def _output(recipe: Recipe, network: nn.Module, view: View) -> Tensor:
+    training = network.training
     network.eval()
     output = network(view.images)
+    if recipe.flip:
+        mirrored = network.codec.unmirror(network(view.images.flip(-1)), view.flip_order)
+        output = network.codec.average([output, mirrored])
     network.train(training)
-    with timed("pseudo-labels"):
-        prediction = recipe.labeler.read(output, view, network.codec)
-        kept = recipe.labeler.summary(prediction)
-        keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
-        teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
-        answer = TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
-        return _judged(recipe, answer, teacher.record, views) if recipe.constraints.judges else answer
+    return output
+
+
+@timed("pseudo-labels")
+def _answer(recipe: Recipe, teacher: Teacher, output: Tensor, views: Views) -> TeacherAnswer:
+    view = views.easy
+    prediction = recipe.labeler.read(output, view, teacher.network.codec)
+    kept = recipe.labeler.summary(prediction)
+    keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
+    teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
+    answer = TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+    return _judged(recipe, answer, teacher.record, views) if recipe.constraints.judges else answer
 
 
 def _judged(recipe: Recipe, answer: TeacherAnswer, record: TeacherRecord, views: Views) -> TeacherAnswer:

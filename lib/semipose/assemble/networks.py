@@ -37,7 +37,8 @@ def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool =
     return NetworkPlan(
         joints=joints, size=size, codec=model.CODEC, sigma=model.SIGMA, bins=model.SIMCC.BINS,
         bin_sigma=model.SIMCC.SIGMA, bins_at_edges=model.SIMCC.AT_EDGES, hidden=model.HIDDEN,
-        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT, **own,
+        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT,
+        snap=model.DEKR.SNAP, **own,
     )  # fmt: skip
 
 
@@ -69,6 +70,8 @@ def build_students(config: CfgNode, pretrained: bool = True, skeleton: Skeleton 
             f"MODEL.SECOND: with MODEL.CODEC {config.MODEL.CODEC} both networks need maps of the same size, as their "
             "mean is what counts"
         )
+    if config.PSEUDO.ENSEMBLE and unequal:
+        raise ConfigError("PSEUDO.ENSEMBLE takes the mean of both networks, and with MODEL.SECOND their outputs differ")
     if config.PSEUDO.TARGET == "heatmap" and unequal:
         sizes = " and ".join("{}x{}".format(*network.codec.size) for network in students)
         raise ConfigError(
@@ -150,6 +153,8 @@ def build_algorithm(
         skeleton: None = that of DATASET.SKELETON, which may be a file that is not here any more.
     """
     entry, device = algorithm_entry(config), build_device(config.GPUS)
+    if entry.students == 1 and config.PSEUDO.ENSEMBLE:
+        log.warning("PSEUDO.ENSEMBLE is not used: ALGORITHM %s has one network", config.ALGORITHM)
     if entry.students == 1 and config.MODEL.SECOND != default_config().MODEL.SECOND:
         log.warning("MODEL.SECOND is not used: ALGORITHM %s has one network", config.ALGORITHM)
     torch.manual_seed(config.SEED)

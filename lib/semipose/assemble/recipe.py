@@ -30,8 +30,9 @@ def build_recipe(
 ) -> Recipe:  # fmt: skip
     """Views, weights and schedules; raises ConfigError where nothing would be learned."""
     entry, ramp = algorithm_entry(config), build_ramp(config, epoch_steps)
+    skeleton = skeleton or get_skeleton(config.DATASET.SKELETON)
     views = ViewSampler(
-        build_policies(config), skeleton or get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
+        build_policies(config), skeleton, tuple(config.MODEL.IMAGE_SIZE),
         network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
     return Recipe(
@@ -39,8 +40,9 @@ def build_recipe(
         config.TRAIN.JOINT_FORWARD,
         use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
-        reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,
-        constraints=constraints,
+        reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA,
+        flip=_flip(config, skeleton), ensemble=config.PSEUDO.ENSEMBLE and entry.students > 1,
+        unlabeled_size=unlabeled_size, constraints=constraints,
     )  # fmt: skip
 
 
@@ -96,9 +98,17 @@ def _reweight(config: CfgNode) -> str:
             f"PSEUDO.REWEIGHT_BY is 'agreement': {config.MODEL.CODEC} finds instances, which have no partner in "
             "another network; allowed: gmm, soft"
         )
+    if chosen == "agreement" and config.PSEUDO.ENSEMBLE:
+        raise ConfigError("PSEUDO.ENSEMBLE teaches the mean of both networks; PSEUDO.REWEIGHT_BY: gmm, soft")
     if chosen == "agreement" and entry.students == 1:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
     return chosen
+
+
+def _flip(config: CfgNode, skeleton: Skeleton) -> bool:
+    if config.PSEUDO.FLIP and not skeleton.mirrors:
+        raise ConfigError(f"PSEUDO.FLIP: left and right of skeleton {skeleton.name!r} are not clear; allowed: false")
+    return config.PSEUDO.FLIP
 
 
 def build_policies(config: CfgNode) -> ViewPolicies:

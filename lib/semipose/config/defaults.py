@@ -79,6 +79,9 @@ KEYS = {
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
     "MODEL.DEKR.JOINT_CHANNELS": Key(15, low=1),  # of its offset branch, for each keypoint
     "MODEL.DEKR.OFFSET_WEIGHT": Key(0.03, low=0),  # of the offset loss, against that of the heatmaps
+    # found keypoints move to the peak of their heatmap nearby: standard deviation of what counts as near, in map
+    # pixels; 0 = they stay where the offsets put them, as in the paper
+    "MODEL.DEKR.SNAP": Key(0.0, low=0, high=10),
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),
     "MODEL.SECOND.NECK": Key(""),
@@ -147,6 +150,9 @@ KEYS = {
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
+    "PSEUDO.FLIP": Key(False),  # teachers look at the easy view and its mirror image, and the mean of both counts
+    # two networks: the mean of both teachers teaches both students, instead of each the other one
+    "PSEUDO.ENSEMBLE": Key(False),
     # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
     # neither learned nor taken for background.
     "PSEUDO.INSTANCE_SCORE": Key(0.4, low=0, high=1),
