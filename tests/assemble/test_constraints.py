@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from semipose.assemble import build_data
+from semipose.assemble import build_data, build_network
 from semipose.assemble.constraints import build_constraints, build_label_constraints
 from semipose.config import load_config
 from semipose.errors import ConfigError, DataError
@@ -45,10 +45,9 @@ def test_off_by_default_and_without_a_pool(config, film):
 def test_tracks_of_a_film(config, film, caplog):
     with caplog.at_level(logging.INFO, "semipose.assemble.constraints"):
         tracks = built(config(film, "PSEUDO.TEMPORAL", "weight", "PSEUDO.TEMPORAL_TOLERANCE", "0.1")).tracks
-    assert not tracks.smooth and "12 of 14" in caplog.text
+    assert "12 of 14" in caplog.text
     boxes = build_data(config(film)).unlabeled.boxes
     torch.testing.assert_close(tracks.reach, 0.1 * torch.from_numpy(boxes[:, 2:].max(axis=1)))
-    assert built(config(film, "PSEUDO.TEMPORAL", "track", "PSEUDO.TARGET", "redrawn")).tracks.smooth
 
 
 def test_a_pool_of_loose_pictures_is_refused(config, data_root):
@@ -65,12 +64,13 @@ def test_a_mixed_pool_leaves_loose_pictures_alone(config, film, data_root):
     assert len(neighbours) == 28 and (neighbours[:14] >= 0).all(1).sum() == 12 and neighbours[14:].max() == -1
 
 
-def test_warped_heatmaps_cannot_follow_a_track(config, film):
-    for target in ("auto", "heatmap"):
-        with pytest.raises(ConfigError, match=f"PSEUDO.TEMPORAL.*{target}.*redrawn"):
-            built(config(film, "PSEUDO.TEMPORAL", "track", "PSEUDO.TARGET", target))
-    pairs = ["PSEUDO.TEMPORAL", "track", "PSEUDO.TARGET", "auto", "MODEL.CODEC", "simcc"]
-    assert built(config(film, *pairs)).tracks.smooth
+def test_peaks_need_a_codec_with_maps(config, film):
+    peaks = ["PSEUDO.TEMPORAL", "track", "PSEUDO.MIN_SCORE", "0"]
+    (video,) = built(config(film, *peaks)).peak_tracks.videos
+    assert video.tolist() == list(range(14))
+    with pytest.raises(ConfigError, match="PSEUDO.TEMPORAL track.*simcc.*gaussian"):
+        build_network(config(film, *peaks, "MODEL.CODEC", "simcc"))
+    build_network(config(film, "PSEUDO.TEMPORAL", "weight", "MODEL.CODEC", "simcc"))
 
 
 @pytest.mark.parametrize(("key", "value"), [("PSEUDO.TEMPORAL", "weight"), ("PSEUDO.PCA", "0.9")])

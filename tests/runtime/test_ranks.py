@@ -47,7 +47,7 @@ MODEL.FREEZE ["*.bn*","*.stem.1","*.stem.4","*.shortcut.1","head.*.0.1","head.he
 """.split()
 # looks: 8 steps, then 2 rounds of evaluation batches
 STOPPED = {"in step 2": 2, "in evaluation": 10}
-JUDGED = "PSEUDO.TARGET redrawn PSEUDO.TEMPORAL track PSEUDO.PCA 0.9 DATASET.CACHE_DIR".split()
+JUDGED = "PSEUDO.TEMPORAL weight PSEUDO.PCA 0.9 DATASET.CACHE_DIR".split()
 OF_THREE = [*epochs(2), "TRAIN.BATCH_SIZE", "2", "TRAIN.BATCH_SIZE_UNSUP", "2"]
 
 

@@ -153,13 +153,20 @@ def _answer(recipe: Recipe, teacher: Teacher, output: Tensor, views: Views) -> T
 
 def _judged(recipe: Recipe, answer: TeacherAnswer, record: TeacherRecord, views: Views) -> TeacherAnswer:
     """The answer after what is known about tracks and poses; the record keeps what the teacher said itself."""
-    index, constraints = views.batch.unlabeled.index, recipe.constraints
-    found = constraints.judge(index, answer.keypoints, answer.peaks, record, recipe.labeler.min_score)
-    prediction, to_view = answer.prediction, views.easy.from_base()
-    if constraints.moves:
-        keypoints, scores = to_view.points(found.keypoints), to_view.swap(found.scores)
-        prediction = replace(prediction, keypoints=keypoints, scores=scores)
-    return replace(answer, prediction=prediction, plausible=found.weights)
+    index, known, view, least = views.batch.unlabeled.index, recipe.constraints, views.easy, recipe.labeler.min_score
+    prediction, weights = answer.prediction, torch.ones_like(answer.peaks)
+    if known.tracks is not None:
+        weights = known.tracks(index, answer.keypoints, record, least)
+    if known.peak_tracks is not None:
+        codec = prediction.codec
+        candidates = known.peak_tracks.candidates(prediction.output, view, codec)
+        record.fill_candidates(index, candidates)
+        output, weights = known.peak_tracks(prediction.output, candidates, index, view, record)
+        prediction = Prediction(output, *codec.decode(output), codec)
+    if known.poses is not None:
+        keypoints, scores = view.points_in_base(prediction.keypoints), view.values_in_base(prediction.scores)
+        weights = weights * known.poses(keypoints, scores >= least)
+    return replace(answer, prediction=prediction, plausible=weights)
 
 
 def trust_in(

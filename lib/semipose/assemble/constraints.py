@@ -11,14 +11,14 @@ from yacs.config import CfgNode
 from semipose.assemble.devices import build_device
 from semipose.assemble.set_rows import bottom_up
 from semipose.assemble.sources_and_sets import RunData, build_crops, build_data
-from semipose.codecs import find_codec
-from semipose.data.frame_series import time_neighbours
+from semipose.data.frame_series import time_neighbours, videos_of
 from semipose.errors import ConfigError, DataError
 from semipose.geometry import affine
 from semipose.pseudo_labels import (
     UNCONSTRAINED,
     Constraints,
     Multiview,
+    PeakTracks,
     PoseSpace,
     Tracks,
     fit_multiview,
@@ -39,7 +39,8 @@ def build_constraints(config: CfgNode, data: RunData) -> Constraints:
     """
     if data.unlabeled is None:
         return UNCONSTRAINED
-    return Constraints(build_multiview(config, data), build_tracks(config, data), build_pose_space(config, data))
+    poses = build_pose_space(config, data)
+    return Constraints(build_multiview(config, data), **build_tracks(config, data), poses=poses)
 
 
 def build_label_constraints(config: CfgNode) -> Constraints:
@@ -74,22 +75,17 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
     return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))
 
 
-def build_tracks(config: CfgNode, data: RunData) -> Tracks | None:
-    """The neighbours in time of the unlabelled persons; None without PSEUDO.TEMPORAL.
+def build_tracks(config: CfgNode, data: RunData) -> dict[str, Tracks | PeakTracks]:
+    """By the name of the constraint what PSEUDO.TEMPORAL asks for.
 
     Raises:
-        ConfigError: whole pictures, or targets that cannot be moved.
+        ConfigError: whole pictures.
         DataError: no person has a neighbour before and after.
     """
     pseudo, pool = config.PSEUDO, data.unlabeled
     if pseudo.TEMPORAL == "none":
-        return None
+        return {}
     _refuse_whole_pictures(config, "PSEUDO.TEMPORAL", "none")
-    if pseudo.TEMPORAL == "track" and pseudo.TARGET != "redrawn" and find_codec(config.MODEL.CODEC).has_maps:
-        raise ConfigError(
-            f"PSEUDO.TEMPORAL is 'track' and PSEUDO.TARGET {pseudo.TARGET!r}: a heatmap does not move with its joint; "
-            "allowed: PSEUDO.TARGET redrawn, or PSEUDO.TEMPORAL weight"
-        )
     folder = os.path.join(config.DATASET.CACHE_DIR, "thumbnails")
     neighbours = by_first(lambda: time_neighbours(pool, pseudo.TEMPORAL_GAP, folder))
     inside = int((neighbours >= 0).all(axis=1).sum())
@@ -99,10 +95,12 @@ def build_tracks(config: CfgNode, data: RunData) -> Tracks | None:
             f"videos or frames with their numbers, at most {pseudo.TEMPORAL_GAP} apart (PSEUDO.TEMPORAL_GAP)"
         )
     log.info("%d of %d unlabelled persons have neighbours in time before and after", inside, len(pool))
-    reach = pseudo.TEMPORAL_TOLERANCE * pool.boxes[:, 2:].max(axis=1)
-    tensors = (neighbours, build_crops(config, pool).to_image.astype(np.float32), reach.astype(np.float32))
     device = build_device(config.GPUS)
-    return Tracks(*(torch.from_numpy(values).to(device) for values in tensors), smooth=pseudo.TEMPORAL == "track")
+    reach = torch.from_numpy((pseudo.TEMPORAL_TOLERANCE * pool.boxes[:, 2:].max(axis=1)).astype(np.float32)).to(device)
+    to_image = torch.from_numpy(build_crops(config, pool).to_image.astype(np.float32)).to(device)
+    if pseudo.TEMPORAL == "track":
+        return {"peak_tracks": PeakTracks(tuple(videos_of(neighbours)), to_image, reach)}
+    return {"tracks": Tracks(torch.from_numpy(neighbours).to(device), to_image, reach)}
 
 
 def build_pose_space(config: CfgNode, data: RunData) -> PoseSpace | None:

@@ -110,6 +110,7 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     needs_maps = {
         "WEIGHT.LOSS_WORST": learns and weights.LOSS_WORST > 0,
         "PSEUDO.MULTIVIEW_PAIRS": learns and any(config.PSEUDO.MULTIVIEW_PAIRS),
+        "PSEUDO.TEMPORAL track": learns and config.PSEUDO.TEMPORAL == "track" and not codec.instances,
         "PSEUDO.TARGET heatmap": learns and config.PSEUDO.TARGET == "heatmap" and not codec.instances,
     }
     needs_scores = {

@@ -164,11 +164,12 @@ KEYS = {
     "PSEUDO.MULTIVIEW_PAIRS": Key([[]]),
     # error that is allowed, as a share of the longer side of the crop
     "PSEUDO.MULTIVIEW_TOLERANCE": Key(0.03, low=1e-4, high=1),
-    # Pools of videos or of frames with their numbers: what a teacher said about the frames before and after. weight = a
-    # joint that jumps against both loses weight; track = and where both agree, the target is the smoothed track (needs
-    # PSEUDO.TARGET redrawn). Loose pictures stay as they are. Not bottom-up.
+    # Pools of videos or of frames with their numbers: what a teacher said about other frames. weight = a joint that
+    # jumps against the frames before and after loses weight; track = steady motion chooses among the peaks of the
+    # heatmaps of all frames, and pseudo-labels take the peak that fits (needs a codec with maps). Loose pictures stay
+    # as they are. Not bottom-up.
     "PSEUDO.TEMPORAL": Key("none", choices=("none", "weight", "track")),
-    # jump at which the weight has fallen to 0.61, as a share of the longer side of the person's box
+    # jump, or distance from an even motion, at which the weight is 0.61, as a share of the longer side of the box
     "PSEUDO.TEMPORAL_TOLERANCE": Key(0.03, low=1e-4, high=1),
     "PSEUDO.TEMPORAL_GAP": Key(5, low=1),  # largest difference of the numbers of two frames that are neighbours
     # A joint that is farther from what principal components of the labelled poses can make than labelled ones are loses

@@ -44,6 +44,17 @@ def time_neighbours(persons: Persons, gap: int, folder: str) -> np.ndarray:
     return found
 
 
+def videos_of(neighbours: np.ndarray) -> list[np.ndarray]:
+    """The rows of each chain of neighbours (N, 2), in the order of time; rows without a neighbour are in none."""
+    found = []
+    for row in np.flatnonzero((neighbours[:, 0] < 0) & (neighbours[:, 1] >= 0)).tolist():
+        chain = [row]
+        while neighbours[chain[-1], 1] >= 0:
+            chain.append(int(neighbours[chain[-1], 1]))
+        found.append(np.array(chain))
+    return found
+
+
 def _steps(persons: Persons, images: list[int], gap: int, folder: str) -> list[Step]:
     """All pairs of images that are neighbours in time."""
     steps = []

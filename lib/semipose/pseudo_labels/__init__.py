@@ -5,6 +5,7 @@ from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_sco
 from semipose.pseudo_labels.instance_labels import InstanceLabeler
 from semipose.pseudo_labels.labeler import PSEUDO_TARGETS, Prediction, PseudoLabeler, PseudoLabels
 from semipose.pseudo_labels.multiview import Multiview, fit_multiview
+from semipose.pseudo_labels.peak_tracks import PeakTracks
 from semipose.pseudo_labels.pose_space import PoseSpace, fit_pose_space
 from semipose.pseudo_labels.teacher_record import TeacherRecord
 from semipose.pseudo_labels.tracks import Tracks
@@ -18,6 +19,7 @@ __all__ = [
     "Difficulty",
     "InstanceLabeler",
     "Multiview",
+    "PeakTracks",
     "PoseSpace",
     "Prediction",
     "PseudoLabeler",

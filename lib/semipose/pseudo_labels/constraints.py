@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from semipose.pseudo_labels.multiview import Multiview
+from semipose.pseudo_labels.peak_tracks import PEAKS, PeakTracks
 from semipose.pseudo_labels.pose_space import PoseSpace
-from semipose.pseudo_labels.teacher_record import TeacherRecord
-from semipose.pseudo_labels.tracks import Tracked, Tracks
+from semipose.pseudo_labels.tracks import Tracks
 
 
 @dataclass(frozen=True)
@@ -16,35 +14,25 @@ class Constraints:
 
     Attributes:
         multiview: keypoints that a picture shows twice must fit together.
-        tracks: joints must not jump in time.
+        tracks: joints must not jump against both neighbours in time.
+        peak_tracks: joints must be where the tracks through the peaks of all frames are.
         poses: poses must be like labelled ones.
     """
 
     multiview: Multiview | None = None
     tracks: Tracks | None = None
+    peak_tracks: PeakTracks | None = None
     poses: PoseSpace | None = None
 
     @property
     def judges(self) -> bool:
-        """Whether `judge` does anything."""
-        return self.tracks is not None or self.poses is not None
+        """Whether anything but `multiview` is used."""
+        return any(part is not None for part in (self.tracks, self.peak_tracks, self.poses))
 
     @property
-    def moves(self) -> bool:
-        """Whether `judge` gives other keypoints and scores, not only weights."""
-        return self.tracks is not None and self.tracks.smooth
-
-    def judge(
-        self, index: Tensor, keypoints: Tensor, scores: Tensor, record: TeacherRecord, min_score: float
-    ) -> Tracked:
-        """What tracks and plausible poses make of the predictions of one batch; the arguments are those of `Tracks`."""
-        found = Tracked(keypoints, scores, scores.new_ones(()).expand_as(scores))
-        if self.tracks is not None:
-            found = self.tracks(index, keypoints, scores, record, min_score)
-        if self.poses is not None:
-            plausible = self.poses(found.keypoints, found.scores >= min_score)
-            found = found._replace(weights=found.weights * plausible)
-        return found
+    def kept(self) -> tuple[bool, int]:
+        """Whether the record of a teacher keeps its past, and how many peaks of each heatmap."""
+        return self.tracks is not None or self.peak_tracks is not None, 0 if self.peak_tracks is None else PEAKS
 
 
 UNCONSTRAINED = Constraints()
