@@ -227,7 +227,6 @@ def test_accuracy_of_the_labelled_batch_is_logged_where_a_line_is(data_root, tmp
     assert not any(o.decode()[0].requires_grad for o in read)
     shown = [row["acc_pose"] for row in rows(tmp_path) if "epoch" not in row and "split" not in row]
     assert shown == [0.25] * lines
-    assert " acc_pose 0.25" in (tmp_path / "run.log").read_text()
 
 
 PARTS = """loading, views, teachers, pseudo-labels, students, backward, optimiser, EMA, logging, evaluation, GMM,

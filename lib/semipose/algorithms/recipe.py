@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from semipose.algorithms.label_noise import LabelPolicy
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.worst_case import WorstPolicy
 from semipose.pseudo_labels import UNCONSTRAINED, Constraints, InstanceLabeler, PseudoLabeler
@@ -63,6 +64,7 @@ class Recipe:
         agreement_sigma: for reweight "agreement", in heatmap pixels.
         flip: teachers look at the mirrored easy view too; the mean of both outputs counts.
         ensemble: two networks: the mean of both teachers teaches both students.
+        labels: how far labels are trusted.
         unlabeled_size: number of unlabelled persons or pictures.
         constraints: what else is known about pseudo-labels; `multiview` is a part of the labeler.
     """
@@ -81,6 +83,7 @@ class Recipe:
     agreement_sigma: float = 1.0
     flip: bool = False
     ensemble: bool = False
+    labels: LabelPolicy = LabelPolicy()
     unlabeled_size: int = 0
     constraints: Constraints = UNCONSTRAINED
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from semipose.algorithms.label_noise import trust_in_labels
 from semipose.algorithms.learning import Task, learn
 from semipose.algorithms.mixing import draw_mix, mix_images
 from semipose.algorithms.recipe import Recipe
@@ -84,9 +85,10 @@ def training_step(
     views = make_views(recipe, batch, step)
     answers = ask_teachers(recipe, teachers, views)
     trusts = {name: trust_in(recipe, name, teachers, answers, views) for name in answers}
+    label_trust = ask_about_labels(recipe, teachers, views)
     tasks = {}
     for name, student in students.items():
-        tasks[name] = labeled_tasks(recipe, views, student.codec)
+        tasks[name] = labeled_tasks(recipe, views, student.codec, label_trust)
         if answers:
             teacher = taught_by[name]
             tasks[name] += unlabeled_tasks(recipe, student, views, answers[teacher], trusts[teacher])
@@ -193,12 +195,31 @@ def _reweighting(recipe: Recipe, name: str, record: TeacherRecord, answers: dict
     return REWEIGHTINGS[recipe.reweight](evidence)
 
 
-def labeled_tasks(recipe: Recipe, views: Views, codec: Codec) -> list[Task]:
-    """The labelled view with its labels; [] if no term takes labelled images."""
+@torch.no_grad()
+@timed("teachers")
+def ask_about_labels(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> Tensor | None:
+    """Factors (B, K) of the labels' weights, in the joint order of the base crop, by what all teachers predict there.
+
+    None means all ones. It rises with the unlabelled losses: before, teachers know less than labels.
+    """
+    view, labels = views.labeled, views.batch.labeled.keypoints
+    if not recipe.labels.agreement or view is None or views.ramp == 0:
+        return None
+    networks = [teacher.network for teacher in teachers.values()]
+    found = [network.codec.decode(_output(recipe, network, view)) for network in networks]
+    points = torch.stack([view.points_in_base(points) for points, _ in found])
+    scores = torch.stack([view.values_in_base(scores) for _, scores in found])
+    sigma = recipe.labels.agreement * max(view.images.shape[-2:])
+    return 1 - views.ramp * (1 - trust_in_labels(labels, points, scores, sigma))
+
+
+def labeled_tasks(recipe: Recipe, views: Views, codec: Codec, trust: Tensor | None = None) -> list[Task]:
+    """The labelled view with its labels, their weights times `trust`; [] if no term takes labelled images."""
     if views.labeled is None:
         return []
     batch, to_view = views.batch.labeled, views.labeled.from_base()
-    points, weights = to_view.points(batch.keypoints), to_view.swap(batch.weights, axis=-1)
+    weights = batch.weights if trust is None else batch.weights * trust
+    points, weights = to_view.points(batch.keypoints), to_view.swap(weights, axis=-1)
     unlearned = ()
     if codec.instances:
         unlearned = views.labeled.mask, None if batch.known is None else to_view.swap(batch.known)

@@ -43,11 +43,15 @@ def build_constraints(config: CfgNode, data: RunData) -> Constraints:
     return Constraints(build_multiview(config, data), **build_tracks(config, data), poses=poses)
 
 
-def build_label_constraints(config: CfgNode) -> Constraints:
-    """Those that labels alone tell; what the pool adds needs the record of a run. Raises as `build_constraints`."""
+def build_label_constraints(config: CfgNode, data: RunData | None = None) -> Constraints:
+    """Those that labels alone tell; what the pool adds needs the record of a run. Raises as `build_constraints`.
+
+    Args:
+        data: None = read where it is needed.
+    """
     if not any(config.PSEUDO.MULTIVIEW_PAIRS) and not config.PSEUDO.PCA:
         return UNCONSTRAINED
-    data = build_data(config)
+    data = data or build_data(config)
     return Constraints(build_multiview(config, data), poses=build_pose_space(config, data))
 
 
@@ -110,7 +114,7 @@ def build_pose_space(config: CfgNode, data: RunData) -> PoseSpace | None:
         ConfigError: whole pictures.
         DataError: too few poses are labelled.
     """
-    if not config.PSEUDO.PCA:
+    if not config.PSEUDO.PCA or data.unlabeled is None:
         return None
     _refuse_whole_pictures(config, "PSEUDO.PCA", "0")
     space = fit_pose_space(data.labeled.keypoints, config.PSEUDO.PCA)

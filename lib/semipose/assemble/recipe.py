@@ -2,6 +2,7 @@
 
 from yacs.config import CfgNode
 
+from semipose.algorithms.label_noise import LabelPolicy
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
@@ -42,7 +43,8 @@ def build_recipe(
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA,
         flip=_flip(config, skeleton), ensemble=config.PSEUDO.ENSEMBLE and entry.students > 1,
-        unlabeled_size=unlabeled_size, constraints=constraints,
+        labels=build_labels(config, epoch_steps), unlabeled_size=unlabeled_size,
+        constraints=constraints,
     )  # fmt: skip
 
 
@@ -84,6 +86,19 @@ def build_worst(config: CfgNode, start: int) -> WorstPolicy:
     worst = config.WORST
     schedule = ReversalSchedule(worst.LAMBDA_LOW, worst.LAMBDA_HIGH, worst.ALPHA, worst.STEPS, start)
     return WorstPolicy(worst.FORM, worst.ETA, schedule, worst.EASY_ONLY, worst.PSEUDO_HEAD)
+
+
+def build_labels(config: CfgNode, epoch_steps: int) -> LabelPolicy:
+    """How far labels are trusted; raises ConfigError where that would do nothing."""
+    labels, epochs = config.LABELS, config.TRAIN.END_EPOCH
+    for key in ("TRIM", "AGREEMENT"):
+        if labels[key] and bottom_up(config):
+            raise ConfigError(f"LABELS.{key} is {labels[key]:g}; {config.MODEL.CODEC} finds instances: 0 expected")
+    if labels.TRIM and epochs <= labels.TRIM_EPOCH:
+        raise ConfigError(f"LABELS.TRIM_EPOCH is {labels.TRIM_EPOCH}: TRIM never begins in {epochs} epochs")
+    if labels.AGREEMENT and not algorithm_entry(config).takes_unlabeled:
+        raise ConfigError(f"LABELS.AGREEMENT is {labels.AGREEMENT:g}: {config.ALGORITHM} has no teacher; 0 expected")
+    return LabelPolicy(labels.TRIM, labels.TRIM_EPOCH * epoch_steps, labels.AGREEMENT)
 
 
 def _reweight(config: CfgNode) -> str:

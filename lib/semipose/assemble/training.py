@@ -30,6 +30,7 @@ from semipose.models.pose_network import PoseNetwork
 from semipose.models.single_values import norms_with_one_value
 from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth, hidden_annotations
+from semipose.pseudo_labels.idle_pool import IdlePool
 from semipose.runtime.ranks import ranks, shared
 from semipose.runtime.signals import Interrupts
 from semipose.skeletons import get_skeleton
@@ -114,10 +115,11 @@ def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHea
         crops = build_crops(config, data.unlabeled)
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
-    names = get_skeleton(config.DATASET.SKELETON).keypoints
+    names, pseudo = get_skeleton(config.DATASET.SKELETON).keypoints, config.PSEUDO
     weights = {"loss_cons": config.WEIGHT.LOSS_CONS, "loss_mix": config.WEIGHT.LOSS_MIX}
     alarm = CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE, codec.unsure_score(), weights if codec.log_loss else {})
-    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
+    idle = IdlePool(pseudo.MIN_SCORE, pseudo.INSTANCE_SCORE)
+    return PseudoLabelHealth(names, pseudo.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm, idle)
 
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:

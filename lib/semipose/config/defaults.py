@@ -143,6 +143,12 @@ KEYS = {
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
+    # --- LABELS: where labels may be wrong; not bottom-up
+    "LABELS.TRIM": Key(0.0, low=0, high=0.9),  # share of a batch's labelled keypoints, of the largest loss, not learned
+    "LABELS.TRIM_EPOCH": Key(0, low=0),  # first epochs, in which all are
+    # A label far from what all teachers say loses weight, the surer they are, and rising as the unlabelled losses do:
+    # distance at which the weight has fallen to 0.61, in parts of the longer side of the padded person box; 0 = off
+    "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     "EMA_DECAY": Key(0.999, low=0, high=1),

@@ -98,6 +98,12 @@ def flat_keys(tree: dict, prefix: str = "") -> dict:
     return flat
 
 
+def changed_keys(config: CfgNode) -> dict[str, tuple[object, object]]:
+    """Value and default of each key that is not as in the defaults."""
+    defaults = flat_keys(to_plain(DEFAULTS))
+    return {key: (v, defaults[key]) for key, v in flat_keys(to_plain(config)).items() if v != defaults[key]}
+
+
 def to_yaml(config: CfgNode) -> str:
     """The configuration as a YAML file that `load_config` takes again."""
     return yaml.safe_dump(to_plain(config), sort_keys=False)
