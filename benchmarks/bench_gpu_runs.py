@@ -47,10 +47,10 @@ def real_run_rows(scale, device: torch.device, data: Data, folder: Path) -> Iter
     start = time.perf_counter()
     log = train(device, data, folder / "real", pairs)
     took = time.perf_counter() - start
-    images, waiting, speed = last_speed(log)
+    seconds, waited = last_speed(log)
     title = f"run of {2 * scale.run_steps} steps, crops on disk, {data.config.stem}"
-    more = f"{waiting} of {images} s a step waiting for data; {took:.0f} s with start and evaluation"
-    yield title, f"{speed} images/s", more
+    more = f"{seconds} s a step, {waited} % of them waiting for data; {took:.0f} s with start and evaluation"
+    yield title, f"{2 * scale.run_batch / float(seconds):.1f} images/s", more
 
 
 def precision_rows(scale, device: torch.device, data: Data, folder: Path) -> Iterator[tuple[str, str, str]]:
@@ -104,9 +104,9 @@ def train(device: torch.device, data: Data, folder: Path, pairs: dict) -> str:
     return (folder / "run/run.log").read_text(encoding="utf-8")
 
 
-def last_speed(log: str) -> tuple[float, float, float]:
-    """Seconds of a step, those of them that it waited for data, and images a second, from the last line of steps."""
-    return re.findall(r"time ([\d.]+) data ([\d.]+) speed ([\d.]+)", log)[-1]
+def last_speed(log: str) -> tuple[str, str]:
+    """Seconds of a step, and the percentage of them that it waited for data, from the last line of steps."""
+    return re.findall(r"([\d.]+) s a step \((\d+) % loading\)", log)[-1]
 
 
 def losses(path: Path) -> list[float]:
