@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from semipose.algorithms.label_noise import LabelPolicy
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.pseudo_labels import InstanceLabeler, PseudoLabeler
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints, InstanceLabeler, PseudoLabeler
 from semipose.views.sampler import ViewSampler
 
 
@@ -66,6 +66,7 @@ class Recipe:
         ensemble: two networks: the mean of both teachers teaches both students.
         labels: how far labels are trusted.
         unlabeled_size: number of unlabelled persons or pictures.
+        constraints: what else is known about pseudo-labels; `multiview` is a part of the labeler.
     """
 
     views: ViewSampler
@@ -84,6 +85,7 @@ class Recipe:
     ensemble: bool = False
     labels: LabelPolicy = LabelPolicy()
     unlabeled_size: int = 0
+    constraints: Constraints = UNCONSTRAINED
 
     def fewest_images(self, labeled: int, unlabeled: int) -> int:
         """The fewest images that go through a student in one pass, for batches of these sizes; 0 = there are none."""

@@ -4,7 +4,7 @@ Make the views; let the teachers predict on the easy view; give each student its
 losses. All random numbers come from one generator of the step, in this order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -60,12 +60,14 @@ class TeacherAnswer:
         prediction: in pixels and joint order of the view.
         keypoints, peaks: (B, K, 2) and (B, K), what is recorded of it, in pixels and joint order of the base crop.
         easy: (B,) bool, images that are easy for the teacher; None while there is no split.
+        plausible: (B, K) factors of the pseudo-label weights, in the joint order of the base crop; None = all ones.
     """
 
     prediction: Prediction
     keypoints: Tensor
     peaks: Tensor
     easy: Tensor | None
+    plausible: Tensor | None = None
 
 
 def training_step(
@@ -147,7 +149,26 @@ def _answer(recipe: Recipe, teacher: Teacher, output: Tensor, views: Views) -> T
     kept = recipe.labeler.summary(prediction)
     keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
     teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
-    return TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+    answer = TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+    return _judged(recipe, answer, teacher.record, views) if recipe.constraints.judges else answer
+
+
+def _judged(recipe: Recipe, answer: TeacherAnswer, record: TeacherRecord, views: Views) -> TeacherAnswer:
+    """The answer after what is known about tracks and poses; the record keeps what the teacher said itself."""
+    index, known, view, least = views.batch.unlabeled.index, recipe.constraints, views.easy, recipe.labeler.min_score
+    prediction, weights = answer.prediction, torch.ones_like(answer.peaks)
+    if known.tracks is not None:
+        weights = known.tracks(index, answer.keypoints, record, least)
+    if known.peak_tracks is not None:
+        codec = prediction.codec
+        candidates = known.peak_tracks.candidates(prediction.output, view, codec)
+        record.fill_candidates(index, candidates)
+        output, weights = known.peak_tracks(prediction.output, candidates, index, view, record)
+        prediction = Prediction(output, *codec.decode(output), codec)
+    if known.poses is not None:
+        keypoints, scores = view.points_in_base(prediction.keypoints), view.values_in_base(prediction.scores)
+        weights = weights * known.poses(keypoints, scores >= least)
+    return replace(answer, prediction=prediction, plausible=weights)
 
 
 def trust_in(
@@ -157,14 +178,21 @@ def trust_in(
 
     None means all ones. "agreement" compares this teacher with the other one.
     """
-    if not recipe.reweight:
-        return None
-    answer, record = answers[name], teachers[name].record
+    answer, to_view = answers[name], views.easy.from_base()
+    trust = answer.plausible
+    if recipe.reweight:
+        factors = _reweighting(recipe, name, teachers[name].record, answers)
+        trust = factors if trust is None else trust * factors
+    return None if trust is None else to_view.swap(trust)
+
+
+def _reweighting(recipe: Recipe, name: str, record: TeacherRecord, answers: dict[str, TeacherAnswer]) -> Tensor:
+    answer = answers[name]
     other = next((found.keypoints for key, found in answers.items() if key != name), None)
     evidence = TeacherEvidence(
         record.difficulty, answer.peaks, answer.keypoints, other, answer.prediction.codec.stride, recipe.agreement_sigma
     )
-    return views.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
+    return REWEIGHTINGS[recipe.reweight](evidence)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import Codec
 from semipose.errors import ConfigError
 from semipose.models.pose_network import PoseNetwork
-from semipose.pseudo_labels import InstanceLabeler, Multiview, PseudoLabeler
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints, InstanceLabeler, Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.runtime.ranks import rank
 from semipose.skeletons import Skeleton, get_skeleton
@@ -27,7 +27,7 @@ from semipose.views.sampler import ViewPolicies, ViewSampler
 
 def build_recipe(
     config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0,
-    multiview: Multiview | None = None, skeleton: Skeleton | None = None,
+    constraints: Constraints = UNCONSTRAINED, skeleton: Skeleton | None = None,
 ) -> Recipe:  # fmt: skip
     """Views, weights and schedules; raises ConfigError where nothing would be learned."""
     entry, ramp = algorithm_entry(config), build_ramp(config, epoch_steps)
@@ -37,13 +37,14 @@ def build_recipe(
         network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
     return Recipe(
-        views, _labeler(config, network.codec, multiview), build_weights(config), ramp, entry.phases,
+        views, _labeler(config, network.codec, constraints.multiview), build_weights(config), ramp, entry.phases,
         config.TRAIN.JOINT_FORWARD,
         use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA,
         flip=_flip(config, skeleton), ensemble=config.PSEUDO.ENSEMBLE and entry.students > 1,
         labels=build_labels(config, epoch_steps), unlabeled_size=unlabeled_size,
+        constraints=constraints,
     )  # fmt: skip
 
 

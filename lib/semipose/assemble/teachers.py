@@ -7,24 +7,24 @@ from semipose.algorithms.algorithm import load_networks
 from semipose.algorithms.step import Teacher
 from semipose.assemble.networks import build_algorithm
 from semipose.errors import ModelError
-from semipose.pseudo_labels import Multiview
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints
 
 _SPLIT = "difficulty."  # start of the keys of a record's split
 
 
 def load_teachers(
-    config: CfgNode, state: dict, source: str, unlabeled_size: int, multiview: Multiview | None = None
+    config: CfgNode, state: dict, source: str, unlabeled_size: int, constraints: Constraints = UNCONSTRAINED
 ) -> tuple[Algorithm, dict[str, Teacher]]:
     """The algorithm of a checkpoint, and its teachers by the names of the networks that they stand for.
 
     Args:
         unlabeled_size: rows that the teachers will be asked about.
-        multiview: see `build_multiview`.
+        constraints: see `build_label_constraints`.
 
     Raises:
         ModelError: the algorithm has no teachers, or the checkpoint does not fit.
     """
-    algorithm = build_algorithm(config, unlabeled_size=unlabeled_size, pretrained=False, multiview=multiview)
+    algorithm = build_algorithm(config, unlabeled_size=unlabeled_size, pretrained=False, constraints=constraints)
     load_networks(algorithm, state, source)
     if not algorithm.records:
         raise ModelError(f"{source}: ALGORITHM is {config.ALGORITHM!r}, which has no teachers")

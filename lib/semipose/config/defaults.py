@@ -171,6 +171,17 @@ KEYS = {
     "PSEUDO.MULTIVIEW_PAIRS": Key([[]]),
     # error that is allowed, as a share of the longer side of the crop
     "PSEUDO.MULTIVIEW_TOLERANCE": Key(0.03, low=1e-4, high=1),
+    # Pools of videos or of frames with their numbers: what a teacher said about other frames. weight = a joint that
+    # jumps against the frames before and after loses weight; track = steady motion chooses among the peaks of the
+    # heatmaps of all frames, and pseudo-labels take the peak that fits (needs a codec with maps). Loose pictures stay
+    # as they are. Not bottom-up.
+    "PSEUDO.TEMPORAL": Key("none", choices=("none", "weight", "track")),
+    # jump, or distance from an even motion, at which the weight is 0.61, as a share of the longer side of the box
+    "PSEUDO.TEMPORAL_TOLERANCE": Key(0.03, low=1e-4, high=1),
+    "PSEUDO.TEMPORAL_GAP": Key(5, low=1),  # largest difference of the numbers of two frames that are neighbours
+    # A joint that is farther from what principal components of the labelled poses can make than labelled ones are loses
+    # weight. The share of the variance that the components keep, such as 0.99; 0 = off. Not bottom-up.
+    "PSEUDO.PCA": Key(0.0, low=0, high=1),
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
     # --- AUGMENT: views
     # The views: standard deviation of the turn in degrees, clipped at twice that, and the share of images turned;

@@ -1,7 +1,6 @@
 """Images of training that a validation set shows too: the same files, their copies, and frames of the same video."""
 
 import os
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.formats.video import frame_numbers, video_thumbnails
+from semipose.data.frame_series import NUMBERED
 from semipose.data.same_files import RealPaths, same_files
 from semipose.data.thumbnails import find_alike, is_plain, look_same, read_thumbnails, show_one_scene
 from semipose.data.video_frames import near_frames
@@ -17,7 +17,6 @@ from semipose.structures import Persons
 
 LABELLED, POOL = "labelled", "unlabelled"
 SHOWN = 3
-_NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)  # the last number of a path
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def _numbered_beside(
 ) -> tuple[int, ...]:
     """Images that show the scene of a twin, whose file is named as the twin's but for a number at most `guard` apart:
     frames that were taken out of a video before."""
-    places = {row: _NUMBERED.fullmatch(path) for row, path in images.items()}
+    places = {row: NUMBERED.fullmatch(path) for row, path in images.items()}
     places = {row: (place[1], int(place[2]), place[3]) for row, place in places.items() if place}
     by_place, beside = {place: row for row, place in places.items()}, set()
     for row in twins.keys() & places.keys():

@@ -245,10 +245,8 @@ def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple
     if state is None:
         network = assemble.build_network(config, pretrained=False)
         return assemble.build_recipe(config, network, 0), network.codec, {}
-    # the labels say how the two places of a keypoint that is seen twice are related
-    seen_twice = any(config.PSEUDO.MULTIVIEW_PAIRS)
-    multiview = assemble.build_multiview(config, assemble.build_data(config)) if seen_twice else None
-    algorithm, teachers = load_teachers(config, state, checkpoint, size, multiview)
+    constraints = assemble.build_label_constraints(config)
+    algorithm, teachers = load_teachers(config, state, checkpoint, size, constraints)
     return algorithm.recipe, next(iter(algorithm.predictors().values())).codec, teachers
 
 

@@ -48,8 +48,8 @@ def pool_examples(
         checkpoint: state and its file.
     """
     size = len(as_rows(config, data.unlabeled))
-    multiview = assemble.build_multiview(config, data)
-    algorithm, teachers = load_teachers(config, *checkpoint, size, multiview)
+    constraints = assemble.build_label_constraints(config, data)
+    algorithm, teachers = load_teachers(config, *checkpoint, size, constraints)
     recipe = algorithm.recipe
     if not recipe.weights.unlabeled:
         return []
