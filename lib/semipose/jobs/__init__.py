@@ -34,6 +34,7 @@ JOBS = {
     "predict": Job(
         USE, "semipose.jobs.predict:main", "keypoints in pictures, folders, videos: csv, COCO, labelme, mp4"
     ),
+    "label": Job(USE, "semipose.jobs.label:main", "which pictures to label next, with predictions to correct"),
     "export": Job(USE, "semipose.jobs.export:main", "one file for other programs: ONNX, or bare weights"),
     "valid": Job(SCORE, "semipose.cli:valid", "score a checkpoint on its validation set"),
     "plot": Job(SCORE, "semipose.jobs.plot_runs:main", "one metric of several runs in one chart"),
