@@ -10,7 +10,7 @@ import numpy as np
 
 from semipose.data.archives import image_name, read_bytes
 from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
-from semipose.data.images import write_png
+from semipose.data.images import cv2, write_png
 from semipose.data.video_frames import read_video
 from semipose.errors import DataError, write_error
 from semipose.predict.next_to_label.labelling_round import Chosen
@@ -20,10 +20,11 @@ from semipose.predict.writers.whole_file import whole_file
 from semipose.skeletons import Skeleton
 from semipose.visualize.contact_sheet import SheetEntry, write_contact_sheet, write_picture
 from semipose.visualize.draw import enlarge
-from semipose.visualize.overlay import draw_instances
+from semipose.visualize.overlay import draw_instances, line_width
 
 LIST, SHEET = "chosen.csv", f"chosen{OVERLAY}"
 SMALL = 320  # pixels; smaller pictures are enlarged on the page
+RING = (255, 60, 160)  # around a joint to look at closely
 
 
 def write_round(folder: Path, chosen: Sequence[Chosen], skeleton: Skeleton, boxes: bool) -> None:
@@ -48,7 +49,7 @@ def write_round(folder: Path, chosen: Sequence[Chosen], skeleton: Skeleton, boxe
             json.dump(predicted_document(one, name, boxes), file)
         entries.append(_entry(folder / SHEET, rank, one, image, skeleton))
     _write_list(folder / LIST, names, chosen)
-    lead = f"Correct the predictions: labelme {folder}. Fainter joints have lower peaks."
+    lead = f"Correct the predictions: labelme {folder}. Look closely at joints in a ring; faint ones have low peaks."
     title = f"{len(chosen)} pictures to label next"
     write_contact_sheet(folder / SHEET / "index.html", title, lead, entries, [], [skeleton])
 
@@ -115,6 +116,8 @@ def _entry(folder: Path, rank: int, one: Chosen, image: np.ndarray, skeleton: Sk
     scale = max(1, round(SMALL / max(image.shape[:2])))
     points = (one.instances.keypoints + 0.5) * scale - 0.5
     drawn = draw_instances(enlarge(image, scale), points, one.instances.scores, skeleton)
+    for x, y in points[one.uncertain & np.isfinite(points).all(axis=-1)].round().astype(int).tolist():
+        cv2.circle(drawn, (x, y), 3 * line_width(drawn.shape) + 2, RING, 2, cv2.LINE_AA)
     facts = {"rank": str(rank), "picture": one.shot.file}
     facts |= {"frame": str(one.shot.frame)} if one.shot.frame >= 0 else {}
     facts |= {"uncertainty": f"{one.score:.1f} times the usual", "why": "; ".join(one.reasons)}
