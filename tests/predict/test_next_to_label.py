@@ -241,6 +241,18 @@ def test_what_is_labelled_or_held_out_is_not_chosen_from_a_source(call, run, tmp
     assert {shape["shape_type"] for shape in document["shapes"]} == {"point"}  # nobody has given a box
 
 
+def test_several_persons_with_their_boxes(call, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        Image.fromarray(picture(number)).save(tmp_path / f"photos/{number}.png")
+    (tmp_path / "b.csv").write_text("name,x,y,width,height\n0.png,5,5,30,40\n0.png,40,5,30,40\n1.png,5,5,60,50\n")
+    code, out, err = call(tmp_path / "photos", "--boxes", tmp_path / "b.csv", "--count", 2)
+    assert code == 0 and "2 pictures with 3 persons" in out, err
+    shapes = json.loads((tmp_path / "next/0.json").read_text())["shapes"]
+    boxes = {shape["group_id"]: shape["points"] for shape in shapes if shape["shape_type"] == "rectangle"}
+    assert boxes == {0: [[5, 5], [35, 45]], 1: [[40, 5], [70, 45]]} and len(shapes) == 2 * 18
+
+
 def test_frames_of_a_video_are_not_next_to_each_other(call, tmp_path):
     path = str(tmp_path / "walk.avi")
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 25, (80, 60))

@@ -59,7 +59,7 @@ def predicted_document(one: Chosen, name: str, boxes: bool) -> dict:
 
     A joint to look at closely has the description "uncertain" and a flag of that name.
     """
-    document = labelme_document(one.instances, name, one.size, boxes)
+    document = labelme_document(one.instances, name, one.size, boxes, least=-np.inf)  # all joints: peaks may be below 0
     uncertain = {
         (one.instances.names[joint], None if len(one.instances) == 1 else int(person))
         for person, joint in np.argwhere(one.uncertain)
