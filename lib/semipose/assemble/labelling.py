@@ -11,6 +11,7 @@ from semipose.assemble.set_rows import bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import build_data, build_source, read_validation, source_entries
 from semipose.assemble.training import multiview_of_labels
 from semipose.config import load_config
+from semipose.data.archives import real_path
 from semipose.data.overlap import LABELLED
 from semipose.data.sources import read_labeled
 from semipose.data.thumbnails import read_thumbnails
@@ -80,7 +81,7 @@ def build_known(config: CfgNode, labeled: Persons, committee: Committee) -> Know
     paths = [str(path) for persons in (labeled, *held_out.values()) for path in _used(persons)]
     thumbnails = read_thumbnails(paths, str(Path(config.DATASET.CACHE_DIR) / "thumbnails"))
     features = features_of(committee, shots_of_persons(labeled, LABELLED))
-    return Known(thumbnails, features, multiview_of_labels(config, labeled))
+    return Known(frozenset(map(real_path, paths)), thumbnails, features, multiview_of_labels(config, labeled))
 
 
 def labels_whole_pictures(labeled: Persons) -> bool:

@@ -63,9 +63,10 @@ def beside(places: Sequence[tuple[str, int] | None], marked: np.ndarray, gap: in
     for row in np.flatnonzero(marked):
         if places[row] is not None:
             numbers[places[row][0]].append(places[row][1])
+    numbers = {film: np.array(found) for film, found in numbers.items()}
     for row, place in enumerate(places):
         if place is not None and place[0] in numbers:
-            out[row] |= np.abs(np.array(numbers[place[0]]) - place[1]).min() <= gap
+            out[row] |= np.abs(numbers[place[0]] - place[1]).min() <= gap
     return out
 
 

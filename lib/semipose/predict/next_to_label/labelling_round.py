@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semipose.data.archives import real_path
 from semipose.predict.instances import Instances
 from semipose.predict.next_to_label.choice import (
     CANDIDATES,
@@ -25,14 +26,21 @@ class Known:
     """What a run knows already.
 
     Attributes:
-        thumbnails: (n, 32, 32) uint8 of labelled and held-out pictures, which are not chosen.
+        files: labelled and held-out pictures, which are not chosen, links followed.
+        thumbnails: (n, 32, 32) uint8 of them, by which copies and frames of videos are known.
         features: (P, F) of the labelled persons.
         multiview: fitted to the labels; None where a picture shows nothing twice.
     """
 
+    files: frozenset[str]
     thumbnails: np.ndarray
     features: np.ndarray
     multiview: Multiview | None = None
+
+    def shows(self, seen: Seen) -> np.ndarray:
+        """(I,) bool, which pictures are among them."""
+        same = [shot.frame < 0 and real_path(shot.file) in self.files for shot in seen.shots]
+        return np.array(same) | known_pictures(seen.thumbnails, self.thumbnails)
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ def choose(seen: Seen, weighed: Weighed, known: Known, count: int, gap: int) -> 
     Args:
         gap: of two frames of a film with at most this distance one is chosen; and none so near to a known one.
     """
-    taken = beside(weighed.places, known_pictures(seen.thumbnails, known.thumbnails), gap)
+    taken = beside(weighed.places, known.shows(seen), gap)
     best = best_apart(np.where(taken, np.nan, weighed.scores), weighed.places, gap, CANDIDATES * count)
     features = seen.answers.features[weighed.worst]
     return best[k_centres(features[best], known.features, count)].tolist()
