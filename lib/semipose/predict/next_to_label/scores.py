@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from semipose.predict.next_to_label.committee import Answers
+from semipose.predict.next_to_label.committee import TURNS, Answers
 from semipose.pseudo_labels import Multiview
 
 FARTHEST = 1.0  # person sizes; a joint that is farther off is just as wrong
@@ -60,7 +60,8 @@ def criteria(answers: Answers, near: np.ndarray, multiview: Multiview | None, pe
     if answers.students.shape[1]:
         words = "EMA and student disagree by {percent} of the size at {joint}"
         found.append(Criterion(offsets(answers.students, answers.networks, sizes), words))
-    words = "turned or mirrored, {joint} is found {percent} of the size away"
+    how = "turned or mirrored" if answers.views.shape[1] > len(TURNS) else "turned"
+    words = f"{how}, {{joint}} is found {{percent}} of the size away"
     found.append(Criterion(offsets(answers.views, answers.points[:, None], sizes), words))
     if peaks:
         found.append(Criterion(1 - answers.scores.clip(0, 1), "the peak of {joint} lacks {percent}"))
