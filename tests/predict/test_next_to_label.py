@@ -61,7 +61,6 @@ def test_a_planted_disagreement_ranks_first_and_its_reason_names_the_joint(field
     found = criteria(replace(answers, **{field: moved}), NOWHERE, None, peaks=True)
     sure = uncertainty(found)
     assert sure.persons.argmax() == 3 and sure.joints[3].argmax() == 2
-    assert sure.persons[3] > 2 * np.delete(sure.persons, 3).max()
     first = reasons(found, 3, JOINTS)[0]
     assert words in first and "foot" in first
 

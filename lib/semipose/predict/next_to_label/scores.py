@@ -1,7 +1,7 @@
 """How uncertain a picture is: what networks, views, peaks, time and a mirror say of each joint, in one number.
 
-Each criterion is divided by its mean over all joints of all pictures. So they can be added, and a score of 3 means:
-three times as uncertain as the usual picture.
+Each criterion is divided by its mean for the same joint over all pictures. So criteria can be averaged, and a joint that
+is never sure (a tail, an obstacle that comes and goes) does not decide alone. A score of 2: twice as uncertain as usual.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from semipose.pseudo_labels import Multiview
 FARTHEST = 1.0  # person sizes; a joint that is farther off is just as wrong
 SMALLEST = 0.25  # of a person, in parts of its box: all joints of a lost person may lie at one spot
 NOTABLE = 1.5  # times the usual: a criterion that is a reason
+MOST = 3.0  # times the usual that count: one wild joint is no worse than a wrong one
 UNCERTAIN = 2.0  # times the usual: a joint that is marked
 MOST_REASONS = 3
 
@@ -33,15 +34,15 @@ class Criterion:
     words: str
 
     @property
-    def usual(self) -> np.ndarray:
-        """(P, K) in units of the mean."""
+    def strength(self) -> np.ndarray:
+        """(P, K) in units of each joint's mean over the persons, at most `MOST`; NaN as in `values`."""
         known = np.isfinite(self.values)
-        mean = self.values[known].mean() if known.any() else 0.0
-        return self.values / mean if mean > 0 else np.where(known, 0.0, np.nan)
+        mean = np.where(known, self.values, 0).sum(axis=0) / known.sum(axis=0).clip(min=1)
+        return (self.values / np.where(mean > 0, mean, 1)).clip(max=MOST)
 
     def reason(self, person: int, joints: Sequence[str]) -> str:
-        """In words, for the joint of the person where it is strongest."""
-        joint = int(np.nanargmax(self.values[person]))
+        """In words, for the joint of the person where it is large and unusual."""
+        joint = int(np.nanargmax(self.values[person] * self.strength[person]))
         return self.words.format(joint=joints[joint], percent=f"{100 * self.values[person, joint]:.0f} %")
 
 
@@ -133,13 +134,13 @@ class Uncertainty:
 
 def uncertainty(found: Sequence[Criterion]) -> Uncertainty:
     """The mean of all criteria that say something of a joint."""
-    together = np.nanmean(np.stack([criterion.usual for criterion in found]), axis=0)
+    together = np.nanmean(np.stack([criterion.strength for criterion in found]), axis=0)
     return Uncertainty(together, together.mean(axis=1))
 
 
 def reasons(found: Sequence[Criterion], person: int, joints: Sequence[str]) -> list[str]:
     """Why this person, the strongest reason first: all that are notable, at least one, at most three."""
-    strength = np.array([np.nan_to_num(_mean(criterion.usual[person])) for criterion in found])
+    strength = np.array([np.nan_to_num(_mean(criterion.strength[person])) for criterion in found])
     order = np.argsort(-strength, kind="stable")
     notable = [number for number in order if strength[number] >= NOTABLE][:MOST_REASONS]
     return [found[number].reason(person, joints) for number in notable or order[:1]]
