@@ -71,7 +71,7 @@ def test_low_peaks_count_only_where_scores_are_peaks():
     scores[4, 1] = 0.1
     with_peaks, without = (criteria(replace(answers, scores=scores), NOWHERE, None, peaks) for peaks in (True, False))
     assert uncertainty(with_peaks).persons.argmax() == 4
-    assert "hand" in reasons(with_peaks[-1:], 4, JOINTS)[0] and "90 %" in reasons(with_peaks[-1:], 4, JOINTS)[0]
+    assert "hand" in reasons(with_peaks[-1:], 4, JOINTS)[0] and "0.10" in reasons(with_peaks[-1:], 4, JOINTS)[0]
     assert len(with_peaks) == len(without) + 1
 
 

@@ -1,7 +1,7 @@
 """How uncertain a picture is: what networks, views, peaks, time and a mirror say of each joint, in one number.
 
-Each criterion is divided by its mean for the same joint over all pictures. So criteria can be averaged, and a joint that
-is never sure (a tail, an obstacle that comes and goes) does not decide alone. A score of 2: twice as uncertain as usual.
+Each criterion is divided by its mean for the same joint over all pictures. So criteria can be averaged, and a joint
+that is never sure (a tail, an obstacle that comes and goes) does not decide alone. A score of 2 is twice the usual.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from semipose.pseudo_labels import Multiview
 
 FARTHEST = 1.0  # person sizes; a joint that is farther off is just as wrong
 SMALLEST = 0.25  # of a person, in parts of its box: all joints of a lost person may lie at one spot
-NOTABLE = 1.5  # times the usual: a criterion that is a reason
+NOTABLE = 1.2  # times the usual: a criterion that is a reason
 MOST = 3.0  # times the usual that count: one wild joint is no worse than a wrong one
 UNCERTAIN = 2.0  # times the usual: a joint that is marked
 MOST_REASONS = 3
@@ -27,7 +27,7 @@ class Criterion:
     Attributes:
         values: (P, K) of each joint of each person, 0 = no reason, in parts of the person's size or the like; NaN where
             it says nothing.
-        words: the reason, with {joint} and {percent}.
+        words: the reason, with {joint}, and {percent} or {rest} (to 1).
     """
 
     values: np.ndarray
@@ -43,7 +43,8 @@ class Criterion:
     def reason(self, person: int, joints: Sequence[str]) -> str:
         """In words, for the joint of the person where it is large and unusual."""
         joint = int(np.nanargmax(self.values[person] * self.strength[person]))
-        return self.words.format(joint=joints[joint], percent=f"{100 * self.values[person, joint]:.0f} %")
+        value = self.values[person, joint]
+        return self.words.format(joint=joints[joint], percent=f"{100 * value:.0f} %", rest=f"{1 - value:.2f}")
 
 
 def criteria(answers: Answers, near: np.ndarray, multiview: Multiview | None, peaks: bool) -> list[Criterion]:
@@ -65,7 +66,7 @@ def criteria(answers: Answers, near: np.ndarray, multiview: Multiview | None, pe
     words = f"{how}, {{joint}} is found {{percent}} of the size away"
     found.append(Criterion(offsets(answers.views, answers.points[:, None], sizes), words))
     if peaks:
-        found.append(Criterion(1 - answers.scores.clip(0, 1), "the peak of {joint} lacks {percent}"))
+        found.append(Criterion(1 - answers.scores.clip(0, 1), "a low peak at {joint}: {rest}"))
     jumps = jumps_in_time(answers, near, sizes)
     if np.isfinite(jumps).any():
         found.append(Criterion(jumps, "{joint} jumps by {percent} of the size"))
@@ -133,8 +134,9 @@ class Uncertainty:
 
 
 def uncertainty(found: Sequence[Criterion]) -> Uncertainty:
-    """The mean of all criteria that say something of a joint."""
+    """The mean of all criteria that say something of a joint, in units of its mean over all."""
     together = np.nanmean(np.stack([criterion.strength for criterion in found]), axis=0)
+    together = together / (together.mean() or 1.0)
     return Uncertainty(together, together.mean(axis=1))
 
 
