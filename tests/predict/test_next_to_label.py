@@ -99,10 +99,11 @@ def test_sizes_are_those_of_the_pose_and_no_dot():
 
 
 def test_k_centres_by_hand():
-    line = np.array([[0.0], [1], [10], [4]])
-    assert k_centres(line, np.zeros((0, 1)), 3) == [0, 2, 3]
-    assert k_centres(line, np.array([[10.0]]), 3) == [0, 3, 1]  # what lies on a labelled one comes last
-    assert k_centres(line, np.zeros((0, 1)), 9) == [0, 2, 3, 1] and k_centres(line[:0], line, 2) == []
+    line, even, nothing = np.array([[0.0], [1], [10], [4]]), np.ones(4), np.zeros((0, 1))
+    assert k_centres(line, even, nothing, 3) == [0, 2, 3]
+    assert k_centres(line, even, np.array([[10.0]]), 3) == [0, 3, 1]  # what lies on a labelled one comes last
+    assert k_centres(line, np.array([9.0, 5, 0.1, 1]), nothing, 3) == [0, 1, 3]
+    assert k_centres(line, even, nothing, 9) == [0, 2, 3, 1] and k_centres(line[:0], even[:0], line, 2) == []
 
 
 def test_the_best_that_are_not_next_to_each_other():

@@ -93,13 +93,13 @@ def best_apart(scores: np.ndarray, places: Sequence[tuple[str, int] | None], gap
     return np.array(kept, np.int64)
 
 
-def k_centres(features: np.ndarray, centres: np.ndarray, count: int) -> list[int]:
-    """Greedy k-centre (Gonzalez 1985; as core-set: Sener and Savarese, ICLR 2018).
+def k_centres(features: np.ndarray, scores: np.ndarray, centres: np.ndarray, count: int) -> list[int]:
+    """Greedy k-centre (Gonzalez 1985; as core-set: Sener and Savarese, ICLR 2018), with distances times scores.
 
     The first one is row 0. Each next one is the farthest from all centres.
 
     Args:
-        features: (C, F) of the candidates, the best one first.
+        features, scores: (C, F) and (C,) of the candidates, the best one first.
         centres: (n, F) that are centres already; n may be 0.
 
     Returns:
@@ -113,6 +113,7 @@ def k_centres(features: np.ndarray, centres: np.ndarray, count: int) -> list[int
     chosen = [0]
     while len(chosen) < min(count, len(features)):
         nearest = np.minimum(nearest, np.linalg.norm(features - features[chosen[-1]], axis=1))
-        nearest[chosen] = -1
-        chosen.append(int(nearest.argmax()))
+        gains = nearest * scores
+        gains[chosen] = -1
+        chosen.append(int(gains.argmax()))
     return chosen

@@ -104,7 +104,7 @@ def choose(seen: Seen, weighed: Weighed, known: Known, count: int, gap: int) -> 
     taken = beside(weighed.places, known.shows(seen), gap)
     best = best_apart(np.where(taken, np.nan, weighed.scores), weighed.places, gap, CANDIDATES * count)
     features = seen.answers.features[weighed.worst]
-    return best[k_centres(features[best], known.features, count)].tolist()
+    return best[k_centres(features[best], weighed.scores[best], known.features, count)].tolist()
 
 
 def describe(seen: Seen, weighed: Weighed, picture: int, names: tuple[str, ...]) -> Chosen:

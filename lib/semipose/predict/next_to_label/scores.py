@@ -14,8 +14,9 @@ from semipose.pseudo_labels import Multiview
 
 FARTHEST = 1.0  # person sizes; a joint that is farther off is just as wrong
 SMALLEST = 0.25  # of a person, in parts of its box: all joints of a lost person may lie at one spot
+HALF = 0.5  # weight of the student, which says least: it is its average in a noisier state
 NOTABLE = 1.2  # times the usual: a criterion that is a reason
-MOST = 3.0  # times the usual that count: one wild joint is no worse than a wrong one
+MOST = 5.0  # times the usual that count: one wild joint is no worse than a wrong one
 UNCERTAIN = 2.0  # times the usual: a joint that is marked
 MOST_REASONS = 3
 
@@ -28,10 +29,12 @@ class Criterion:
         values: (P, K) of each joint of each person, 0 = no reason, in parts of the person's size or the like; NaN where
             it says nothing.
         words: the reason, with {joint}, and {percent} or {rest} (to 1).
+        weight: beside the other criteria.
     """
 
     values: np.ndarray
     words: str
+    weight: float = 1.0
 
     @property
     def strength(self) -> np.ndarray:
@@ -61,7 +64,7 @@ def criteria(answers: Answers, near: np.ndarray, multiview: Multiview | None, pe
         found.append(Criterion(apart(answers.networks, sizes), words))
     if answers.students.shape[1]:
         words = "EMA and student disagree by {percent} of the size at {joint}"
-        found.append(Criterion(offsets(answers.students, answers.networks, sizes), words))
+        found.append(Criterion(offsets(answers.students, answers.networks, sizes), words, HALF))
     how = "turned or mirrored" if answers.views.shape[1] > len(TURNS) else "turned"
     words = f"{how}, {{joint}} is found {{percent}} of the size away"
     found.append(Criterion(offsets(answers.views, answers.points[:, None], sizes), words))
@@ -134,8 +137,10 @@ class Uncertainty:
 
 
 def uncertainty(found: Sequence[Criterion]) -> Uncertainty:
-    """The mean of all criteria that say something of a joint, in units of its mean over all."""
-    together = np.nanmean(np.stack([criterion.strength for criterion in found]), axis=0)
+    """The weighted mean of all criteria that say something of a joint, in units of its mean over all."""
+    strength = np.stack([criterion.strength for criterion in found])
+    weights = np.isfinite(strength) * np.array([criterion.weight for criterion in found])[:, None, None]
+    together = (weights * np.nan_to_num(strength)).sum(axis=0) / weights.sum(axis=0)
     together = together / (together.mean() or 1.0)
     return Uncertainty(together, together.mean(axis=1))
 
