@@ -41,10 +41,8 @@ def round_of(mouse: Path, out: Path, seed: int) -> list[float]:
     """Mean errors in pixels of the first run, and of the runs of all `WAYS`."""
     few, every = (converted(mouse, out / f"{labels}_labels_{seed}", labels, seed) for labels in (FIRST, ALL))
     name = f"labeled_n{FIRST}_seed{seed}"
-    errors, document = (
-        [train(out, few, f"first_{seed}", name, seed, EPOCHS[0])],
-        read(every, f"labeled_n{ALL}_seed{seed}"),
-    )
+    errors = [train(out, few, f"first_{seed}", name, seed, EPOCHS[0])]
+    document = read(every, f"labeled_n{ALL}_seed{seed}")
     known = {image["file_name"] for image in read(few, name)["images"]}
     others = sorted({image["file_name"] for image in document["images"]} - known)
     for way in WAYS:
