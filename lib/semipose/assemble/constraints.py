@@ -26,6 +26,7 @@ from semipose.pseudo_labels import (
 )
 from semipose.runtime.ranks import by_first
 from semipose.skeletons import get_skeleton
+from semipose.structures import Persons
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,11 @@ def build_label_constraints(config: CfgNode, data: RunData | None = None) -> Con
 
 
 def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
+    """The constraint of `multiview_of_labels`; None where nothing unlabelled is learned."""
+    return None if data.unlabeled is None else multiview_of_labels(config, data.labeled)
+
+
+def multiview_of_labels(config: CfgNode, labeled: Persons) -> Multiview | None:
     """The constraint between keypoints that a picture shows twice, fitted to the labels; None without pairs.
 
     Raises:
@@ -63,7 +69,7 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
         DataError: too few of them are labelled.
     """
     pairs = [tuple(pair) for pair in config.PSEUDO.MULTIVIEW_PAIRS if pair]
-    if not pairs or data.unlabeled is None:
+    if not pairs:
         return None
     _refuse_whole_pictures(config, "PSEUDO.MULTIVIEW_PAIRS", "[]")
     names = get_skeleton(config.DATASET.SKELETON).keypoints
@@ -71,9 +77,9 @@ def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
         unknown = [name for name in pair if name not in names]
         if len(pair) != 2 or pair[0] == pair[1] or unknown:
             raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: {list(pair)} is not a pair of two of {', '.join(names)}")
-    crops = build_crops(config, data.labeled)
+    crops = build_crops(config, labeled)
     to_base = affine.invert(torch.from_numpy(crops.to_image)).numpy()
-    keypoints = data.labeled.keypoints.copy()
+    keypoints = labeled.keypoints.copy()
     keypoints[..., :2] = np.einsum("nij,nkj->nki", to_base[:, :, :2], keypoints[..., :2]) + to_base[:, None, :, 2]
     indices = tuple((names.index(first), names.index(second)) for first, second in pairs)
     return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))

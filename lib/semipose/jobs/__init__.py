@@ -38,6 +38,7 @@ JOBS = {
     "predict": Job(
         USE, "semipose.jobs.predict:main", "keypoints in pictures, folders, videos: csv, COCO, labelme, mp4"
     ),
+    "label": Job(USE, "semipose.jobs.label:main", "which pictures to label next, with predictions to correct"),
     "export": Job(USE, "semipose.jobs.export:main", "one file for other programs: ONNX, or bare weights"),
     "valid": Job(SCORE, "semipose.cli:valid", "score a checkpoint on its validation set"),
     "report": Job(SCORE, "semipose.jobs.report:main", "one page: results, curves, worst pictures, suspicious labels"),
