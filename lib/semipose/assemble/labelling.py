@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from yacs.config import CfgNode
 
+from semipose.assemble.constraints import multiview_of_labels
 from semipose.assemble.from_checkpoint import network_keys, saved_config, saved_skeleton, scored_networks, whole_config
 from semipose.assemble.set_rows import bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import build_data, build_source, read_validation, source_entries
-from semipose.assemble.training import multiview_of_labels
 from semipose.config import load_config
 from semipose.data.archives import real_path
 from semipose.data.overlap import LABELLED

@@ -20,7 +20,8 @@ KEYS = {
     # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
     # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, mirror_mouse
-    # or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
+    # or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose), or the lines of such a file right here:
+    # {keypoints: [...], sigmas: 0.05, links: [...]}
     "DATASET.SKELETON": Key("coco"),
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
@@ -79,6 +80,9 @@ KEYS = {
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
     "MODEL.DEKR.JOINT_CHANNELS": Key(15, low=1),  # of its offset branch, for each keypoint
     "MODEL.DEKR.OFFSET_WEIGHT": Key(0.03, low=0),  # of the offset loss, against that of the heatmaps
+    # found keypoints move to the peak of their heatmap nearby: standard deviation of what counts as near, in map
+    # pixels; 0 = they stay where the offsets put them, as in the paper
+    "MODEL.DEKR.SNAP": Key(0.0, low=0, high=10),
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),
     "MODEL.SECOND.NECK": Key(""),
@@ -140,6 +144,12 @@ KEYS = {
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
+    # --- LABELS: where labels may be wrong; not bottom-up
+    "LABELS.TRIM": Key(0.0, low=0, high=0.9),  # share of a batch's labelled keypoints, of the largest loss, not learned
+    "LABELS.TRIM_EPOCH": Key(0, low=0),  # first epochs, in which all are
+    # A label far from what all teachers say loses weight, the surer they are, and rising as the unlabelled losses do:
+    # distance at which the weight has fallen to 0.61, in parts of the longer side of the padded person box; 0 = off
+    "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     "EMA_DECAY": Key(0.999, low=0, high=1),
@@ -147,6 +157,9 @@ KEYS = {
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
+    "PSEUDO.FLIP": Key(False),  # teachers look at the easy view and its mirror image, and the mean of both counts
+    # two networks: the mean of both teachers teaches both students, instead of each the other one
+    "PSEUDO.ENSEMBLE": Key(False),
     # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
     # neither learned nor taken for background.
     "PSEUDO.INSTANCE_SCORE": Key(0.4, low=0, high=1),
@@ -158,6 +171,17 @@ KEYS = {
     "PSEUDO.MULTIVIEW_PAIRS": Key([[]]),
     # error that is allowed, as a share of the longer side of the crop
     "PSEUDO.MULTIVIEW_TOLERANCE": Key(0.03, low=1e-4, high=1),
+    # Pools of videos or of frames with their numbers: what a teacher said about other frames. weight = a joint that
+    # jumps against the frames before and after loses weight; track = steady motion chooses among the peaks of the
+    # heatmaps of all frames, and pseudo-labels take the peak that fits (needs a codec with maps). Loose pictures stay
+    # as they are. Not bottom-up.
+    "PSEUDO.TEMPORAL": Key("none", choices=("none", "weight", "track")),
+    # jump, or distance from an even motion, at which the weight is 0.61, as a share of the longer side of the box
+    "PSEUDO.TEMPORAL_TOLERANCE": Key(0.03, low=1e-4, high=1),
+    "PSEUDO.TEMPORAL_GAP": Key(5, low=1),  # largest difference of the numbers of two frames that are neighbours
+    # A joint that is farther from what principal components of the labelled poses can make than labelled ones are loses
+    # weight. The share of the variance that the components keep, such as 0.99; 0 = off. Not bottom-up.
+    "PSEUDO.PCA": Key(0.0, low=0, high=1),
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
     # --- AUGMENT: views
     # The views: standard deviation of the turn in degrees, clipped at twice that, and the share of images turned;
