@@ -12,7 +12,6 @@ from yacs.config import CfgNode
 from semipose import __version__, assemble
 from semipose.algorithms import Algorithm
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
-from semipose.assemble.set_rows import as_rows, bottom_up
 from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
@@ -96,10 +95,11 @@ def dry_run(config: CfgNode) -> int:
     """Print configuration, data and networks of a run without starting it; writes nothing."""
     _log_plainly()
     print(to_yaml(config))
-    data = assemble.build_data(config)
+    task = assemble.find_task(config)
+    data = task.build_data(config)
     print(data.report)
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
-    trainer = assemble.build_trainer(config, data, checkpoints, Tracker([]), Interrupts())
+    trainer = task.build_trainer(config, data, checkpoints, Tracker([]), Interrupts())
     _report_networks(trainer.algorithm)
     print(f"{config.TRAIN.END_EPOCH} epochs of {trainer.epoch_steps} steps")
     return 0
@@ -209,22 +209,15 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
 def _make_trainer(
     config: CfgNode, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts, pretrained: bool
 ) -> Trainer:
-    data = assemble.build_data(config)
+    task = assemble.find_task(config)
+    data = task.build_data(config)
     log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
-    trainer = assemble.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
+    trainer = task.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     _report_networks(trainer.algorithm)
     if is_first():
         _write(checkpoints.folder / "config.yaml", to_yaml(config))
-        _write(checkpoints.folder / "labeled.json", json.dumps(labelled_rows(config, data)))
+        _write(checkpoints.folder / "labeled.json", json.dumps(task.labelled(config, data)))
     return trainer
-
-
-def labelled_rows(config: CfgNode, data: assemble.RunData) -> dict:
-    """What the labelled side is: the ids of its persons, bottom-up also of its images, and whose the rows are."""
-    labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
-    if bottom_up(config):
-        labeled["image_ids"] = as_rows(config, data.labeled).ids.tolist()
-    return labeled | {"sources": list(zip(data.labeled_mix.names, data.labeled_mix.lengths))}  # in this order
 
 
 def _report_networks(algorithm: Algorithm) -> None:

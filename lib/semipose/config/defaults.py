@@ -15,12 +15,15 @@ KEYS = {
     "GPUS": Key(""),
     # loader processes of each side, labelled and unlabelled; 0 = no processes (flag --workers)
     "WORKERS": Key(4, low=0),
-    # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts
+    # what is learned: pose = 2D keypoints in pictures; lift = 3D poses from 2D tracks (section LIFT, docs/lifting.md)
+    "TASK": Key("pose", choices=("pose", "lift")),
+    # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts; to lift:
+    # supervised, back_projection, mean_teacher, train_2p, cotrain, cotrain1
     "ALGORITHM": Key("supervised"),
     # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
-    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, mirror_mouse
-    # or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
+    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman,
+    # mirror_mouse, h36m or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
     "DATASET.SKELETON": Key("coco"),
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
@@ -139,6 +142,12 @@ KEYS = {
     "WEIGHT.LOSS_CONS": Key(1.0, low=0),  # easy-hard consistency (flag --cons)
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
+    # to lift: where the root is in camera space; the other three are of unlabelled tracks (WEIGHT.LOSS_CONS too):
+    # projections on the 2D input, mean bone lengths as in the labels, left and right bones equal
+    "WEIGHT.LOSS_TRAJECTORY": Key(1.0, low=0),
+    "WEIGHT.LOSS_PROJECTION": Key(1.0, low=0),
+    "WEIGHT.LOSS_BONES": Key(1.0, low=0),
+    "WEIGHT.LOSS_SIDES": Key(1.0, low=0),
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
@@ -220,6 +229,26 @@ KEYS = {
     "WORST.EASY_ONLY": Key(True),  # only pseudo-labels of easy images enter
     # with LOSS_WORST: pseudo-labels have their own head, the main one learns labels only
     "WORST.PSEUDO_HEAD": Key(False),
+    # --- LIFT: for TASK lift
+    "LIFT.CAMERAS": Key("cameras.json"),  # file below DATASET.ROOT: {NAME: {R, T, f, c, k, p, w, h}}
+    "LIFT.UNIT": Key("m", choices=("m", "mm")),  # of 3D labels and of T
+    "LIFT.SPACE": Key("camera", choices=("camera", "world")),  # that 3D labels are in
+    # joint that poses are relative to, or two whose middle that is: "left_hip right_hip"
+    "LIFT.ROOT": Key("pelvis"),
+    "LIFT.REMOVE_ROOT": Key(False),  # networks do not give the root itself; for a ROOT of one joint
+    # 2D input: image = from the image centre, in half widths; camera = directions, the same for every focal length
+    "LIFT.INPUT": Key("image", choices=("image", "camera")),
+    "LIFT.NETWORK": Key("videopose3d", choices=("videopose3d", "simplebaseline3d")),
+    "LIFT.FRAMES": Key(27, low=1, high=243),  # that a network sees: 3, 9, 27, 81 or 243; 1 for simplebaseline3d
+    "LIFT.STEP": Key(1, low=1),  # frames of the sequence from one of them to the next
+    "LIFT.CAUSAL": Key(False),  # the pose is that of the last one, else of the middle one
+    "LIFT.PAD": Key(True),  # repeat the first and the last frame of a sequence; else poses at its ends are left out
+    "LIFT.CHANNELS": Key(1024, low=1, high=8192),
+    "LIFT.DROPOUT": Key(0.25, low=0, high=0.95),  # VideoPose3D; SimpleBaseline3D was published with 0.5
+    "LIFT.TRAJECTORY": Key(True),  # a second network for the place of the root; projections need it
+    # of students on unlabelled tracks: standard deviation of noise on their 2D input (its units), share mirrored
+    "LIFT.HARD_NOISE": Key(0.0, low=0, high=1),
+    "LIFT.HARD_FLIP": Key(0.5, low=0, high=1),
     # --- TEST: evaluation
     "TEST.BATCH_SIZE": Key(64, low=1),
     "TEST.FLIP_TEST": Key(False),  # average with the mirrored image

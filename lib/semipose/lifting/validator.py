@@ -1,0 +1,93 @@
+"""Validation of lifters: every predictor and the ensemble over each validation set."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from semipose.lifting.codec import LiftCodec
+from semipose.lifting.loaders import evaluation_batches
+from semipose.lifting.metrics import score_actions, score_poses
+from semipose.lifting.motion import LiftBatch, Windows
+from semipose.runtime.ranks import by_first
+
+EACH = ("MPJPE", "P-MPJPE")  # metrics that are given for each predictor
+ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class LiftValidator:
+    """Scores lifters on one or more sets; the first rank does it, the others wait for its numbers.
+
+    Attributes:
+        sets: windows by name; the first set gives the main metrics.
+        flip_test: average with the mirrored window.
+        poll: called before each batch; may raise to stop.
+    """
+
+    sets: dict[str, Windows]
+    codec: LiftCodec
+    batch_size: int = 64
+    flip_test: bool = False
+    poll: Callable[[], None] = lambda: None
+
+    def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
+        """`MPJPE_<name>` for each predictor and the ensemble, and all metrics of the main result on the first set; of
+        several sets also `<set>/MPJPE` and so on."""
+        return by_first(lambda: self._score(predictors, main))
+
+    def _score(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
+        metrics, results = {}, {}
+        for name in self.sets:
+            rows = self.score_each(name, predictors, main)
+            results[name] = rows[list(rows)[-1]]
+            if not metrics:
+                metrics = {f"{key}_{who}": row[key] for who, row in rows.items() for key in EACH} | results[name]
+        if len(self.sets) > 1:
+            metrics |= {f"{name}/{key}": value for name, found in results.items() for key, value in found.items()}
+        return metrics
+
+    def score_each(
+        self, name: str, predictors: dict[str, nn.Module], main: tuple[str, ...]
+    ) -> dict[str, dict[str, float]]:
+        """All metrics of each predictor on a set; the main result comes last."""
+        found = self.predict(name, predictors)
+        result = main[0] if len(main) == 1 else ENSEMBLE
+        found[ENSEMBLE] = np.mean([found[member] for member in main], 0)
+        order = [who for who in predictors if who != result] + [result]
+        return {who: self._metrics(name, found[who]) for who in order}
+
+    def predict(self, name: str, predictors: dict[str, nn.Module]) -> dict[str, np.ndarray]:
+        """Poses (W, K, 3) around their root, metres, of each predictor."""
+        device = next(next(iter(predictors.values())).parameters()).device
+        parts = {who: [] for who in predictors}
+        for batch in evaluation_batches(self.sets[name], self.batch_size):
+            self.poll()
+            batch = batch.to(device)
+            for who, network in predictors.items():
+                parts[who].append(lift_batch(network, self.codec, batch, self.flip_test))
+        return {who: torch.cat(poses).cpu().numpy() for who, poses in parts.items()}
+
+    def _metrics(self, name: str, found: np.ndarray) -> dict[str, float]:
+        motion, targets = self.sets[name].motion, self.sets[name].targets
+        poses, weights = torch.from_numpy(motion.poses[targets]), torch.from_numpy(motion.weights[targets])
+        wanted = self.codec.relative(poses).numpy()
+        labelled = (weights * self.codec.root_weight(weights).unsqueeze(-1) > 0).numpy()
+        actions = np.array([motion.recordings[number].action for number in motion.sequence[targets]])
+        return score_poses(found, wanted, labelled) | score_actions(found, wanted, labelled, actions)
+
+
+@torch.no_grad()
+def lift_batch(network: nn.Module, codec: LiftCodec, batch: LiftBatch, flip_test: bool = False) -> Tensor:
+    """Poses (B, K, 3) around their root, in eval mode; with `flip_test` the mean with those of the mirrored windows."""
+    training = network.training
+    network.eval()
+    poses = network(codec.encode_input(batch)).poses
+    if flip_test:
+        every = torch.ones(len(batch), dtype=torch.bool, device=poses.device)
+        mirror = codec.flip_poses(network(codec.encode_input(codec.flip(batch, every))).poses)
+        poses = (poses + mirror) / 2
+    network.train(training)
+    return poses
