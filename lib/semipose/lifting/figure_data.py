@@ -88,8 +88,9 @@ def _write_cameras(path: Path, seed: int) -> None:
         cameras[name] = {
             "R": _looking_at(centre, np.array([0, 0, 0.9])).tolist(), "T": centre.tolist(),
             "f": [rng.uniform(0.28, 0.32) * distance * SIZE] * 2,
-            "c": (SIZE / 2 + rng.uniform(-15, 15, 2)).tolist(), "k": [rng.uniform(-0.2, 0.05), rng.uniform(0, 0.1), 0.0],
-            "p": rng.uniform(-2e-3, 2e-3, 2).tolist(), "w": SIZE, "h": SIZE,
+            "c": (SIZE / 2 + rng.uniform(-15, 15, 2)).tolist(),
+            "k": [rng.uniform(-0.2, 0.05), rng.uniform(0, 0.1), 0.0], "p": rng.uniform(-2e-3, 2e-3, 2).tolist(),
+            "w": SIZE, "h": SIZE,
         }  # fmt: skip
     path.write_text(json.dumps(cameras, indent=1) + "\n")
 

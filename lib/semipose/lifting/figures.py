@@ -1,6 +1,6 @@
 """Moving figures: people made of joint angles with limits, smooth over time, seen by a few cameras.
 
-The world has z up, in metres; a figure looks along x of its own axes, its left is y. Everything is a function of a seed.
+The world has z up, in metres; a figure looks along x of its own axes, its left is y. All is a function of a seed.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LIMITS = {
     "shoulder bend": (-45, 160), "shoulder side": (2, 110), "shoulder twist": (-40, 60), "elbow bend": (2, 140),
 }  # fmt: skip
 # What an action moves: share of the limits that an angle wanders through, from the low end.
-REST = {name: (0.4, 0.6) for name in LIMITS} | {
+REST = dict.fromkeys(LIMITS, (0.4, 0.6)) | {
     "spine bend": (0.2, 0.4), "hip bend": (0.15, 0.3), "hip side": (0.15, 0.35), "knee bend": (0.02, 0.15),
     "shoulder bend": (0.15, 0.35), "shoulder side": (0.02, 0.15), "elbow bend": (0.05, 0.35),
 }  # fmt: skip
@@ -26,7 +26,7 @@ ACTIONS = {
     "walk": {"hip bend": (0.02, 0.5), "knee bend": (0.03, 0.5), "shoulder bend": (0.08, 0.4), "elbow bend": (0.1, 0.4)},
     "reach": {"shoulder bend": (0.2, 1), "shoulder side": (0, 0.9), "shoulder twist": (0, 1), "elbow bend": (0, 1)},
     "crouch": {"hip bend": (0.15, 1), "knee bend": (0.02, 1), "spine bend": (0.1, 1), "shoulder bend": (0.1, 0.7)},
-    "dance": {name: (0.05, 0.95) for name in LIMITS} | {"hip bend": (0.05, 0.7), "knee bend": (0.0, 0.6)},
+    "dance": dict.fromkeys(LIMITS, (0.05, 0.95)) | {"hip bend": (0.05, 0.7), "knee bend": (0.0, 0.6)},
 }  # fmt: skip
 GAIT = {"hip bend": 0.0, "knee bend": 0.25, "shoulder bend": 0.5, "elbow bend": 0.5}  # phase of a step, of one side
 
