@@ -10,7 +10,7 @@ import torch
 
 from semipose.errors import ConfigError, DataError
 from semipose.lifting.cameras import project, read_cameras
-from semipose.lifting.figures import ACTIONS, draw_figure, moving_figure
+from semipose.lifting.figures import ACTIONS, JOINTS, draw_figure, moving_figure
 from semipose.skeletons import Skeleton
 
 GENERATOR = "semipose moving figures 1"  # raise the number when the figures change
@@ -45,6 +45,11 @@ def write_figures(
     for name, value, least in (*((n, c, 1) for n, c in counts.items()), ("frames", frames, 2), ("seed", seed, 0)):
         if value < least:
             raise ConfigError(f"moving figures: {name} is {value}, must be at least {least}")
+    strange = sorted(set(skeleton.keypoints) - JOINTS)
+    if strange:
+        raise ConfigError(
+            f"moving figures: skeleton {skeleton.name!r} has {strange[0]!r}; they have: {', '.join(sorted(JOINTS))}"
+        )
     manifest = {"generator": GENERATOR, "seed": seed, "frames": frames, "noise": noise, "counts": counts}
     manifest["skeleton"] = skeleton.to_plain()
     present = _read_manifest(root)

@@ -40,6 +40,9 @@ _FACE = {  # forward, left and up from the middle of the head, in head lengths
     "nose": (0.55, 0, 0), "left_eye": (0.45, 0.2, 0.15), "right_eye": (0.45, -0.2, 0.15),
     "left_ear": (0.0, 0.38, 0.05), "right_ear": (0.0, -0.38, 0.05),
 }  # fmt: skip
+# what a skeleton may ask for
+JOINTS = {"pelvis", "spine", "thorax", "neck_base", "head_top", *_FACE}
+JOINTS |= {f"{side}_{joint}" for side in SIDES for joint in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")}
 
 
 @dataclass(frozen=True)
