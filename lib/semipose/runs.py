@@ -120,6 +120,8 @@ def validate(
     """
     if out and is_first():
         check_file(out, "--out")
+    if config.TASK == "lift":
+        return _validate_lifting(config, state, source, out, show_dir)
     if show_dir and is_first():
         check_folder(show_dir, "--show-dir")
     _log_plainly()
@@ -146,6 +148,18 @@ def validate(
             _write(Path(f"{Path(out).with_suffix('')}.{name}.results.json"), json.dumps(results))
         if show_dir:
             _show(Path(show_dir) / name, entry, rows, people, validator.skeleton, show or ShowOptions())
+    if out and is_first():
+        _write(Path(out), json.dumps(scores))
+    return 0
+
+
+def _validate_lifting(config: CfgNode, state: dict, source: str, out: str | None, show_dir: str | None) -> int:
+    """`validate` of lifters, by the first rank."""
+    if show_dir:
+        raise ConfigError("--show-dir: not for a run that lifts; semipose predict --lift draws what it does")
+    scores = by_first(lambda: assemble.score_lifting(config, state, source))
+    for name, rows in scores.items():
+        print(format_rows(name, rows))
     if out and is_first():
         _write(Path(out), json.dumps(scores))
     return 0

@@ -48,7 +48,7 @@ def build_codec(config: CfgNode, skeleton: Skeleton) -> LiftCodec:
     )  # fmt: skip
 
 
-def build_plan(config: CfgNode) -> WindowPlan:
+def build_window_plan(config: CfgNode) -> WindowPlan:
     """The windows; raises ConfigError for several frames where a network sees one."""
     lift = config.LIFT
     if lift.NETWORK == "simplebaseline3d" and lift.FRAMES != 1:
@@ -58,7 +58,7 @@ def build_plan(config: CfgNode) -> WindowPlan:
 
 def build_lifter(config: CfgNode, skeleton: Skeleton) -> Lifter:
     """One lifter with fresh weights."""
-    codec, plan = build_codec(config, skeleton), build_plan(config)
+    codec, plan = build_codec(config, skeleton), build_window_plan(config)
     trajectory = _network(config, codec.joints, 1, plan) if config.LIFT.TRAJECTORY else None
     return Lifter(codec, _network(config, codec.joints, codec.outputs, plan), trajectory)
 
@@ -97,7 +97,7 @@ def build_lift_trainer(
     pretrained: bool = True,
 ) -> Trainer:  # fmt: skip
     """Everything put together, at step 0."""
-    train, skeleton, plan = config.TRAIN, get_skeleton(config.DATASET.SKELETON), build_plan(config)
+    train, skeleton, plan = config.TRAIN, get_skeleton(config.DATASET.SKELETON), build_window_plan(config)
     unlabeled = None
     if data.unlabeled is not None:
         unlabeled = LiftSide(Windows(data.unlabeled, plan), train.BATCH_SIZE_UNSUP)
@@ -122,7 +122,7 @@ def build_lift_validator(
     config: CfgNode, validation: dict[str, Motion], codec: LiftCodec, interrupts: Interrupts | None = None
 ) -> LiftValidator:
     """The validator of DATASET.TEST_SET."""
-    plan = build_plan(config)
+    plan = build_window_plan(config)
     sets = {name: Windows(motion, plan) for name, motion in validation.items()}
     poll = interrupts.check if interrupts else lambda: None
     return LiftValidator(sets, codec, config.TEST.BATCH_SIZE, config.TEST.FLIP_TEST, poll)

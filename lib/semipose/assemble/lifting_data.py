@@ -49,15 +49,15 @@ def build_lift_data(config: CfgNode) -> LiftData:
         DataError: a source is missing or broken, nothing is labelled, or a validation sequence is trained on.
         ConfigError: a source is described wrongly.
     """
-    whole = Motion.concatenate(list(_read_set(config, "TRAIN_SET").values()))
+    whole = Motion.concatenate(list(read_lift_set(config, "TRAIN_SET").values()))
     labeled = whole.take(range(len(whole.recordings))[: config.DATASET.TRAIN_LEN or None])
     if not labeled.weights.any():
         raise DataError("the labelled set has no 3D pose (array S; see DATASET.TRAIN_SET)")
     unlabeled = None
     if lift_entry(config).takes_unlabeled:
-        pool = _read_set(config, "TRAIN_UNSUP_SET")
+        pool = read_lift_set(config, "TRAIN_UNSUP_SET")
         unlabeled = Motion.concatenate(list(pool.values())) if pool else whole
-    validation = _read_set(config, "TEST_SET")
+    validation = read_lift_set(config, "TEST_SET")
     for name, motion in validation.items():
         if not motion.weights.any():
             raise DataError(f"validation set {name!r} has no 3D pose (array S; see DATASET.TEST_SET)")
@@ -65,7 +65,7 @@ def build_lift_data(config: CfgNode) -> LiftData:
     return LiftData(labeled, unlabeled, validation)
 
 
-def _read_set(config: CfgNode, key: str) -> dict[str, Motion]:
+def read_lift_set(config: CfgNode, key: str) -> dict[str, Motion]:
     """The sequences of each source of a set, by its name."""
     found = {}
     for entry in _entries(config, key):

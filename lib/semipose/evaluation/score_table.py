@@ -9,8 +9,8 @@ from semipose.evaluation.ground_truth import NO_GROUP
 def format_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     """A title, a line of metric names, and a line of values for each row (a predictor, a group, a set).
 
-    Shares (0..1) are shown in percent, mean pixel errors (EPE) in px. A metric that is -1 or that a row does not have
-    is shown as "-".
+    Shares (0..1) are shown in percent, mean pixel errors (EPE) in px, those of 3D (MPJPE) in mm. A metric that is -1 or
+    that a row does not have is shown as "-".
     """
     names = list(dict.fromkeys(name for metrics in rows.values() for name in metrics))
     lines = [["", *names]]
@@ -32,4 +32,6 @@ def _group(name: int | str) -> str:
 def _text(name: str, value: float) -> str:
     if value == -1 or isnan(value):
         return "-" if value == -1 else "nan"
+    if "MPJPE" in name:
+        return f"{value:.1f} mm"
     return f"{value:.2f} px" if name.split("_")[0] == "EPE" else f"{100 * value:.1f}"
