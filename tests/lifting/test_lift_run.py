@@ -11,6 +11,7 @@ from small_lift import finish, go_on, make_trainer, small_config, stop
 from semipose import assemble
 from semipose.errors import ConfigError, DataError
 from semipose.lifting.algorithms import LIFT_ALGORITHMS
+from semipose.skeletons import get_skeleton
 
 LABELLED = {"loss_pose", "loss_trajectory"}
 POOL = {"loss_projection", "loss_bones", "loss_sides"}
@@ -72,6 +73,24 @@ def test_labels_are_the_first_sequences_and_all_others_are_the_pool(figures_root
     assert [str(recording) for recording in data.unlabeled.recordings] == ["L1/walk/cam1", "L2/reach/cam2"]
     written = assemble.find_task(config).labelled(config, data)
     assert json.loads(json.dumps(written))["sequences"] == [["labeled", "L1/walk/cam1"]]
+
+
+def test_tracks_of_predict_are_learned_from(figures_root, tmp_path):
+    """The csv of `semipose predict` is an unlabelled source, beside a mocap file."""
+    names = get_skeleton("h36m").keypoints
+    with np.load(figures_root / "unlabeled.npz") as archive:
+        points = archive["part"][:20]
+    lines = [["scorer"] + ["me"] * 51, ["bodyparts"] + [name for name in names for _ in "xyl"]]
+    lines += [["coords"] + ["x", "y", "likelihood"] * 17]
+    lines += [[number, *pose.ravel().tolist()] for number, pose in enumerate(points)]
+    (tmp_path / "walk.csv").write_text("\n".join(",".join(map(str, line)) for line in lines))
+    source = f"{{annotation: {tmp_path / 'walk.csv'}, camera: cam1}}"
+    pairs = ["DATASET.TRAIN_UNSUP_SET", f"[unlabeled.npz, {source}]"]
+    trainer = make_trainer(figures_root, tmp_path / "run", "back_projection", pairs=pairs)
+    motion = trainer.loader._windows[1].motion
+    assert [str(r) for r in motion.recordings[-1:]] == ["walk/cam1"] and len(motion) == 4 * 30 + 20
+    np.testing.assert_allclose(motion.keypoints[-20:], points[..., :2], atol=1e-3)
+    finish(trainer)
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
 NETWORK_KEYS = (
-    "TASK", "LIFT", "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH",
-    "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN", "DATASET.BOX_PADDING",
+    "TASK", "LIFT", "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START",
+    "TRAIN.WARM_EPOCH", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN", "DATASET.BOX_PADDING",
 )  # fmt: skip
 ENSEMBLE = "ensemble"
 FILES = ("best.pth", "last.pth")  # of a run folder, the better one first

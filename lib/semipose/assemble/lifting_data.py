@@ -15,6 +15,7 @@ from semipose.lifting.algorithms import LIFT_ALGORITHMS, LiftEntry
 from semipose.lifting.cameras import read_cameras
 from semipose.lifting.mocap import MocapSource, read_mocap
 from semipose.lifting.motion import Motion
+from semipose.lifting.track_csv import read_tracks
 from semipose.skeletons import get_skeleton
 
 UNITS = {"m": 1.0, "mm": 0.001}
@@ -90,11 +91,13 @@ def _entries(config: CfgNode, key: str) -> list[dict]:
 def _read_source(config: CfgNode, entry: dict) -> Motion:
     root, unit = config.DATASET.ROOT, UNITS[config.LIFT.UNIT]
     cameras = read_cameras(os.path.join(root, config.LIFT.CAMERAS), unit)
-    joints = len(get_skeleton(config.DATASET.SKELETON))
+    skeleton, file = get_skeleton(config.DATASET.SKELETON), os.path.join(root, entry["annotation"])
+    if file.lower().endswith(".csv"):
+        return read_tracks(file, skeleton, cameras, entry["camera"])
     keypoints_2d = entry["keypoints_2d"] and os.path.join(root, entry["keypoints_2d"])
     return read_mocap(
         MocapSource(
-            os.path.join(root, entry["annotation"]), cameras, joints, unit, config.LIFT.SPACE == "world",
+            file, cameras, len(skeleton), unit, config.LIFT.SPACE == "world",
             entry["camera"], keypoints_2d,
         )
     )  # fmt: skip
