@@ -8,7 +8,7 @@ import pytest
 import torch
 from refusals import refused
 
-from semipose.lifting.cameras import camera_of, mirrored, project, read_cameras
+from semipose.lifting.cameras import camera_of, directions, mirrored, project, read_cameras
 from semipose.lifting.losses import as_bones, bone_lengths
 from semipose.skeletons import get_skeleton
 
@@ -45,6 +45,12 @@ def test_projection_is_that_of_opencv_with_distortion(camera):
     expected, _ = cv2.projectPoints(world, camera.rotation, shift, matrix, np.array([*k[:2], *p, k[2]]))
     found = project(torch.from_numpy(camera.from_world(world)), torch.from_numpy(camera.intrinsics).double())
     np.testing.assert_allclose(found.numpy(), expected[:, 0], atol=1e-3)  # intrinsics are float32
+
+
+def test_directions_undo_the_projection(camera):
+    points, intrinsics = torch.from_numpy(camera.from_world(points_before(camera))), torch.from_numpy(camera.intrinsics)
+    found = directions(project(points, intrinsics.double()), intrinsics.double())
+    torch.testing.assert_close(found, points[:, :2] / points[:, 2:], atol=1e-5, rtol=1e-5)
 
 
 def test_a_batch_of_cameras_projects_as_each_alone(camera):

@@ -35,8 +35,17 @@ def test_2d_by_the_camera_is_the_same_for_every_focal_length():
     pose = torch.randn(17, 3) + torch.tensor([0, 0, 6.0])
     near, far = CAMERA.clone(), CAMERA.clone()
     far[:2] *= 3
+    far[4:9] = 0
     found = [codec(by_camera=True).encode_points(project(pose, camera), camera) for camera in (near, far)]
-    torch.testing.assert_close(*found)
+    torch.testing.assert_close(*found, atol=1e-4, rtol=1e-4)
+
+
+def test_a_root_by_the_camera_is_where_it_is_seen_and_as_deep_as_said():
+    own, poses = codec(by_camera=True), torch.randn(4, 17, 3) * 0.3 + torch.tensor([0.5, 0, 4.0])
+    points = own.encode_points(project(poses, CAMERA), CAMERA)
+    said = torch.tensor([0.0, 0, 1]) * poses[:, :1, 2].log()
+    torch.testing.assert_close(own.decode_root(said, points), poses[:, 0], atol=1e-4, rtol=1e-4)
+    assert codec().decode_root(said, points) is said
 
 
 @pytest.mark.parametrize("by_camera", [False, True])

@@ -15,6 +15,7 @@ from semipose import assemble, cli
 from semipose.assemble.lifting_checkpoint import build_track_lifter
 from semipose.config import load_config, to_yaml
 from semipose.engine.checkpoint import save_atomic
+from semipose.jobs import export
 from semipose.jobs import predict as job
 from semipose.lifting.motion import Windows
 from semipose.lifting.validator import lift_batch
@@ -149,3 +150,21 @@ def test_valid_gives_the_numbers_of_the_run(runs, tmp_path, monkeypatch, capsys)
     scores = json.loads(out.read_text())["val"]
     metrics = torch.load(runs[1] / "best.pth", weights_only=True)["metrics"]
     assert scores["ema"]["MPJPE"] == metrics["MPJPE"] and scores["student"]["P-MPJPE"] == metrics["P-MPJPE_student"]
+
+
+def test_an_onnx_file_lifts_as_the_checkpoint_does(runs, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    out = tmp_path / "lifter.onnx"
+    assert export.main([str(runs[1]), "--out", str(out)]) == 0
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    facts = json.loads(session.get_modelmeta().custom_metadata_map["semipose"])
+    assert facts["names"] == list(SKELETON.keypoints) and facts["frames"] == 9 and facts["root"] == ["pelvis"]
+    lifter = build_track_lifter(str(runs[1]), SKELETON, "cpu")
+    windows = torch.randn(5, 9, 17, 2)
+    poses, roots = session.run(None, {"windows": windows.numpy()})
+    with torch.no_grad():
+        expected = lifter.networks[0](windows)
+    np.testing.assert_allclose(poses, expected.poses.numpy(), atol=1e-4)
+    np.testing.assert_allclose(roots, expected.roots.numpy(), atol=1e-4)
+    refused(capsys, export.main([str(runs[1]), "--out", str(out), "--decode"]), "--decode")
+    refused(capsys, export.main([str(runs[1]), "--out", str(out), "--which", "x"]), "'x'", "student")

@@ -236,7 +236,8 @@ KEYS = {
     # joint that poses are relative to, or two whose middle that is: "left_hip right_hip"
     "LIFT.ROOT": Key("pelvis"),
     "LIFT.REMOVE_ROOT": Key(False),  # networks do not give the root itself; for a ROOT of one joint
-    # 2D input: image = from the image centre, in half widths; camera = directions, the same for every focal length
+    # 2D input: image = from the image centre, in half widths; camera = directions, the same whatever the focal length
+    # and the distortion, and roots are where they are seen
     "LIFT.INPUT": Key("image", choices=("image", "camera")),
     "LIFT.NETWORK": Key("videopose3d", choices=("videopose3d", "simplebaseline3d")),
     "LIFT.FRAMES": Key(27, low=1, high=243),  # that a network sees: 3, 9, 27, 81 or 243; 1 for simplebaseline3d
@@ -246,7 +247,7 @@ KEYS = {
     "LIFT.CHANNELS": Key(1024, low=1, high=8192),
     "LIFT.DROPOUT": Key(0.25, low=0, high=0.95),  # VideoPose3D; SimpleBaseline3D was published with 0.5
     "LIFT.TRAJECTORY": Key(True),  # a second network for the place of the root; projections need it
-    # of students on unlabelled tracks: standard deviation of noise on their 2D input (its units), share mirrored
+    # of students on unlabelled tracks: standard deviation of noise on their 2D input (half widths), share mirrored
     "LIFT.HARD_NOISE": Key(0.0, low=0, high=1),
     "LIFT.HARD_FLIP": Key(0.5, low=0, high=1),
     # --- TEST: evaluation

@@ -4,13 +4,14 @@ One class is all algorithms: students, each of which may have a teacher. A step 
 The contract with the trainer is that of `algorithms/algorithm.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from semipose.algorithms.recipe import Ramp
 from semipose.lifting import losses
+from semipose.lifting.cameras import INTRINSICS
 from semipose.lifting.codec import LiftCodec
 from semipose.lifting.motion import LiftBatch
 from semipose.lifting.networks import Lifter
@@ -71,7 +72,7 @@ class LiftRecipe:
         joint_weights: (K,) of the supervised loss.
         bones: (L, 2) pairs of joints; partners: (L,) see `losses.bone_partners`.
         flip: share of labelled windows that are mirrored; hard_flip: of unlabelled ones, for students.
-        noise: standard deviation of what is added to the 2D input of students on unlabelled tracks, input units.
+        noise: standard deviation of what is added to the 2D input of students on unlabelled tracks, half widths.
         seed, rank: of the views.
     """
 
@@ -165,8 +166,7 @@ class Lifting(nn.Module):
         if pool is not None:
             flipped = _draw(draws, pool, self.recipe.hard_flip)
             hard = codec.flip(pool, flipped)
-            noise = torch.randn(hard.keypoints.shape, generator=draws).to(hard.keypoints)
-            inputs.append(codec.encode_input(hard) + self.recipe.noise * noise)
+            inputs.append(codec.encode_input(replace(hard, keypoints=hard.keypoints + self._noise(hard, draws))))
         lifted = student(torch.cat(inputs))
         count = len(labeled)
         terms = self._supervised(_part(lifted, slice(None, count)), labeled)
@@ -175,7 +175,7 @@ class Lifting(nn.Module):
         unlabeled = _part(lifted, slice(count, None))
         lengths = losses.mean_lengths(labeled.poses, labeled.weights, self.bones)
         if weights.projection > 0:
-            terms["projection"] = weights.projection * losses.projection_loss(codec, unlabeled, hard)
+            terms["projection"] = weights.projection * losses.projection_loss(unlabeled, hard)
         if weights.bones > 0:
             terms["bones"] = weights.bones * losses.bone_loss(unlabeled.poses, self.bones, *lengths)
         if weights.sides > 0:
@@ -195,6 +195,12 @@ class Lifting(nn.Module):
             roots = codec.root_of(batch.poses).squeeze(-2)
             terms["trajectory"] = weights.trajectory * losses.trajectory_loss(lifted.roots, roots, rooted)
         return terms
+
+    def _noise(self, batch: LiftBatch, draws: torch.Generator) -> Tensor:
+        """(B, T, K, 2) pixels."""
+        noise = torch.randn(batch.keypoints.shape, generator=draws).to(batch.keypoints)
+        widths = batch.intrinsics[:, INTRINSICS.index("w")].view(-1, 1, 1, 1)
+        return noise * self.recipe.noise * widths / 2
 
     def _teacher(self, name: str) -> nn.Module:
         return self.teachers[OTHER.get(name, name)]

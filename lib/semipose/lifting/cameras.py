@@ -18,6 +18,7 @@ from semipose.plain_yaml import parse_yaml
 # focal lengths, principal point, radial and tangential distortion as in OpenCV, image size; pixels
 INTRINSICS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2", "w", "h")
 NEAREST = 0.1  # metres; points nearer to the camera, or behind it, are projected as from here
+UNDO_STEPS = 10  # of the fixed point that undoes distortion
 MAX_BYTES = 10_000_000
 _LENGTHS = {"R": 9, "T": 3, "f": 2, "c": 2, "k": 3, "p": 2, "w": 1, "h": 1}
 _OPTIONAL = {"R": np.eye(3), "T": np.zeros(3), "k": np.zeros(3), "p": np.zeros(2)}
@@ -50,13 +51,37 @@ def project(points: Tensor, intrinsics: Tensor, limit: float = float("inf")) -> 
         limit: largest |x / z| and |y / z|, beyond which a point stays there; distortion is a polynomial that says
             nothing about points far outside the picture.
     """
-    focal, centre, radial, tangential, _ = intrinsics.unsqueeze(-2).split((2, 2, 3, 2, 2), dim=-1)
+    focal, centre, *_ = _parts(intrinsics)
     flat = (points[..., :2] / points[..., 2:].clamp_min(NEAREST)).clamp(-limit, limit)
+    factor, shift = _distortion(flat, intrinsics)
+    return (flat * factor + shift) * focal + centre
+
+
+def directions(pixels: Tensor, intrinsics: Tensor) -> Tensor:
+    """x / z and y / z (..., K, 2) of what is seen at `pixels` (..., K, 2): distortion is undone, as by OpenCV's
+    `undistortPoints`."""
+    focal, centre, *_ = _parts(intrinsics)
+    bent = (pixels - centre) / focal
+    flat = bent
+    for _ in range(UNDO_STEPS):
+        factor, shift = _distortion(flat, intrinsics)
+        flat = (bent - shift) / factor
+    return flat
+
+
+def _parts(intrinsics: Tensor) -> tuple[Tensor, ...]:
+    """Focal lengths, principal point, radial and tangential distortion and size, each (..., 1, n)."""
+    return intrinsics.unsqueeze(-2).split((2, 2, 3, 2, 2), dim=-1)
+
+
+def _distortion(flat: Tensor, intrinsics: Tensor) -> tuple[Tensor, Tensor]:
+    """What directions (..., K, 2) are multiplied by (..., K, 1), and what is added (..., K, 2)."""
+    _, _, radial, tangential, _ = _parts(intrinsics)
     r2 = flat.square().sum(-1, keepdim=True)
     bent = 1 + r2 * (radial[..., :1] + r2 * (radial[..., 1:2] + r2 * radial[..., 2:]))
-    shifted = 2 * (tangential.flip(-1) * flat).sum(-1, keepdim=True)
     # x: 2 p1 x y + p2 (r2 + 2 x x); y: p1 (r2 + 2 y y) + 2 p2 x y
-    return (flat * (bent + shifted) + tangential.flip(-1) * r2) * focal + centre
+    across = tangential.flip(-1)
+    return bent + 2 * (across * flat).sum(-1, keepdim=True), across * r2
 
 
 def mirrored(intrinsics: Tensor) -> Tensor:

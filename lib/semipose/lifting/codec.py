@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from semipose.lifting.cameras import INTRINSICS, mirrored
+from semipose.lifting.cameras import INTRINSICS, directions, mirrored
 from semipose.lifting.motion import LiftBatch
+
+LOG_DEPTHS = (-2.0, 6.0)  # 0.14 to 400 metres
 
 
 @dataclass(frozen=True)
@@ -17,8 +19,8 @@ class LiftCodec:
         joints: K.
         root: indices of one joint, or of two whose middle is the root.
         remove_root: networks give all joints but the root, which is a single one.
-        by_camera: 2D input as directions, (pixel - c) / f, which are the same for every focal length; else from the
-            image centre in half widths.
+        by_camera: 2D input as directions from the camera, the same whatever its focal length and distortion; else from
+            the image centre in half widths.
         flip_order: K indices, as of a `Skeleton`.
     """
 
@@ -35,10 +37,7 @@ class LiftCodec:
 
     def encode_points(self, points: Tensor, intrinsics: Tensor) -> Tensor:
         """Network input (..., K, 2) of pixels (..., K, 2), for intrinsics (..., 11)."""
-        focal, centre, _, size = intrinsics.unsqueeze(-2).split((2, 2, 5, 2), dim=-1)
-        if self.by_camera:
-            return (points - centre) / focal
-        return (points - size / 2) / (size[..., :1] / 2)
+        return directions(points, intrinsics) if self.by_camera else in_half_widths(points, intrinsics)
 
     def encode_input(self, batch: LiftBatch) -> Tensor:
         """(B, T, K, 2), what a network takes."""
@@ -55,6 +54,19 @@ class LiftCodec:
     def root_weight(self, weights: Tensor) -> Tensor:
         """(...,) 1 where the root of weights (..., K) is labelled, else 0."""
         return weights[..., list(self.root)].amin(-1)
+
+    def decode_root(self, output: Tensor, points: Tensor) -> Tensor:
+        """Where the root is in camera space, (..., 3), of what a trajectory network gives (..., 3) for the encoded
+        keypoints (..., K, 2) of its frame.
+
+        With `by_camera` it gives how far the root is off its 2D direction, and the logarithm of its depth; so a root
+        is projected to where it is seen, before anything is learned. Else it gives x, y and z, as VideoPose3D does.
+        """
+        if not self.by_camera:
+            return output
+        depth = output[..., 2:].clamp(*LOG_DEPTHS).exp()
+        flat = self.root_of(points).squeeze(-2) + output[..., :2]
+        return torch.cat([flat * depth, depth], -1)
 
     def decode(self, output: Tensor) -> Tensor:
         """Poses (..., K, 3) around their root, which is at 0, of what a network gives (..., outputs, 3)."""
@@ -78,6 +90,12 @@ class LiftCodec:
     def flip_poses(self, poses: Tensor) -> Tensor:
         """Poses (..., K, 3), as in a mirror."""
         return _turned(poses[..., list(self.flip_order), :], 0.0)
+
+
+def in_half_widths(points: Tensor, intrinsics: Tensor) -> Tensor:
+    """Pixels (..., K, 2) from the image centre, in half widths of the image, for intrinsics (..., 11)."""
+    size = intrinsics[..., -2:].unsqueeze(-2)
+    return (points - size / 2) / (size[..., :1] / 2)
 
 
 def _turned(points: Tensor, width: Tensor | float) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from semipose.lifting.cameras import project
-from semipose.lifting.codec import LiftCodec
+from semipose.lifting.codec import in_half_widths
 from semipose.lifting.motion import LiftBatch
 from semipose.lifting.networks import Lifted
 
@@ -21,10 +21,11 @@ def trajectory_loss(roots: Tensor, wanted: Tensor, weights: Tensor) -> Tensor:
     return mean_distance(roots, wanted, weights / wanted[..., 2].clamp_min(1.0))
 
 
-def projection_loss(codec: LiftCodec, lifted: Lifted, batch: LiftBatch) -> Tensor:
-    """How far the projection of the lifted pose is from the 2D keypoints that it was lifted from, in input units."""
+def projection_loss(lifted: Lifted, batch: LiftBatch) -> Tensor:
+    """How far the projection of the lifted pose is from the 2D keypoints that it was lifted from, in half widths of the
+    image."""
     pixels = project(lifted.poses + lifted.roots.unsqueeze(-2), batch.intrinsics, OUTERMOST)
-    found, wanted = (codec.encode_points(points, batch.intrinsics) for points in (pixels, batch.points))
+    found, wanted = (in_half_widths(points, batch.intrinsics) for points in (pixels, batch.points))
     return mean_distance(found, wanted, batch.seen)
 
 

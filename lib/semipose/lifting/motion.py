@@ -86,9 +86,14 @@ class WindowPlan:
     pad: bool = True
 
     @property
+    def target(self) -> int:
+        """Place of the target frame in a window."""
+        return self.frames - 1 if self.causal else self.frames // 2
+
+    @property
     def before(self) -> int:
         """Frames of the sequence that a window reaches back from its target."""
-        return (self.frames - 1) * self.step if self.causal else (self.frames - 1) // 2 * self.step
+        return self.target * self.step
 
     @property
     def after(self) -> int:

@@ -100,21 +100,31 @@ class Lifted(NamedTuple):
 
 
 class Lifter(nn.Module):
-    """A network for the pose and, for the semi-supervised form, one for the trajectory of its root."""
+    """A network for the pose and, for the semi-supervised form, one for the trajectory of its root.
 
-    def __init__(self, codec: LiftCodec, pose: nn.Module, trajectory: nn.Module | None = None):
+    Args:
+        target: which frame of a window the pose is of.
+    """
+
+    def __init__(self, codec: LiftCodec, pose: nn.Module, trajectory: nn.Module | None = None, target: int = 0):
         super().__init__()
-        self.codec, self.pose, self.trajectory = codec, pose, trajectory
+        self.codec, self.pose, self.trajectory, self.target = codec, pose, trajectory, target
 
     def forward(self, windows: Tensor) -> Lifted:
         """Of encoded windows (B, T, K, 2)."""
-        roots = None if self.trajectory is None else self.trajectory(windows).squeeze(-2)
-        return Lifted(self.codec.decode(self.pose(windows)), roots)
+        poses = self.codec.decode(self.pose(windows))
+        if self.trajectory is None:
+            return Lifted(poses, None)
+        roots = self.trajectory(windows).squeeze(-2)
+        return Lifted(poses, self.codec.decode_root(roots, windows[:, self.target]))
 
     def over_time(self, tracks: Tensor, step: int = 1) -> Lifted:
         """Of encoded tracks (B, L, K, 2), for each whole window in them."""
-        roots = None if self.trajectory is None else self.trajectory.over_time(tracks, step).squeeze(-2)
-        return Lifted(self.codec.decode(self.pose.over_time(tracks, step)), roots)
+        poses = self.codec.decode(self.pose.over_time(tracks, step))
+        if self.trajectory is None:
+            return Lifted(poses, None)
+        roots, start = self.trajectory.over_time(tracks, step).squeeze(-2), self.target * step
+        return Lifted(poses, self.codec.decode_root(roots, tracks[:, start : start + roots.shape[1]]))
 
 
 def _dense(inputs: int, outputs: int, dropout: float) -> nn.Sequential:

@@ -14,8 +14,8 @@ from semipose.skeletons import Skeleton
 def read_tracks(file: str, skeleton: Skeleton, cameras: dict[str, Camera], camera: str) -> Motion:
     """Each individual is a sequence, and another one after each frame without it; nothing is labelled.
 
-    A keypoint that is missing in a frame is put on a line between its neighbours in time and has `seen` 0. `seen` is the
-    likelihood, at most 1.
+    A keypoint that is missing in a frame is put on a line between its neighbours in time and has `seen` 0. Else that is
+    the likelihood, at most 1.
 
     Args:
         camera: name of the camera that took the video; "" = the only one.
