@@ -58,6 +58,8 @@ def test_bones_are_held_to_the_mean_of_the_labels():
     lengths, known = losses.mean_lengths(labels, weights, bones)
     assert lengths.tolist() == [2, 2] and known.tolist() == [1, 1]
     assert losses.bone_loss(labels[:1], bones, lengths, known) == pytest.approx(0.5)  # 1 for 2, and 2 for 2
+    both = torch.cat([labels[:1], labels[:1] * 1.5])  # 1 and 1.5 for 2, 2 and 3 for 2
+    assert losses.bone_loss(both, bones, lengths, known) == pytest.approx((1 + 0.5 + 0 + 1) / 4)
     assert losses.bone_loss(labels[:1], bones, lengths, torch.tensor([0.0, 1])) == 0
 
 

@@ -66,7 +66,8 @@ def build_track_lifter(run: str, keypoints: Skeleton, device: torch.device | str
     if config.LIFT.INPUT == "camera" and not camera:
         raise ConfigError(f"--lift: {source} was trained with LIFT.INPUT camera, so it needs the camera: --camera FILE")
     return TrackLifter(
-        tuple(network.to(device) for network in main_lifters(algorithm)), algorithm.recipe.codec, build_window_plan(config), skeleton,
+        tuple(network.to(device) for network in main_lifters(algorithm)), algorithm.recipe.codec,
+        build_window_plan(config), skeleton,
         converter_between(keypoints, skeleton), read_intrinsics(camera) if camera else None,
         f"semipose_{source.resolve().parent.name}",
     )  # fmt: skip

@@ -143,7 +143,7 @@ KEYS = {
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
     # to lift: where the root is in camera space; the other three are of unlabelled tracks (WEIGHT.LOSS_CONS too):
-    # projections on the 2D input, mean bone lengths as in the labels, left and right bones equal
+    # projections on the 2D input, bones as long as in the labels, left and right bones equal
     "WEIGHT.LOSS_TRAJECTORY": Key(1.0, low=0),
     "WEIGHT.LOSS_PROJECTION": Key(1.0, low=0),
     "WEIGHT.LOSS_BONES": Key(1.0, low=0),

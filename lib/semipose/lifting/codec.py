@@ -8,6 +8,7 @@ from torch import Tensor
 from semipose.lifting.cameras import INTRINSICS, directions, mirrored
 from semipose.lifting.motion import LiftBatch
 
+OFF_DIRECTION = 0.1  # unit of how far a root is off the direction that it is seen in
 LOG_DEPTHS = (-2.0, 6.0)  # 0.14 to 400 metres
 
 
@@ -59,13 +60,13 @@ class LiftCodec:
         """Where the root is in camera space, (..., 3), of what a trajectory network gives (..., 3) for the encoded
         keypoints (..., K, 2) of its frame.
 
-        With `by_camera` it gives how far the root is off its 2D direction, and the logarithm of its depth; so a root
-        is projected to where it is seen, before anything is learned. Else it gives x, y and z, as VideoPose3D does.
+        With `by_camera` it gives how far the root is off its 2D direction, in tenths, and the logarithm of its depth;
+        so a root is projected near where it is seen, before anything is learned. Else it gives x, y and z, as VideoPose3D does.
         """
         if not self.by_camera:
             return output
         depth = output[..., 2:].clamp(*LOG_DEPTHS).exp()
-        flat = self.root_of(points).squeeze(-2) + output[..., :2]
+        flat = self.root_of(points).squeeze(-2) + OFF_DIRECTION * output[..., :2]
         return torch.cat([flat * depth, depth], -1)
 
     def decode(self, output: Tensor) -> Tensor:

@@ -42,8 +42,11 @@ def mean_lengths(poses: Tensor, weights: Tensor, bones: Tensor) -> tuple[Tensor,
 
 
 def bone_loss(poses: Tensor, bones: Tensor, lengths: Tensor, known: Tensor) -> Tensor:
-    """How far the mean bone lengths of lifted poses (B, K, 3) are from `lengths` (L,), where they are `known` (L,)."""
-    off = (bone_lengths(poses, bones).mean(0) - lengths).abs()
+    """How far the bones of each lifted pose (B, K, 3) are from `lengths` (L,), where they are `known` (L,).
+
+    Of each pose, not of their mean as in VideoPose3D: with its lengths known, a projected bone has only two depths.
+    """
+    off = (bone_lengths(poses, bones) - lengths).abs().mean(0)
     return (known * off).sum() / known.sum().clamp_min(1)
 
 

@@ -64,8 +64,8 @@ def write_csv(path: Path, motion: Motion3D, scorer: str) -> None:
 
 
 def write_npz(path: Path, motion: Motion3D) -> None:
-    """Arrays frame, individual (N,), poses (N, K, 3), keypoints (K,), links (L, 2), names (N,) of the pictures, and roots
-    (N, 3) if they are known. Raises SemiposeError if it cannot be written."""
+    """Arrays frame, individual (N,), poses (N, K, 3), keypoints (K,), links (L, 2), names (N,) of the pictures, and
+    roots (N, 3) if they are known. Raises SemiposeError if it cannot be written."""
     arrays = {
         "frame": motion.frames, "individual": motion.persons, "poses": motion.poses.astype(np.float32),
         "keypoints": np.array(motion.skeleton.keypoints), "names": np.array([motion.names[n] for n in motion.frames]),
