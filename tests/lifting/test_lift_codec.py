@@ -48,6 +48,20 @@ def test_a_root_by_the_camera_is_where_it_is_seen_and_as_deep_as_said():
     assert codec().decode_root(said, points) is said
 
 
+@pytest.mark.parametrize("root", [(0,), (1, 4)])
+def test_centred_joints_do_not_depend_on_the_place_which_comes_last(root):
+    own = LiftCodec(17, root, by_camera=True, centred=True)
+    points = own.encode_points(torch.rand(17, 2) * 800, CAMERA)
+    plain = LiftCodec(17, root, by_camera=True).encode_points(torch.zeros(17, 2), CAMERA)
+    assert points.shape == (own.inputs, 2) == (18, 2) and plain.shape == (17, 2)
+    torch.testing.assert_close(points[list(root)].mean(0), torch.zeros(2), atol=1e-6, rtol=0)
+    still = LiftCodec(17, root, centred=True)
+    one, two = (still.encode_points(torch.arange(34.0).view(17, 2) + shift, CAMERA) for shift in (0, 100))
+    torch.testing.assert_close(one[:-1], two[:-1], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(two[-1] - one[-1], torch.tensor([0.2, 0.2]))
+    assert own.decode_root(torch.zeros(3), points)[:2].tolist() == points[-1].tolist()  # at a depth of 1 metre
+
+
 @pytest.mark.parametrize("by_camera", [False, True])
 def test_flip_twice_is_nothing_and_once_changes_everything(by_camera):
     before, chosen = batch(), torch.tensor([True, True, False, True])

@@ -44,6 +44,7 @@ def build_codec(config: CfgNode, skeleton: Skeleton) -> LiftCodec:
         raise ConfigError(f"LIFT.REMOVE_ROOT is True; LIFT.ROOT {config.LIFT.ROOT!r} is no joint that can be removed")
     return LiftCodec(
         len(skeleton), tuple(map(skeleton.index, names)), config.LIFT.REMOVE_ROOT, config.LIFT.INPUT == "camera",
+        config.LIFT.CENTRED,
         tuple(skeleton.flip_order),
     )  # fmt: skip
 
@@ -59,8 +60,8 @@ def build_window_plan(config: CfgNode) -> WindowPlan:
 def build_lifter(config: CfgNode, skeleton: Skeleton) -> Lifter:
     """One lifter with fresh weights."""
     codec, plan = build_codec(config, skeleton), build_window_plan(config)
-    trajectory = _network(config, codec.joints, 1, plan) if config.LIFT.TRAJECTORY else None
-    return Lifter(codec, _network(config, codec.joints, codec.outputs, plan), trajectory, plan.target)
+    trajectory = _network(config, codec.inputs, 1, plan) if config.LIFT.TRAJECTORY else None
+    return Lifter(codec, _network(config, codec.inputs, codec.outputs, plan), trajectory, plan.target)
 
 
 def _network(config: CfgNode, joints: int, outputs: int, plan: WindowPlan) -> nn.Module:

@@ -9,6 +9,7 @@ from semipose.lifting.cameras import INTRINSICS, directions, mirrored
 from semipose.lifting.motion import LiftBatch
 
 OFF_DIRECTION = 0.1  # unit of how far a root is off the direction that it is seen in
+CENTRED_SCALE = 5.0  # limbs are small beside the place of a person in the picture, and are learned faster magnified
 LOG_DEPTHS = (-2.0, 6.0)  # 0.14 to 400 metres
 
 
@@ -22,6 +23,7 @@ class LiftCodec:
         remove_root: networks give all joints but the root, which is a single one.
         by_camera: 2D input as directions from the camera, the same whatever its focal length and distortion; else from
             the image centre in half widths.
+        centred: 2D joints around the 2D root and magnified, and the root itself as one more point.
         flip_order: K indices, as of a `Skeleton`.
     """
 
@@ -29,7 +31,13 @@ class LiftCodec:
     root: tuple[int, ...]
     remove_root: bool = False
     by_camera: bool = False
+    centred: bool = False
     flip_order: tuple[int, ...] = ()
+
+    @property
+    def inputs(self) -> int:
+        """2D points that a network takes."""
+        return self.joints + int(self.centred)
 
     @property
     def outputs(self) -> int:
@@ -37,11 +45,15 @@ class LiftCodec:
         return self.joints - int(self.remove_root)
 
     def encode_points(self, points: Tensor, intrinsics: Tensor) -> Tensor:
-        """Network input (..., K, 2) of pixels (..., K, 2), for intrinsics (..., 11)."""
-        return directions(points, intrinsics) if self.by_camera else in_half_widths(points, intrinsics)
+        """Network input (..., inputs, 2) of pixels (..., K, 2), for intrinsics (..., 11)."""
+        flat = directions(points, intrinsics) if self.by_camera else in_half_widths(points, intrinsics)
+        if not self.centred:
+            return flat
+        root = self.root_of(flat)
+        return torch.cat([CENTRED_SCALE * (flat - root), root], -2)
 
     def encode_input(self, batch: LiftBatch) -> Tensor:
-        """(B, T, K, 2), what a network takes."""
+        """(B, T, inputs, 2), what a network takes."""
         return self.encode_points(batch.keypoints, batch.intrinsics.unsqueeze(1))
 
     def root_of(self, poses: Tensor) -> Tensor:
@@ -58,15 +70,17 @@ class LiftCodec:
 
     def decode_root(self, output: Tensor, points: Tensor) -> Tensor:
         """Where the root is in camera space, (..., 3), of what a trajectory network gives (..., 3) for the encoded
-        keypoints (..., K, 2) of its frame.
+        points (..., inputs, 2) of its frame.
 
         With `by_camera` it gives how far the root is off its 2D direction, in tenths, and the logarithm of its depth;
-        so a root is projected near where it is seen, before anything is learned. Else it gives x, y and z, as VideoPose3D does.
+        so a root is projected near where it is seen, before anything is learned. Else it gives x, y and z,
+        as VideoPose3D does.
         """
         if not self.by_camera:
             return output
         depth = output[..., 2:].clamp(*LOG_DEPTHS).exp()
-        flat = self.root_of(points).squeeze(-2) + OFF_DIRECTION * output[..., :2]
+        root = points[..., -1, :] if self.centred else self.root_of(points).squeeze(-2)
+        flat = root + OFF_DIRECTION * output[..., :2]
         return torch.cat([flat * depth, depth], -1)
 
     def decode(self, output: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from semipose import __version__
 from semipose.errors import ModelError
-from semipose.lifting.codec import LiftCodec
+from semipose.lifting.codec import CENTRED_SCALE, LiftCodec
 from semipose.lifting.motion import WindowPlan
 from semipose.lifting.networks import Lifter
 from semipose.predict.description import KEY
@@ -44,10 +44,11 @@ class ExportedLifter(nn.Module):
         """One line of JSON: what comes in and goes out."""
         codec, plan = self.codec, self.plan
         names = [skeleton.keypoints[joint] for joint in codec.root]
+        flat = "x / z, y / z" if codec.by_camera else "(pixel - size / 2) / (width / 2)"
         return json.dumps({
             "task": "lift", "version": __version__, "names": skeleton.keypoints, "skeleton": skeleton.to_plain(),
-            "root": names, "frames": plan.frames, "step": plan.step, "causal": plan.causal,
-            "input": "x / z, y / z" if codec.by_camera else "(pixel - size / 2) / (width / 2)", "unit": "m",
+            "root": names, "frames": plan.frames, "step": plan.step, "causal": plan.causal, "input": flat,
+            "centred": CENTRED_SCALE if codec.centred else 0, "unit": "m",
         })  # fmt: skip
 
 
@@ -65,7 +66,7 @@ def export_onnx(lifter: ExportedLifter, skeleton: Skeleton, path: Path) -> float
         import onnx
         import onnxruntime
         import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
-    windows = torch.randn(2, lifter.plan.frames, lifter.codec.joints, 2, generator=torch.Generator().manual_seed(0)) / 3
+    windows = torch.randn(2, lifter.plan.frames, lifter.codec.inputs, 2, generator=torch.Generator().manual_seed(0)) / 3
     names = OUTPUTS[: len(lifter(windows))]
     with silent():
         program = torch.onnx.export(

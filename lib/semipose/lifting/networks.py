@@ -15,7 +15,7 @@ class SimpleBaseline3D(nn.Module):
     """Two residual blocks of two layers on one frame (Martinez et al., ICCV 2017).
 
     Args:
-        joints, outputs: joints that come in (2D) and go out (3D).
+        joints, outputs: points that come in (2D) and joints that go out (3D).
     """
 
     frames = 1
