@@ -92,9 +92,9 @@ def test_pictures_are_lifted_one_by_one(runs, tmp_path):
     assert pictures == ["a.png.png", "b.png.png"]
 
 
-def test_a_track_is_lifted_as_its_windows_are(runs, figures_root):
+def test_a_track_is_lifted_as_its_windows_are(runs, figures_root, tmp_path):
     """The dilated form over a whole track gives what validation computes window by window."""
-    trainer = make_trainer(figures_root, figures_root / "unused")
+    trainer = make_trainer(figures_root, tmp_path)
     state = torch.load(runs[1] / "best.pth", weights_only=True)
     trainer.algorithm.load_state_dict(state["algorithm"])
     windows: Windows = trainer.validate.sets["val"]
