@@ -1,14 +1,15 @@
 """A run that lifts: the trainer, checkpoints and record are those of 2D."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 from run_folder import rows, same_state
-from small_lift import finish, go_on, make_trainer, small_config, stop
+from small_lift import CFG, SMALL, finish, go_on, make_trainer, small_config, stop
 
-from semipose import assemble
+from semipose import assemble, cli
 from semipose.errors import ConfigError, DataError
 from semipose.lifting.algorithms import LIFT_ALGORITHMS
 from semipose.skeletons import get_skeleton
@@ -107,6 +108,8 @@ def test_tracks_of_predict_are_learned_from(figures_root, tmp_path):
         (["LIFT.REMOVE_ROOT", "true", "LIFT.ROOT", "left_hip right_hip"], ["LIFT.REMOVE_ROOT"]),
         (["TEST.BEST", "AP"], ["TEST.BEST", "MPJPE"]),
         (["ALGORITHM", "pose_dual"], ["ALGORITHM", "back_projection"]),
+        (["WEIGHT.LOSS_MIX", "0.5"], ["WEIGHT.LOSS_MIX", "0.0"]),
+        (["TRAIN.AMP", "bf16"], ["TRAIN.AMP", "off"]),
         (["LIFT.CAMERAS", "no.json"], ["no.json"]),
     ],
 )
@@ -115,3 +118,21 @@ def test_what_does_not_fit_is_refused_by_name(figures_root, tmp_path, pairs, wor
         make_trainer(figures_root, tmp_path, pairs=pairs)
     message = str(error.value)
     assert "\n" not in message and all(word in message for word in words), message
+
+
+def test_the_command_trains_and_looks_without_training(figures_root, tmp_path, monkeypatch, capsys):
+    words = ["--cfg", CFG, "--name", "r", "--output-dir", str(tmp_path), "DATASET.ROOT", str(figures_root), *SMALL]
+    for command, more, code in (
+        (cli.train, ["--dry-run"], 0),
+        (cli.cotrain1, [], 0),
+        (cli.cotrain1, ["--mix", "1"], 2),
+    ):
+        monkeypatch.setattr(sys, "argv", ["semipose", *words, *more])
+        with pytest.raises(SystemExit) as end:
+            command()
+        assert end.value.code == code
+        assert (tmp_path / "r").exists() == (command is cli.cotrain1)
+        out, err = capsys.readouterr()
+        assert code or "2 sequences" in out + err
+    written = json.loads((tmp_path / "r" / "labeled.json").read_text())
+    assert len(written["sequences"]) == 2 and (tmp_path / "r" / "best.pth").exists()

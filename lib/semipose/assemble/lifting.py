@@ -9,7 +9,7 @@ from semipose.assemble.devices import build_device
 from semipose.assemble.lifting_data import LiftData, lift_entry, training_key
 from semipose.assemble.recipe import build_ramp
 from semipose.assemble.training import build_stepper
-from semipose.config import to_yaml
+from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.trainer import RunRecord, Trainer, TrainerOptions
 from semipose.errors import ConfigError
@@ -29,6 +29,11 @@ from semipose.skeletons import Skeleton, get_skeleton
 from semipose.tracking.tracker import Tracker
 
 BEST = "MPJPE"
+# what only networks for pictures can do
+IDLE = (
+    "WEIGHT.LOSS_MIX", "WEIGHT.LOSS_WORST", "REWEIGHT", "USE_EMA", "TRAIN.AMP", "TRAIN.COMPILE", "TRAIN.SYNC_BN",
+    "MODEL.PRETRAINED", "MODEL.FREEZE", "MODEL.FREEZE_BN",
+)  # fmt: skip
 
 
 def build_codec(config: CfgNode, skeleton: Skeleton) -> LiftCodec:
@@ -71,9 +76,18 @@ def _network(config: CfgNode, joints: int, outputs: int, plan: WindowPlan) -> nn
     return VideoPose3D(joints, outputs, plan.frames, plan.causal, lift.CHANNELS, lift.DROPOUT)
 
 
+def refuse_idle(config: CfgNode) -> None:
+    """Raises ConfigError for a key that asks for what lifters do not have."""
+    own, usual = (flat_keys(to_plain(tree)) for tree in (config, default_config()))
+    idle = next((key for key in IDLE if own[key] != usual[key]), None)
+    if idle:
+        raise ConfigError(f"{idle} is {own[idle]!r}; with TASK lift only {usual[idle]!r} is allowed")
+
+
 def build_lifting(config: CfgNode, skeleton: Skeleton, epoch_steps: int = 0) -> Lifting:
     """Lifters and algorithm on the configured device, from the seed in the configuration."""
     entry, given = lift_entry(config), config.WEIGHT
+    refuse_idle(config)
     if entry.takes_unlabeled and given.LOSS_PROJECTION > 0 and not config.LIFT.TRAJECTORY:
         raise ConfigError("WEIGHT.LOSS_PROJECTION is above 0, but LIFT.TRAJECTORY is False: nothing can be projected")
     torch.manual_seed(config.SEED)
