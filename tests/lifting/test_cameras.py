@@ -1,6 +1,8 @@
 """Projection as OpenCV does it, and camera files."""
 
 import json
+import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -97,6 +99,27 @@ def test_a_wrong_camera_is_named(tmp_path, change, words):
     file = tmp_path / "cameras.json"
     file.write_text(json.dumps({"cam7": ENTRY | change}))
     refused(lambda: read_cameras(file), str(file), "cam7", *words)
+
+
+def test_the_pickle_of_human36m_is_read(tmp_path):
+    arrays = {name: np.array(value, np.float64).reshape(-1, 1) for name, value in ENTRY.items() if name in "fckp"}
+    entry = {**arrays, "R": TURN, "T": np.ones((3, 1)), "w": 1000, "h": np.int64(1002), "name": "x", "id": "54138969"}
+    file = tmp_path / "cameras.pkl"
+    file.write_bytes(pickle.dumps({("S1", "54138969"): entry}))
+    camera = read_cameras(file, 0.001)["S1.54138969"]
+    np.testing.assert_allclose(camera.intrinsics[:2], ENTRY["f"])
+    np.testing.assert_allclose(camera.centre, 0.001)
+
+
+@pytest.mark.promise("R13")
+def test_a_pickle_runs_nothing(tmp_path):
+    marker, file = tmp_path / "marker", tmp_path / "cameras.pkl"
+    file.write_bytes(b"cos\nsystem\n(S'touch " + str(marker).encode() + b"'\ntR.")
+    refused(lambda: read_cameras(file), "cameras.pkl", "system")
+    assert not marker.exists()
+    for content in (b"", b"\x80\x05]\x94.", pickle.dumps(Path("x"))):
+        file.write_bytes(content)
+        refused(lambda: read_cameras(file), "cameras.pkl")
 
 
 @pytest.mark.parametrize("content", ["[]", "{", "{}", '{"a": 3}', "\0"])

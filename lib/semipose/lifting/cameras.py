@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from semipose.errors import DataError
+from semipose.lifting.camera_pickle import read_camera_pickle
 from semipose.plain_yaml import parse_yaml
 
 # focal lengths, principal point, radial and tangential distortion as in OpenCV, image size; pixels
@@ -94,10 +95,11 @@ def mirrored(intrinsics: Tensor) -> Tensor:
 
 
 def read_cameras(file: str | Path, unit: float = 1.0) -> dict[str, Camera]:
-    """Cameras by name, from a .json or .yaml file: {NAME: {R, T, f, c, k, p, w, h}}.
+    """Cameras by name, from a .json, .yaml or .pkl file: {NAME: {R, T, f, c, k, p, w, h}}.
 
     R (3, 3) turns world into camera axes and T (3) is where the camera stands, as in Human3.6M: camera = R (world - T).
-    R, T, k and p may be left out. A name may be that of one recording, such as `S1.54138969`.
+    R, T, k and p may be left out. A name may be that of one recording, such as `S1.54138969`, or in
+    a pickle ("S1", "54138969").
 
     Args:
         unit: metres in one unit of T.
@@ -130,6 +132,8 @@ def camera_of(cameras: dict[str, Camera], subject: str, name: str, where: str) -
 
 
 def _parsed(content: bytes, path: Path) -> object:
+    if path.suffix == ".pkl":
+        return read_camera_pickle(content, str(path))
     if path.suffix != ".json":
         return parse_yaml(content, str(path))
     try:
