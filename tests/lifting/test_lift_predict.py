@@ -23,6 +23,7 @@ from semipose.skeletons import get_skeleton
 
 SKELETON = get_skeleton("h36m")
 SMALL = "MODEL.IMAGE_SIZE [32,48] MODEL.HEATMAP_SIZE [8,12] GPUS cpu DATASET.SKELETON".split()
+IMAGE = ["LIFT.INPUT", "image", "LIFT.CENTRED", "true"]  # no camera is needed
 SIZE = (64, 48)
 
 
@@ -39,7 +40,7 @@ def write_2d_run(folder: Path, skeleton: str = "h36m") -> Path:
 def runs(figures_root, tmp_path_factory):
     """A 2D run and a run that lifts."""
     root = tmp_path_factory.mktemp("runs")
-    trainer = make_trainer(figures_root, root / "lifter")
+    trainer = make_trainer(figures_root, root / "lifter", pairs=IMAGE)
     finish(trainer)
     return write_2d_run(root / "pose"), root / "lifter"
 
@@ -94,7 +95,7 @@ def test_pictures_are_lifted_one_by_one(runs, tmp_path):
 
 def test_a_track_is_lifted_as_its_windows_are(runs, figures_root, tmp_path):
     """The dilated form over a whole track gives what validation computes window by window."""
-    trainer = make_trainer(figures_root, tmp_path)
+    trainer = make_trainer(figures_root, tmp_path, pairs=IMAGE)
     state = torch.load(runs[1] / "best.pth", weights_only=True)
     trainer.algorithm.load_state_dict(state["algorithm"])
     windows: Windows = trainer.validate.sets["val"]
@@ -160,7 +161,7 @@ def test_an_onnx_file_lifts_as_the_checkpoint_does(runs, tmp_path, capsys):
     facts = json.loads(session.get_modelmeta().custom_metadata_map["semipose"])
     assert facts["names"] == list(SKELETON.keypoints) and facts["frames"] == 9 and facts["root"] == ["pelvis"]
     lifter = build_track_lifter(str(runs[1]), SKELETON, "cpu")
-    windows = torch.randn(5, 9, 17, 2)
+    windows = torch.randn(5, 9, 18, 2)
     poses, roots = session.run(None, {"windows": windows.numpy()})
     with torch.no_grad():
         expected = lifter.networks[0](windows)
@@ -168,3 +169,21 @@ def test_an_onnx_file_lifts_as_the_checkpoint_does(runs, tmp_path, capsys):
     np.testing.assert_allclose(roots, expected.roots.numpy(), atol=1e-4)
     refused(capsys, export.main([str(runs[1]), "--out", str(out), "--decode"]), "--decode")
     refused(capsys, export.main([str(runs[1]), "--out", str(out), "--which", "x"]), "'x'", "student")
+
+
+def test_a_lifter_of_directions_needs_the_camera_and_uses_it(runs, figures_root, tmp_path, video, capsys):
+    trainer = make_trainer(figures_root, tmp_path / "lifter", pairs=["LIFT.INPUT", "camera"])
+    finish(trainer)
+    lifter = tmp_path / "lifter"
+    refused(capsys, predict((runs[0], lifter), video, tmp_path), "--camera")
+    cameras = figures_root / "cameras.json"
+    track, size = trainer.validate.sets["val"].motion.keypoints[:20], np.tile([1000, 1000], (20, 1))
+    names = [build_track_lifter(str(lifter), SKELETON, "cpu", f"{cameras}@{name}") for name in ("cam5", "cam1")]
+    poses = [one.lift_track(track, np.arange(20), size)[0] for one in names]
+    assert np.abs(poses[0] - poses[1]).max() > 1e-3
+    found, _ = names[0].lift_track(track, np.arange(20), size)
+    trainer.algorithm.load_state_dict(torch.load(lifter / "best.pth", weights_only=True)["algorithm"])
+    (name,) = trainer.algorithm.main_predictors()
+    batch = trainer.validate.sets["val"].batch(range(10))
+    expected = lift_batch(trainer.algorithm.predictors()[name], trainer.algorithm.recipe.codec, batch)
+    np.testing.assert_allclose(found[:10], expected.numpy(), atol=1e-4)

@@ -67,7 +67,7 @@ def build_track_lifter(run: str, keypoints: Skeleton, device: torch.device | str
         raise ConfigError(f"--lift: {source} was trained with LIFT.INPUT camera, so it needs the camera: --camera FILE")
     return TrackLifter(
         tuple(network.to(device) for network in main_lifters(algorithm)), algorithm.recipe.codec,
-        build_window_plan(config), skeleton,
+        build_window_plan(config), skeleton, keypoints,
         converter_between(keypoints, skeleton), read_intrinsics(camera) if camera else None,
         f"semipose_{source.resolve().parent.name}",
     )  # fmt: skip

@@ -23,7 +23,7 @@ class TrackLifter:
 
     Attributes:
         networks: in eval mode; their mean is the result.
-        skeleton: of the lifters; `converter` goes to it from the keypoints of the 2D network.
+        skeleton: of the lifters; `converter` goes to it from the `pose_skeleton` of the 2D network.
         intrinsics: (11,) of the camera; None = not known: only the size of the pictures is used.
         scorer: names the networks in the csv.
     """
@@ -32,6 +32,7 @@ class TrackLifter:
     codec: LiftCodec
     plan: WindowPlan
     skeleton: Skeleton
+    pose_skeleton: Skeleton
     converter: KeypointConverter
     intrinsics: np.ndarray | None = None
     scorer: str = "semipose"
@@ -42,7 +43,7 @@ class TrackLifter:
         files = [Path(f"{stem}.3d.csv"), Path(f"{stem}.3d.npz")]
         write_csv(files[0], motion, self.scorer)
         write_npz(files[1], motion)
-        return files + draw_motion(source, motion, stem)
+        return files + draw_motion(source, records, motion, self.pose_skeleton, stem)
 
     def lift(self, source: Source, records: Records) -> Motion3D:
         """The poses of each person; of pictures each one alone, of videos as tracks.

@@ -8,9 +8,11 @@ import numpy as np
 from semipose.data.images import cv2, write_png
 from semipose.errors import write_error
 from semipose.lifting.motion_files import Motion3D
-from semipose.predict.overlay import RATE, OverlayVideo
+from semipose.predict.overlay import RATE, Overlay, OverlayVideo
+from semipose.predict.records import Records
 from semipose.predict.sources import Frame, Source
 from semipose.predict.videos import Camera
+from semipose.skeletons import Skeleton
 from semipose.visualize.colors import link_colors
 
 SIDE = 480  # pixels of the 3D drawing
@@ -37,7 +39,7 @@ class SkeletonDrawing:
         figure.subplots_adjust(0, 0, 1, 1, 0, 0)
         for axes in self._axes:
             axes.set(xlim=(-radius, radius), ylim=(-radius, radius), zlim=(-radius, radius))
-            axes.set_box_aspect((1, 1, 1))
+            axes.set_box_aspect((1, 1, 1), zoom=1.3)
             axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
         self._lines: list[list] = [[] for _ in self._axes]
 
@@ -58,47 +60,50 @@ class SkeletonDrawing:
         return np.asarray(self._canvas.buffer_rgba())[..., :3].copy()
 
 
-def draw_motion(source: Source, motion: Motion3D, stem: str) -> list[Path]:
+def draw_motion(source: Source, records: Records, motion: Motion3D, skeleton: Skeleton, stem: str) -> list[Path]:
     """Write STEM.3d.mp4 of a video, or the folder STEM.3d of pictures, whose frames are read again; returns what was
-    written: nothing of a live camera, which cannot be read twice, or where nothing was found."""
+    written: nothing of a live camera, which cannot be read twice, or where nothing was found.
+
+    Args:
+        records, skeleton: of the 2D keypoints, which are drawn on the frames.
+    """
     if not len(motion) or (source.is_video and isinstance(source.video, Camera)):
         return []
+    shown = _shown(source, records, Overlay(skeleton))
     if source.is_video:
-        return [_draw_video(source, motion, Path(f"{stem}{ENDING}.mp4"))]
-    return [_draw_pictures(source, motion, Path(f"{stem}{ENDING}"))]
+        return [_draw_video(shown, motion, Path(f"{stem}{ENDING}.mp4"), source.video.rate or RATE)]
+    return [_draw_pictures(shown, motion, Path(f"{stem}{ENDING}"))]
 
 
-def _draw_video(source: Source, motion: Motion3D, path: Path) -> Path:
-    rate = source.video.rate or RATE
+def _draw_video(shown: Iterator[tuple[Frame, np.ndarray]], motion: Motion3D, path: Path, rate: float) -> Path:
     drawing, video = _drawing(motion, 1), OverlayVideo(path, rate)
-    for frame in _drawn_frames(source, motion):
+    for frame, picture in shown:
         azimuth = FRONT + 360 * frame.number / rate / TURN_SECONDS
-        video.add(frame, _beside(frame.image, drawing.draw(_poses_of(motion, frame.number), (azimuth,))), None)
+        video.add(frame, _beside(picture, drawing.draw(_poses_of(motion, frame.number), (azimuth,))), None)
     video.close()
     return path
 
 
-def _draw_pictures(source: Source, motion: Motion3D, folder: Path) -> Path:
+def _draw_pictures(shown: Iterator[tuple[Frame, np.ndarray]], motion: Motion3D, folder: Path) -> Path:
     drawing = _drawing(motion, len(PICTURE_VIEWS))
-    for frame in _drawn_frames(source, motion):
+    for frame, picture in shown:
         path = folder / f"{frame.name}.png"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn = drawing.draw(_poses_of(motion, frame.number), PICTURE_VIEWS)
-            write_png(str(path), _beside(frame.image, drawn))
+            write_png(str(path), _beside(picture, drawn))
         except OSError as error:
             raise write_error(error, path) from error
     return folder
 
 
-def _drawn_frames(source: Source, motion: Motion3D) -> Iterator[Frame]:
-    """Those that were predicted on, until the last of them."""
-    last = max(motion.names)
-    for frame in source.frames():
-        if frame.number > last:
-            return
-        if frame.image is not None and frame.number in motion.names:
-            yield frame
+def _shown(source: Source, records: Records, overlay: Overlay) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Each frame that was predicted on, and its picture with the 2D keypoints."""
+    frames = source.frames()
+    for record in records:
+        frame = next((frame for frame in frames if frame.number == record.number), None)
+        if frame is not None and frame.image is not None:
+            yield frame, overlay.draw(frame.image, record.instances)
 
 
 def _drawing(motion: Motion3D, views: int) -> SkeletonDrawing:
