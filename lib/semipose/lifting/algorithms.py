@@ -14,11 +14,13 @@ from semipose.lifting import losses
 from semipose.lifting.cameras import INTRINSICS
 from semipose.lifting.codec import LiftCodec
 from semipose.lifting.motion import LiftBatch
-from semipose.lifting.networks import Lifter
+from semipose.lifting.networks import Lifted, Lifter
 from semipose.models.ema import EmaTeacher
 from semipose.structures import PairBatch, StepOutput
 
 OTHER = {"first": "second", "second": "first"}
+ALONE = "student"  # name of the only one
+LABELED = ("pose", "trajectory")  # losses that do not wait for the ramp
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class Lifting(nn.Module):
     def __init__(self, entry: LiftEntry, students: list[Lifter], recipe: LiftRecipe):
         super().__init__()
         self.entry, self.recipe, self.records = entry, recipe, {}
-        names = ("student",) if len(students) == 1 else tuple(OTHER)
+        names = (ALONE,) if len(students) == 1 else tuple(OTHER)
         self.students = nn.ModuleDict(dict(zip(names, students, strict=True)))
         self.teachers = nn.ModuleDict()
         if entry.teaches:
@@ -126,11 +128,12 @@ class Lifting(nn.Module):
         return [self.students[name] for name in self._learning(phase)]
 
     def predictors(self) -> dict[str, nn.Module]:
-        prefix = "ema_" if len(self.students) > 1 else "ema"
-        own = {prefix + (name if len(self.students) > 1 else ""): net for name, net in self.teachers.items()}
-        return dict(self.students.items()) | own
+        """Networks to evaluate: student and ema; or first, second, ema_first and ema_second."""
+        teachers = {"ema" if name == ALONE else f"ema_{name}": net for name, net in self.teachers.items()}
+        return dict(self.students.items()) | teachers
 
     def main_predictors(self) -> tuple[str, ...]:
+        """Those whose mean is the result: the teachers, or the students without teachers."""
         return tuple(self.predictors())[-len(self.students) :]
 
     def after_step(self, phase: str) -> None:
@@ -150,8 +153,8 @@ class Lifting(nn.Module):
         pool = batch.unlabeled if self.takes_unlabeled and ramp > 0 else None
         for name in self._learning(phase):
             own = self._student(name, labeled, pool, draws)
-            suffix = f"_{name}" if len(self.students) > 1 else ""
-            terms |= {f"loss_{term}{suffix}": loss * (1 if term in _LABELED else ramp) for term, loss in own.items()}
+            suffix = "" if name == ALONE else f"_{name}"
+            terms |= {f"loss_{term}{suffix}": loss * (1 if term in LABELED else ramp) for term, loss in own.items()}
         return StepOutput(torch.stack(list(terms.values())).sum(), {key: loss.detach() for key, loss in terms.items()})
 
     def _learning(self, phase: str) -> tuple[str, ...]:
@@ -186,7 +189,7 @@ class Lifting(nn.Module):
             terms["cons"] = weights.cons * losses.mean_distance(unlabeled.poses, taught, torch.ones_like(hard.seen))
         return terms
 
-    def _supervised(self, lifted, batch: LiftBatch) -> dict[str, Tensor]:
+    def _supervised(self, lifted: Lifted, batch: LiftBatch) -> dict[str, Tensor]:
         codec, weights = self.recipe.codec, self.recipe.weights
         rooted = codec.root_weight(batch.weights)
         joints = batch.weights * rooted.unsqueeze(-1) * self.joint_weights
@@ -206,13 +209,10 @@ class Lifting(nn.Module):
         return self.teachers[OTHER.get(name, name)]
 
 
-_LABELED = ("pose", "trajectory")
-
-
 def _draw(draws: torch.Generator, batch: LiftBatch, share: float) -> Tensor:
     """(B,) bool, True for about this share."""
     return (torch.rand(len(batch), generator=draws) < share).to(batch.keypoints.device)
 
 
-def _part(lifted, rows: slice):
-    return type(lifted)(lifted.poses[rows], None if lifted.roots is None else lifted.roots[rows])
+def _part(lifted: Lifted, rows: slice) -> Lifted:
+    return Lifted(lifted.poses[rows], None if lifted.roots is None else lifted.roots[rows])

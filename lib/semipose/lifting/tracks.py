@@ -51,18 +51,20 @@ class TrackLifter:
         Raises:
             ConfigError: pictures of another size than the camera's.
         """
-        people = _by_person(records, self.converter, source.is_video)
-        parts = [(*rows, *self.lift_track(rows[2], rows[0], rows[3])) for rows in people]
-        joints = len(self.skeleton)
-        empty = [(np.zeros(0, int), np.zeros(0, int), *[np.zeros((0, joints, n)) for n in (2, 2, 3)], np.zeros((0, 3)))]
-        frames, persons, _, _, poses, roots = zip(*(parts or empty))
-        order = np.lexsort((np.concatenate(persons), np.concatenate(frames)))
+        frames, persons, poses, roots = [], [], [], []
+        for numbers, person, keypoints, sizes in _by_person(records, self.converter, source.is_video):
+            lifted = self.lift_track(keypoints, numbers, sizes)
+            frames.append(numbers)
+            persons.append(person)
+            poses.append(lifted[0])
+            roots += [] if lifted[1] is None else [lifted[1]]
         names = {record.number: record.name for record in records}
-        located = roots[0] is not None
-        return Motion3D(
-            np.concatenate(frames)[order], np.concatenate(persons)[order], np.concatenate(poses)[order],
-            np.concatenate(roots)[order] if located else None, names, self.skeleton,
-        )  # fmt: skip
+        if not frames:
+            nothing = np.zeros(0, np.int64)
+            return Motion3D(nothing, nothing, np.zeros((0, len(self.skeleton), 3)), None, names, self.skeleton)
+        rows = np.lexsort((np.concatenate(persons), np.concatenate(frames)))
+        joined = [np.concatenate(part)[rows] if part else None for part in (frames, persons, poses, roots)]
+        return Motion3D(*joined, names, self.skeleton)
 
     @torch.no_grad()
     def lift_track(
