@@ -154,10 +154,10 @@ def validate(
 
 
 def _validate_lifting(config: CfgNode, state: dict, source: str, out: str | None, show_dir: str | None) -> int:
-    """`validate` of lifters, by the first rank."""
+    """`validate` of lifters."""
     if show_dir:
         raise ConfigError("--show-dir: not for a run that lifts; semipose predict --lift draws what it does")
-    scores = by_first(lambda: assemble.score_lifting(config, state, source))
+    scores = assemble.score_lifting(config, state, source)
     for name, rows in scores.items():
         print(format_rows(name, rows))
     if out and is_first():

@@ -59,7 +59,12 @@ class LiftLoader:
             yield PairBatch(labeled, *(batch.without_labels() for batch in pool))
 
 
-def evaluation_batches(windows: Windows, batch_size: int) -> Iterator[LiftBatch]:
-    """All windows once, in order."""
-    for start in range(0, len(windows), batch_size):
-        yield windows.batch(range(start, min(start + batch_size, len(windows))))
+def evaluation_batches(
+    windows: Windows, batch_size: int, rank: int = 0, ranks: int = 1
+) -> Iterator[tuple[int, LiftBatch | None]]:
+    """All windows once, in order, in numbered batches; rank r of R has r, r + R, .... Every rank has as many: where
+    there are no more, the last one of a rank is None."""
+    count = -(-len(windows) // batch_size)
+    for number in range(rank, -(-count // ranks) * ranks, ranks):
+        rows = range(number * batch_size, min((number + 1) * batch_size, len(windows)))
+        yield number, windows.batch(rows) if rows else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from semipose.lifting.codec import LiftCodec
 from semipose.lifting.loaders import evaluation_batches
 from semipose.lifting.metrics import score_actions, score_poses
 from semipose.lifting.motion import LiftBatch, Windows
-from semipose.runtime.ranks import by_first
+from semipose.runtime.ranks import by_first, gather, rank, ranks
 
 EACH = ("MPJPE", "P-MPJPE")  # metrics that are given for each predictor
 ENSEMBLE = "ensemble"
@@ -19,7 +20,7 @@ ENSEMBLE = "ensemble"
 
 @dataclass(frozen=True)
 class LiftValidator:
-    """Scores lifters on one or more sets; the first rank does it, the others wait for its numbers.
+    """Scores lifters on one or more sets. With several ranks each predicts a part, and the first one scores.
 
     Attributes:
         sets: windows by name; the first set gives the main metrics.
@@ -36,9 +37,6 @@ class LiftValidator:
     def __call__(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
         """`MPJPE_<name>` for each predictor and the ensemble, and all metrics of the main result on the first set; of
         several sets also `<set>/MPJPE` and so on."""
-        return by_first(lambda: self._score(predictors, main))
-
-    def _score(self, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, float]:
         metrics, results = {}, {}
         for name in self.sets:
             rows = self.score_each(name, predictors, main)
@@ -57,18 +55,21 @@ class LiftValidator:
         result = main[0] if len(main) == 1 else ENSEMBLE
         found[ENSEMBLE] = np.mean([found[member] for member in main], 0)
         order = [who for who in predictors if who != result] + [result]
-        return {who: self._metrics(name, found[who]) for who in order}
+        return by_first(lambda: {who: self._metrics(name, found[who]) for who in order})
 
     def predict(self, name: str, predictors: dict[str, nn.Module]) -> dict[str, np.ndarray]:
         """Poses (W, K, 3) around their root, metres, of each predictor."""
         device = next(next(iter(predictors.values())).parameters()).device
-        parts = {who: [] for who in predictors}
-        for batch in evaluation_batches(self.sets[name], self.batch_size):
+        parts: dict[str, list[tuple[int, np.ndarray]]] = {who: [] for who in predictors}
+        for number, batch in evaluation_batches(self.sets[name], self.batch_size, rank(), ranks()):
             self.poll()
-            batch = batch.to(device)
+            if batch is None:
+                continue
             for who, network in predictors.items():
-                parts[who].append(lift_batch(network, self.codec, batch, self.flip_test))
-        return {who: torch.cat(poses).cpu().numpy() for who, poses in parts.items()}
+                poses = lift_batch(network, self.codec, batch.to(device), self.flip_test)
+                parts[who].append((number, poses.cpu().numpy()))
+        joined = {who: sorted(sum(gather(own), []), key=itemgetter(0)) for who, own in parts.items()}
+        return {who: np.concatenate([poses for _, poses in own]) for who, own in joined.items()}
 
     def _metrics(self, name: str, found: np.ndarray) -> dict[str, float]:
         motion, targets = self.sets[name].motion, self.sets[name].targets
