@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from semipose.lifting.cameras import project
-from semipose.lifting.codec import LiftCodec
+from semipose.lifting.codec import USUAL_DEPTH, LiftCodec
 from semipose.lifting.motion import LiftBatch
 from semipose.skeletons import get_skeleton
 
@@ -43,7 +43,7 @@ def test_2d_by_the_camera_is_the_same_for_every_focal_length():
 def test_a_root_by_the_camera_is_where_it_is_seen_and_as_deep_as_said():
     own, poses = codec(by_camera=True), torch.randn(4, 17, 3) * 0.3 + torch.tensor([0.5, 0, 4.0])
     points = own.encode_points(project(poses, CAMERA), CAMERA)
-    said = torch.tensor([0.0, 0, 1]) * poses[:, :1, 2].log()
+    said = torch.tensor([0.0, 0, 1]) * (poses[:, :1, 2] / USUAL_DEPTH).log()
     torch.testing.assert_close(own.decode_root(said, points), poses[:, 0], atol=1e-4, rtol=1e-4)
     assert codec().decode_root(said, points) is said
 
@@ -59,7 +59,7 @@ def test_centred_joints_do_not_depend_on_the_place_which_comes_last(root):
     one, two = (still.encode_points(torch.arange(34.0).view(17, 2) + shift, CAMERA) for shift in (0, 100))
     torch.testing.assert_close(one[:-1], two[:-1], atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(two[-1] - one[-1], torch.tensor([0.2, 0.2]))
-    assert own.decode_root(torch.zeros(3), points)[:2].tolist() == points[-1].tolist()  # at a depth of 1 metre
+    assert own.decode_root(torch.zeros(3), points)[:2].tolist() == (USUAL_DEPTH * points[-1]).tolist()
 
 
 @pytest.mark.parametrize("by_camera", [False, True])

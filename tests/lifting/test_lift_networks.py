@@ -12,8 +12,9 @@ from semipose.lifting.networks import Lifter, SimpleBaseline3D, VideoPose3D
 def used(network):
     """In eval mode, after a batch has moved its BatchNorm away from the start."""
     network.train()
+    points = network.expand[0].weight.shape[1] // 2
     for _ in range(3):
-        network(torch.randn(16, network.frames, 5, 2) * 2 + 1)
+        network(torch.randn(16, network.frames, points, 2) * 2 + 1)
     return network.eval()
 
 
@@ -74,3 +75,16 @@ def test_a_lifter_gives_poses_around_a_root_at_zero_and_where_that_is(removed):
     assert Lifter(codec, pose)(torch.randn(3, 9, 5, 2)).roots is None
     track = lifter.over_time(torch.randn(1, 12, 5, 2))
     assert track.poses.shape == (1, 4, 5, 3) and track.roots.shape == (1, 4, 3)
+
+
+def test_a_pose_does_not_depend_on_the_place_where_joints_are_centred():
+    codec = LiftCodec(5, (2,), centred=True)
+    lifter = Lifter(codec, used(VideoPose3D(5, 5, 9, channels=8)), used(VideoPose3D(6, 1, 9, channels=8))).eval()
+    windows = torch.randn(3, 9, codec.inputs, 2)
+    moved = windows.clone()
+    moved[:, :, -1] += 1
+    one, two = lifter(windows), lifter(moved)
+    assert torch.equal(one.poses, two.poses) and not torch.equal(one.roots, two.roots)
+    tracks = lifter.over_time(windows)
+    torch.testing.assert_close(tracks.poses[:, 0], one.poses)
+    torch.testing.assert_close(tracks.roots[:, 0], one.roots)

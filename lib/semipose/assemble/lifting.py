@@ -66,7 +66,7 @@ def build_lifter(config: CfgNode, skeleton: Skeleton) -> Lifter:
     """One lifter with fresh weights."""
     codec, plan = build_codec(config, skeleton), build_window_plan(config)
     trajectory = _network(config, codec.inputs, 1, plan) if config.LIFT.TRAJECTORY else None
-    return Lifter(codec, _network(config, codec.inputs, codec.outputs, plan), trajectory, plan.target)
+    return Lifter(codec, _network(config, codec.joints, codec.outputs, plan), trajectory, plan.target)
 
 
 def _network(config: CfgNode, joints: int, outputs: int, plan: WindowPlan) -> nn.Module:

@@ -239,7 +239,7 @@ KEYS = {
     # 2D input: image = from the image centre, in half widths; camera = directions, the same whatever the focal length
     # and the distortion, and roots are where they are seen
     "LIFT.INPUT": Key("image", choices=("image", "camera")),
-    # 2D joints around the 2D root and magnified, with the root as one more point: learned faster from few labels
+    # 2D joints around the 2D root and magnified, so that a pose does not depend on where in the picture it is
     "LIFT.CENTRED": Key(False),
     "LIFT.NETWORK": Key("videopose3d", choices=("videopose3d", "simplebaseline3d")),
     "LIFT.FRAMES": Key(27, low=1, high=243),  # that a network sees: 3, 9, 27, 81 or 243; 1 for simplebaseline3d

@@ -10,7 +10,8 @@ from semipose.lifting.motion import LiftBatch
 
 OFF_DIRECTION = 0.1  # unit of how far a root is off the direction that it is seen in
 CENTRED_SCALE = 5.0  # limbs are small beside the place of a person in the picture, and are learned faster magnified
-LOG_DEPTHS = (-2.0, 6.0)  # 0.14 to 400 metres
+USUAL_DEPTH = 5.0  # metres, where training starts
+LOG_DEPTHS = (-6.0, 6.0)  # of it, so 12 mm to 2 km
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class LiftCodec:
         remove_root: networks give all joints but the root, which is a single one.
         by_camera: 2D input as directions from the camera, the same whatever its focal length and distortion; else from
             the image centre in half widths.
-        centred: 2D joints around the 2D root and magnified, and the root itself as one more point.
+        centred: 2D joints around the 2D root and magnified, and the root itself as one more point, which only the
+            trajectory network sees: so a pose does not depend on where in the picture it is.
         flip_order: K indices, as of a `Skeleton`.
     """
 
@@ -72,13 +74,13 @@ class LiftCodec:
         """Where the root is in camera space, (..., 3), of what a trajectory network gives (..., 3) for the encoded
         points (..., inputs, 2) of its frame.
 
-        With `by_camera` it gives how far the root is off its 2D direction, in tenths, and the logarithm of its depth;
-        so a root is projected near where it is seen, before anything is learned. Else it gives x, y and z,
-        as VideoPose3D does.
+        With `by_camera` it gives how far the root is off its 2D direction, in tenths, and the logarithm of its depth in
+        units of `USUAL_DEPTH`; so a root is projected near where it is seen, before anything is learned. Else it gives
+        x, y and z, as VideoPose3D does.
         """
         if not self.by_camera:
             return output
-        depth = output[..., 2:].clamp(*LOG_DEPTHS).exp()
+        depth = USUAL_DEPTH * output[..., 2:].clamp(*LOG_DEPTHS).exp()
         root = points[..., -1, :] if self.centred else self.root_of(points).squeeze(-2)
         flat = root + OFF_DIRECTION * output[..., :2]
         return torch.cat([flat * depth, depth], -1)

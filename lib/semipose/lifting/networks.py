@@ -112,7 +112,7 @@ class Lifter(nn.Module):
 
     def forward(self, windows: Tensor) -> Lifted:
         """Of encoded windows (B, T, K, 2)."""
-        poses = self.codec.decode(self.pose(windows))
+        poses = self.codec.decode(self.pose(windows[:, :, : self.codec.joints]))
         if self.trajectory is None:
             return Lifted(poses, None)
         roots = self.trajectory(windows).squeeze(-2)
@@ -120,7 +120,7 @@ class Lifter(nn.Module):
 
     def over_time(self, tracks: Tensor, step: int = 1) -> Lifted:
         """Of encoded tracks (B, L, K, 2), for each whole window in them."""
-        poses = self.codec.decode(self.pose.over_time(tracks, step))
+        poses = self.codec.decode(self.pose.over_time(tracks[:, :, : self.codec.joints], step))
         if self.trajectory is None:
             return Lifted(poses, None)
         roots, start = self.trajectory.over_time(tracks, step).squeeze(-2), self.target * step
