@@ -109,6 +109,7 @@ def test_tracks_of_predict_are_learned_from(figures_root, tmp_path):
         (["TEST.BEST", "AP"], ["TEST.BEST", "MPJPE"]),
         (["ALGORITHM", "pose_dual"], ["ALGORITHM", "back_projection"]),
         (["WEIGHT.LOSS_MIX", "0.5"], ["WEIGHT.LOSS_MIX", "0.0"]),
+        (["LIFT.FRAMES", "81", "LIFT.PAD", "false"], ["81 frames", "LIFT.PAD"]),
         (["TRAIN.AMP", "bf16"], ["TRAIN.AMP", "off"]),
         (["LIFT.CAMERAS", "no.json"], ["no.json"]),
     ],

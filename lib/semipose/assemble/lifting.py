@@ -12,7 +12,7 @@ from semipose.assemble.training import build_stepper
 from semipose.config import default_config, flat_keys, to_plain, to_yaml
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.trainer import RunRecord, Trainer, TrainerOptions
-from semipose.errors import ConfigError
+from semipose.errors import ConfigError, DataError
 from semipose.lifting.algorithms import Lifting, LiftRecipe, LiftWeights
 from semipose.lifting.codec import LiftCodec
 from semipose.lifting.loaders import LiftLoader, LiftSide
@@ -60,6 +60,17 @@ def build_window_plan(config: CfgNode) -> WindowPlan:
     if lift.NETWORK == "simplebaseline3d" and lift.FRAMES != 1:
         raise ConfigError(f"LIFT.FRAMES is {lift.FRAMES}; simplebaseline3d sees one frame: 1 expected")
     return WindowPlan(lift.FRAMES, lift.STEP, lift.CAUSAL, lift.PAD)
+
+
+def build_windows(motion: Motion, plan: WindowPlan, what: str) -> Windows:
+    """The windows of a motion; raises DataError where all its sequences are too short."""
+    windows = Windows(motion, plan)
+    if not len(windows):
+        needed = plan.before + plan.after + 1
+        raise DataError(
+            f"{what}: no sequence has the {needed} frames that LIFT.FRAMES {plan.frames} needs; LIFT.PAD true"
+        )
+    return windows
 
 
 def build_lifter(config: CfgNode, skeleton: Skeleton) -> Lifter:
@@ -115,8 +126,8 @@ def build_lift_trainer(
     train, skeleton, plan = config.TRAIN, get_skeleton(config.DATASET.SKELETON), build_window_plan(config)
     unlabeled = None
     if data.unlabeled is not None:
-        unlabeled = LiftSide(Windows(data.unlabeled, plan), train.BATCH_SIZE_UNSUP)
-    labeled = LiftSide(Windows(data.labeled, plan), train.BATCH_SIZE)
+        unlabeled = LiftSide(build_windows(data.unlabeled, plan, "the unlabelled set"), train.BATCH_SIZE_UNSUP)
+    labeled = LiftSide(build_windows(data.labeled, plan, "the labelled set"), train.BATCH_SIZE)
     loader = LiftLoader(labeled, unlabeled, train.STEPS_PER_EPOCH, config.SEED, rank(), ranks())
     algorithm = build_lifting(config, skeleton, len(loader) * len(lift_entry(config).phases))
     validator = build_lift_validator(config, data.validation, algorithm.recipe.codec, interrupts)
@@ -138,7 +149,7 @@ def build_lift_validator(
 ) -> LiftValidator:
     """The validator of DATASET.TEST_SET."""
     plan = build_window_plan(config)
-    sets = {name: Windows(motion, plan) for name, motion in validation.items()}
+    sets = {name: build_windows(motion, plan, f"validation set {name!r}") for name, motion in validation.items()}
     poll = interrupts.check if interrupts else lambda: None
     return LiftValidator(sets, codec, config.TEST.BATCH_SIZE, config.TEST.FLIP_TEST, poll)
 
