@@ -95,6 +95,8 @@ class LiftRecipe:
 class Lifting(nn.Module):
     """`L = pose + trajectory + ramp * (projection + bones + sides + cons)`, each with its weight.
 
+    Labelled and unlabelled windows go through a student together. All losses of unlabelled ones are of the hard view.
+
     Attributes:
         records: empty; a teacher's answer on a track is not kept.
     """
@@ -164,29 +166,22 @@ class Lifting(nn.Module):
         self, name: str, labeled: LiftBatch, pool: LiftBatch | None, draws: torch.Generator
     ) -> dict[str, Tensor]:
         """The weighted losses of one student."""
-        codec, weights, student = self.recipe.codec, self.recipe.weights, self.students[name]
-        inputs = [codec.encode_input(labeled)]
+        codec, inputs = self.recipe.codec, [self.recipe.codec.encode_input(labeled)]
         if pool is not None:
             flipped = _draw(draws, pool, self.recipe.hard_flip)
             hard = codec.flip(pool, flipped)
             inputs.append(codec.encode_input(replace(hard, keypoints=hard.keypoints + self._noise(hard, draws))))
-        lifted = student(torch.cat(inputs))
-        count = len(labeled)
+        lifted, count = self.students[name](torch.cat(inputs)), len(labeled)
         terms = self._supervised(_part(lifted, slice(None, count)), labeled)
         if pool is None:
             return terms
         unlabeled = _part(lifted, slice(count, None))
-        lengths = losses.mean_lengths(labeled.poses, labeled.weights, self.bones)
-        if weights.projection > 0:
-            terms["projection"] = weights.projection * losses.projection_loss(unlabeled, hard)
-        if weights.bones > 0:
-            terms["bones"] = weights.bones * losses.bone_loss(unlabeled.poses, self.bones, *lengths)
-        if weights.sides > 0:
-            terms["sides"] = weights.sides * losses.side_loss(unlabeled.poses, self.bones, self.partners)
-        if weights.cons > 0 and self.teachers:
+        terms |= self._geometry(unlabeled, hard, labeled)
+        if self.recipe.weights.cons > 0 and self.teachers:
             taught = self._teacher(name)(codec.encode_input(pool)).poses
             taught = torch.where(flipped.view(-1, 1, 1), codec.flip_poses(taught), taught)
-            terms["cons"] = weights.cons * losses.mean_distance(unlabeled.poses, taught, torch.ones_like(hard.seen))
+            off = losses.mean_distance(unlabeled.poses, taught, torch.ones_like(hard.seen))
+            terms["cons"] = self.recipe.weights.cons * off
         return terms
 
     def _supervised(self, lifted: Lifted, batch: LiftBatch) -> dict[str, Tensor]:
@@ -197,6 +192,18 @@ class Lifting(nn.Module):
         if lifted.roots is not None:
             roots = codec.root_of(batch.poses).squeeze(-2)
             terms["trajectory"] = weights.trajectory * losses.trajectory_loss(lifted.roots, roots, rooted)
+        return terms
+
+    def _geometry(self, lifted: Lifted, batch: LiftBatch, labeled: LiftBatch) -> dict[str, Tensor]:
+        """What unlabelled tracks must fulfil without a teacher."""
+        weights, terms = self.recipe.weights, {}
+        if weights.projection > 0:
+            terms["projection"] = weights.projection * losses.projection_loss(lifted, batch)
+        if weights.bones > 0:
+            lengths = losses.mean_lengths(labeled.poses, labeled.weights, self.bones)
+            terms["bones"] = weights.bones * losses.bone_loss(lifted.poses, self.bones, *lengths)
+        if weights.sides > 0:
+            terms["sides"] = weights.sides * losses.side_loss(lifted.poses, self.bones, self.partners)
         return terms
 
     def _noise(self, batch: LiftBatch, draws: torch.Generator) -> Tensor:
