@@ -39,7 +39,7 @@ class SkeletonDrawing:
         figure.subplots_adjust(0, 0, 1, 1, 0, 0)
         for axes in self._axes:
             axes.set(xlim=(-radius, radius), ylim=(-radius, radius), zlim=(-radius, radius))
-            axes.set_box_aspect((1, 1, 1), zoom=1.3)
+            axes.set_box_aspect((1, 1, 1), zoom=1.15)
             axes.set(xticklabels=[], yticklabels=[], zticklabels=[])
         self._lines: list[list] = [[] for _ in self._axes]
 
