@@ -9,10 +9,11 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo ablation test chaos lint bench clean
+.PHONY: help setup demo real ablation test chaos lint bench clean
 
 help:
 	@echo "make demo      draw the demo data, train on it, write output/demo/report.html"
+	@echo "make real      ROOT=lspet: the same on real people, Leeds Sports Pose extended as downloaded (an hour)"
 	@echo "make ablation  train with and without each part of the method on the demo data, write table and chart (an hour)"
 	@echo "make test      run all tests that need no GPU"
 	@echo "make chaos     try out what is promised about kills, signals and bad files (10 minutes)"
@@ -34,7 +35,11 @@ $(STAMP): setup.py pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(STAMP)
-	@$(RUN) tools/demo.py $(ARGS)
+	@$(RUN) -m semipose demo drawn $(ARGS)
+
+real: $(STAMP)
+	@test -n '$(ROOT)' || { echo "error: make real ROOT=DIR, the folder with joints.mat and images/" >&2; exit 2; }
+	@$(RUN) -m semipose demo lsp --root '$(ROOT)' $(ARGS)
 
 ablation: $(STAMP)
 	@$(RUN) tools/sweep.py experiments/sweeps/demo.yaml $(ARGS)

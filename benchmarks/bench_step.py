@@ -45,7 +45,7 @@ def step_rows(name: str, scale: Scale, batch: PairBatch) -> list[tuple]:
 
 def whole_step(algorithm: Algorithm, batch: PairBatch, amp: str = "off") -> Callable[[], None]:
     """A step on a batch as the trainer makes it."""
-    precision = Precision(amp, torch.device("cpu"), algorithm)
+    precision = Precision(amp, batch.labeled.images.device, algorithm)
     stepper = Stepper({"all": algorithm.learners("all")}, OptimizerSettings(), 1000, precision)
 
     def step() -> None:

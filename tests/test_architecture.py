@@ -24,7 +24,7 @@ LAYERS = (
     ("tracking",),
     ("engine",),
     ("assemble",),
-    ("runs", "api"),
+    ("runs", "api", "report"),
     ("cli",),
     ("jobs",),
     ("__main__",),
@@ -37,7 +37,7 @@ NEIGHBOURS = {
     "skeletons": {"errors", "plain_yaml"},
     "config": {"errors", "plain_yaml"},
 }
-READS_CONFIG = {"config", "assemble", "runs", "cli", "jobs"}
+READS_CONFIG = {"config", "assemble", "runs", "report", "cli", "jobs"}
 MAX_LINES = 300
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import struct
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import yaml
 
 from semipose import cli
 from semipose.config import default_config, flat_keys, to_plain
-from semipose.errors import ConfigError
+from semipose.errors import ConfigError, DivergedError
 from semipose.evaluation import KeypointPredictions, load_ground_truth
 from semipose.evaluation.coco_protocol import evaluate_selected
 from semipose.prepare.drawn_people import write_demo_data
@@ -144,9 +145,12 @@ def test_a_run_with_worst_case_head_is_scored_from_its_checkpoint(call, tmp_path
         (["AUGMENT.HARD_VIEWS", "[[blur]]"], ["blur", "joint_cutout"]),
         (["AUGMENT.HARD_VIEWS", "[]"], ["AUGMENT.HARD_VIEWS", "[[]]"]),
         (["REWEIGHT", "1", "PSEUDO.REWEIGHT_BY", "luck"], ["luck", "agreement"]),
+        (["REWEIGHT", "1", "PSEUDO.REWEIGHT_BY", "agreement", "PSEUDO.ENSEMBLE", "1"], ["PSEUDO.ENSEMBLE", "soft"]),
+        (["PSEUDO.ENSEMBLE", "1", "MODEL.SECOND.INPUT_SIZE", "[64,64]"], ["PSEUDO.ENSEMBLE", "MODEL.SECOND"]),
         (["MIX.WHERE", "head"], ["head", "manifold"]),
         (["WORST.FORM", "C"], ["'C'", "ground_false"]),
         (["AUGMENT.MASK_JOINTS", "[5,4]"], ["[5, 4]"]),
+        (["LABELS.TRIM", "0.1", "LABELS.TRIM_EPOCH", "1000"], ["LABELS.TRIM_EPOCH", "1000"]),
     ],
 )
 def test_unknown_parts_of_the_method_are_named(call, pair, words):
@@ -166,10 +170,72 @@ def test_best_cannot_be_resumed_from(call, tmp_path):
     refused(call("train", "--name", "y", "--resume", str(tmp_path / "out/x/best.pth")), "best.pth", "last.pth")
 
 
-def test_dry_run_prints_and_writes_nothing(call, tmp_path):
-    code, out, err = call("cotrain1", "--dry-run")
-    assert code == 0 and not (tmp_path / "out").exists()
-    assert "ALGORITHM: cotrain1" in out and "5 persons" in out and "12 persons" in out and "6 persons" in out
+def test_dry_run_tells_what_differs_time_and_memory_and_writes_nothing(call, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")  # where data/cache would be
+    code, out, err = call("cotrain1", "--dry-run", "DATASET.CACHE", "disk")
+    assert code == 0, err
+    assert not (tmp_path / "out").exists() and list((tmp_path / "here").iterdir()) == []
+    assert "5 persons" in out and "12 persons" in out and "6 persons" in out
+    assert "ALGORITHM: 'cotrain1'  (default 'supervised')" in out and "EVAL_INTERVAL" not in out
+    assert "2 steps: 1 epochs of 2" in out and re.search(r"\d\.\d\d s a step", out) and re.search(r"\d+ MB", out)
+
+
+@pytest.mark.parametrize(
+    "pairs", [["DATASET.TRAIN_SET", "nowhere"], ["TEST.BEST", "APP"], ["DATASET.TEST_SET", "labeled"]]
+)
+@pytest.mark.parametrize("there", [False, True])
+def test_a_failed_start_leaves_nothing_and_takes_nothing(call, tmp_path, monkeypatch, pairs, there):
+    wandb = MagicMock()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    if there:
+        (tmp_path / "out/x").mkdir(parents=True)
+        (tmp_path / "out/x/notes.txt").write_text("mine")
+    refused(call("train", "--name", "x", "TRACKING.WANDB", "online", "TRACKING.TENSORBOARD", "true", *pairs))
+    assert [path.name for path in (tmp_path / "out").rglob("*.*")] == (["notes.txt"] if there else [])
+    assert (tmp_path / "out").exists() == there and not wandb.init.called
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(call, tmp_path):
+    assert call("train", "--name", "x")[0] == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out/x").iterdir()}
+    refused(call("train", "--name", "x", "--resume", "auto", "DATASET.TRAIN_LEN", "3"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out/x").iterdir()} == before
+
+
+def test_the_log_names_command_versions_machine_and_what_ended_the_run(call, tmp_path, monkeypatch):
+    def diverge(trainer):
+        raise DivergedError("the loss is nan at step 3")
+
+    monkeypatch.setattr("semipose.engine.trainer.Trainer.fit", diverge)
+    assert call("train", "--name", "x")[0] == 3
+    log = (tmp_path / "out/x/run.log").read_text()
+    assert "command: train --cfg" in log and f"torch {torch.__version__}" in log and "machine: " in log
+    assert log.splitlines()[-1].endswith("ERROR error: the loss is nan at step 3") and "finished" not in log
+    monkeypatch.setattr("semipose.engine.trainer.Trainer.fit", lambda trainer: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("train", "--name", "y")
+    log = (tmp_path / "out/y/run.log").read_text()
+    assert "Traceback" in log and log.splitlines()[-1] == "ZeroDivisionError: division by zero"
+
+
+def test_a_run_ends_with_its_result_by_name(call, tmp_path):
+    code, out, err = call("cotrain1", "--name", "x")
+    assert code == 0, err
+    lines = out.splitlines()[-6:]
+    assert lines[0] == "finished" and lines[1].startswith("ensemble: AP ") and "PCK@0.1" in lines[1]
+    assert "epoch 1" in lines[1] and lines[1].endswith(str(tmp_path / "out/x/best.pth"))
+    assert [line.split()[1] for line in lines[3:]] == ["predict", "report", "label"]
+
+
+def test_what_does_not_fit_the_run_is_said_once_at_its_start(call, tmp_path):
+    pairs = "PSEUDO.MIN_SCORE 5 TRAIN.END_EPOCH 3 TRAIN.UNSUP_START 0 TRAIN.UNSUP_RAMP 0 TRAIN.WARMUP_STEPS 0".split()
+    assert call("cotrain1", "--name", "x", *pairs)[0] == 0
+    log = (tmp_path / "out/x/run.log").read_text()
+    warned = [line.split("WARNING ")[1] for line in log.splitlines() if " WARNING " in line]
+    assert sum("TRAIN.STEPS_PER_EPOCH is 2" in line for line in warned) == 1 and "STEPS_PER_EPOCH" in warned[0]
+    assert sum("epoch 1" in line and "PSEUDO.MIN_SCORE is 5" in line for line in warned) == 1
+    assert sum("PSEUDO.MIN_SCORE is 5" in line for line in warned) == 1
 
 
 def test_valid_scores_a_checkpoint_as_training_did(call, tmp_path, data_root):
@@ -242,7 +308,7 @@ def test_broken_annotations(call, tmp_path, data_root, change, parts):
 
 def test_overlap_of_training_and_validation(call):
     refused(call("train", "DATASET.TEST_SET", "labeled"), "5 validation images are also in the labelled set")
-    refused(call("train", "DATASET.TEST_SET", "unlabeled"), "12 validation images are also in the unlabelled set")
+    refused(call("train", "DATASET.TEST_SET", "unlabeled"), "12 validation images are also in the pool 'unlabeled'")
 
 
 @pytest.mark.parametrize(

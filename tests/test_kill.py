@@ -82,7 +82,7 @@ def log_of(out) -> str:
 
 
 def wait_until_it_trains(process, out, before: str) -> None:
-    while "Epoch: [" not in log_of(out)[len(before) :]:
+    while " s a step (" not in log_of(out)[len(before) :]:
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.01)
 

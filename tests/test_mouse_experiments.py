@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semipose import assemble
-from semipose.assemble.training import build_multiview
+from semipose.assemble.constraints import build_multiview
 from semipose.config import load_config
 from semipose.data.formats.image_list import whole_frames
 from semipose.errors import ConfigError, DataError

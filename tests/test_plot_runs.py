@@ -42,13 +42,13 @@ def test_two_runs_in_one_picture(plot, runs, tmp_path):
     out = tmp_path / "plot.png"
     code, (supervised, cotrain, written) = plot(*runs, "--metric", "AP", "--out", out)
     assert code == 0 and written == str(out)
-    assert re.findall(r"[\d.]+", supervised) == ["2", "0.1", "0.2", "0.2"]
-    assert re.findall(r"[\d.]+", cotrain) == ["2", "0.2", "0.4", "0.4"]
+    assert re.findall(r"[\d.]+", supervised.partition("(%)")[2]) == ["2", "10", "20", "20"]
+    assert re.findall(r"[\d.]+", cotrain.partition("(%)")[2]) == ["2", "20", "40", "40"]
     picture = cv2.imread(str(out))
     assert picture.shape == (600, 960, 3) and picture.std() > 0
 
 
-@pytest.mark.parametrize(("first", "expected"), [("AP", "0.2"), ("EPE", "7")])
+@pytest.mark.parametrize(("first", "expected"), [("AP", "20"), ("EPE", "7")])
 def test_the_main_metric_is_drawn(plot, tmp_path, first, expected):
     """It is the one that the run reports first."""
     values = {"EPE": {"EPE": 7.0, "AP": 0.2}, "AP": {"AP": 0.2, "EPE": 7.0}}[first]
@@ -67,7 +67,7 @@ def test_numbers_of_steps_as_svg(plot, runs, tmp_path):
 
 def test_what_is_not_defined_is_left_out(plot, runs, tmp_path):
     _, lines = plot(runs[0], "--metric", "val 2/AP", "--out", tmp_path / "plot.svg")
-    assert re.findall(r"[\d.]+", lines[0]) == ["1", "0.3", "0.3", "0.3"]
+    assert re.findall(r"[\d.]+", lines[0].partition("(%)")[2]) == ["1", "30", "30", "30"]
 
 
 @pytest.mark.parametrize(

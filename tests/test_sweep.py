@@ -20,6 +20,8 @@ from semipose.errors import ConfigError
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tools"))
 from sweep_plan import Metric, read_plan  # noqa: E402
+from sweep_results import Result, given_back, to_markdown  # noqa: E402
+from sweep_runs import Run  # noqa: E402
 
 SUPERVISED, COTRAIN = (str(ROOT / f"experiments/demo/{name}.yaml") for name in ("supervised", "cotrain"))
 SMALL = {
@@ -105,6 +107,12 @@ def test_the_table_holds_mean_and_spread_of_the_runs(finished):
     assert cv2.imread(str(finished.out / "results.png")).std() > 0
 
 
+def test_what_the_runs_warn_of_is_said_once_with_their_names(finished):
+    notes = [line for line in (finished.out / "results.md").read_text().splitlines() if line.startswith("Warned in ")]
+    (line,) = [line for line in notes if "TRAIN.STEPS_PER_EPOCH is 2" in line]
+    assert all(f"{name}, seed {seed}" in line for name in ("one", "two") for seed in (0, 1)) and "three" not in line
+
+
 def test_a_setting_that_fails_is_named_and_the_others_go_on(finished):
     assert finished.done.returncode == 1
     assert finished.texts()["three"][:2] == ["0 of 2", "-"]
@@ -170,6 +178,8 @@ def test_runs_of_a_killed_sweep_are_not_trained_twice(sweep):
         ({"base": {"script": "train"}}, "cfg"),
         ({"prepare": "tools/make_demo_data.py"}, "prepare"),
         ({"settings": {"one": {"title": ["a"]}}}, "title"),
+        ({"settings": {"one": {"gap": {"supervised": "one"}}}}, "all_labels"),
+        ({"settings": {"one": {"gap": {"supervised": "one", "all_labels": "two"}}}}, "gap: all_labels: there is no"),
     ],
 )
 def test_a_bad_plan_is_refused_in_one_line(sweep, change, named):
@@ -202,6 +212,29 @@ def test_a_setting_is_the_base_with_its_own_differences(sweep):
     assert pairs[-2:] == ["DATASET.ROOT", "data/s7"] and len(pairs) == 2 * (len(SMALL) + 1)
 
 
+def test_the_table_has_the_share_of_the_gap_that_each_setting_gives_back(sweep):
+    sweep.content["base"]["gap"] = {"supervised": "few", "all_labels": "all"}
+    sweep.content["settings"] = {"few": {}, "pool": {}, "all": {}, "few_2": {"gap": {"supervised": "few_2"}}}
+    sweep.command()
+    plan = read_plan(sweep.plan)
+    found = {"few": (10, 14), "pool": (17, 21, 99), "all": (20, 24), "few_2": (15, 15)}  # of seeds 0, 1 and 2
+    results = [
+        Result(Run(setting, seed, sweep.out), "finished", {"AP (%)": value}, 1.0, "")
+        for setting in plan.settings
+        for seed, value in enumerate(found[setting.name])
+    ]
+    back = dict(zip(found, (given_back(plan, results, setting, plan.metrics[0]) for setting in plan.settings)))
+    assert back == {"few": "0", "pool": "70", "all": "100", "few_2": "0"}
+    head, _, *rows = to_markdown(plan, results).split("\n\n")[0].splitlines()
+    column = [cell.strip() for cell in head.split("|")].index("% of the gap in AP (%)")
+    assert [row.split("|")[column].strip() for row in rows] == [*back.values()]
+    assert given_back(plan, results[:5], plan.settings[1], plan.metrics[0]) == "-"
+
+
+def test_a_plan_without_a_gap_has_no_such_column(finished):
+    assert "gap" not in (finished.out / "results.md").read_text()
+
+
 def test_the_first_pattern_that_fits_counts_and_what_it_finds_is_averaged():
     metric = Metric("single", ["AP_ema*", "AP_student"], scale=100)
     older, newer = {"AP_ema_first": 0.9, "AP_student": 0.9}, {"AP_ema_first": 0.2, "AP_ema_second": 0.4, "AP": 0.1}
@@ -210,10 +243,10 @@ def test_the_first_pattern_that_fits_counts_and_what_it_finds_is_averaged():
     assert metric.of([{"AP_student": None, "AP": 0.9}]) is None
 
 
-@pytest.mark.parametrize("name", ["demo", "mouse", "codecs", "lsp", "few_labels"])
+@pytest.mark.parametrize("name", ["demo", "mouse", "codecs", "lsp", "lsp_counts", "few_labels"])
 def test_the_plans_of_the_repository_can_be_read(name, monkeypatch):
     monkeypatch.chdir(ROOT)
     plan = read_plan(Path(f"experiments/sweeps/{name}.yaml"))
-    assert len(plan.seeds) >= 2
+    assert len(plan.seeds) >= 2 or name == "lsp_counts"
     distinct = {(s.script, *s.files, *s.flags.items(), *s.pairs(0)) for s in plan.settings}
     assert len(distinct) == len(plan.settings)

@@ -30,9 +30,10 @@ def test_demo_writes_summary_and_report_for_each_seed(tmp_path):
         assert (tmp_path / "out/report.html").stat().st_size > 10_000
     first, second = summaries
     assert first["labeled"] == 6 and first["unlabeled"] == 12 and first["steps"] == 2
-    assert set(first["supervised"]) == {"AP"}
-    names = ("AP_first", "AP_second", "AP_ema_first", "AP_ema_second", "AP_ensemble")
-    assert set(first["cotrain"]) == set(names)
+    assert set(first["supervised"]) == {"AP", "PCK"}
+    names = ("first", "second", "ema_first", "ema_second", "ensemble")
+    assert set(first["cotrain"]) == {f"{metric}_{name}" for metric in ("AP", "PCK") for name in names}
+    assert "given_back" not in first
     assert (first["seed"], second["seed"]) == (0, 1)
     runs = [(tmp_path / f"out/seed{seed}-6-12-8/cotrain/metrics.jsonl").read_text() for seed in (0, 1)]
     assert runs[0] != runs[1]

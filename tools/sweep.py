@@ -13,12 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-from run_script import POLL_SECONDS, caught_signals, run
 from sweep_plan import Plan, filled, read_plan
 from sweep_results import result_of, write_results
 from sweep_runs import Run, Training
 
 from semipose.errors import ConfigError, SemiposeError, write_error
+from semipose.runtime.processes import POLL_SECONDS, caught_signals, run
 
 
 def parse_args() -> argparse.Namespace:
@@ -74,7 +74,8 @@ def prepare(plan: Plan, seeds: list[int]) -> None:
     """Run each command of the plan once for each seed; ends this process if one fails."""
     commands = [tuple(filled(word, seed) for word in command) for seed in seeds for command in plan.prepare]
     for command in dict.fromkeys(commands):
-        run(list(command))
+        if code := run(list(command)):
+            sys.exit(code)
 
 
 def train(waiting: list[Run], jobs: int) -> tuple[dict[str, str], int]:

@@ -6,11 +6,12 @@
       cfg: experiments/demo/supervised.yaml          or a list of files
       flags: {workers: 2}                 --workers 2
       overrides: {TRAIN.END_EPOCH: 8}     keys of the configuration
+      gap: {supervised: supervised, all_labels: all}   settings: the table has the share of their gap that is given back
     settings:                             each says what it does otherwise
       supervised: {title: 40 labels}
       longer: {overrides: {TRAIN.END_EPOCH: 16}}
       cotrain: {script: cotrain1, cfg: experiments/demo/cotrain.yaml, flags: {ema: 1}}
-    metrics:                              or only their names: [AP, EPE]
+    metrics:                              or only their names, shares in percent: [AP, EPE]
       AP (%): {keys: [AP], scale: 100}    keys: patterns; the first that fits counts, as the mean of all it fits
     prepare:                              commands that come first, for each seed
       - [tools/make_demo_data.py, --out, "data/demo/seed{seed}", --seed, "{seed}"]
@@ -27,10 +28,12 @@ from pathlib import Path
 from semipose.cli import FLAG_KEYS
 from semipose.config import load_config
 from semipose.errors import ConfigError
+from semipose.evaluation import is_share, with_unit
 from semipose.plain_yaml import check_keys, parse_yaml
 
 SCRIPTS = ("train", "cotrain", "cotrain1", "train_2p")
 FIXED_ALGORITHM = SCRIPTS[1:]  # these scripts say what ALGORITHM is
+GAP = ("supervised", "all_labels")
 FLAGS = tuple(flag for flag in FLAG_KEYS if flag not in ("name", "output_dir", "seed", "flip_test"))
 
 
@@ -54,7 +57,11 @@ class Metric:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is trained with each seed."""
+    """What is trained with each seed.
+
+    Attributes:
+        gap: the names of the settings `supervised` (the same few labels, no pool) and `all_labels`; {} = none.
+    """
 
     name: str
     title: str
@@ -62,6 +69,7 @@ class Setting:
     files: list[str]
     flags: dict[str, str]
     overrides: dict[str, str]
+    gap: dict[str, str]
 
     def pairs(self, seed: int) -> list[str]:
         """KEY VALUE pairs for the command line."""
@@ -96,6 +104,7 @@ def read_plan(path: Path) -> Plan:
     settings = [_setting(name, base, own or {}, f"{path}: settings: {name}") for name, own in named.items()]
     for setting in settings:
         _check(setting, seeds[0], f"{path}: settings: {setting.name}")
+        _check_gap(setting, list(named), f"{path}: settings: {setting.name}")
     commands = [_texts(command, f"{path}: prepare") for command in content.get("prepare", [])]
     return Plan(seeds, settings, _metrics(content["metrics"], f"{path}: metrics"), commands)
 
@@ -106,7 +115,8 @@ def filled(value: object, seed: int) -> str:
 
 
 def _differences(content: object, where: str) -> dict:
-    content = _mapping(content, where, ("title", "script", "cfg", "flags", "overrides"))
+    content = _mapping(content, where, ("title", "script", "cfg", "flags", "overrides", "gap"))
+    _mapping(content.get("gap", {}), f"{where}: gap", GAP)
     _mapping(content.get("flags", {}), f"{where}: flags", FLAGS)
     _mapping(content.get("overrides", {}), f"{where}: overrides")
     return content
@@ -124,7 +134,7 @@ def _setting(name: str, base: dict, own: object, where: str) -> Setting:
     files = _texts(files if isinstance(files, list) else [files], f"{where}: cfg")
     (title,) = _texts([own.get("title", name)], f"{where}: title")
     flags, overrides = (base.get(key, {}) | own.get(key, {}) for key in ("flags", "overrides"))
-    return Setting(name, title, script, files, flags, overrides)
+    return Setting(name, title, script, files, flags, overrides, base.get("gap", {}) | own.get("gap", {}))
 
 
 def _check(setting: Setting, seed: int, where: str) -> None:
@@ -138,9 +148,17 @@ def _check(setting: Setting, seed: int, where: str) -> None:
         raise ConfigError(f"{where}: {error}") from error
 
 
+def _check_gap(setting: Setting, names: list[str], where: str) -> None:
+    if setting.gap and setting.gap.keys() != set(GAP):
+        raise ConfigError(f"{where}: gap names {', '.join(setting.gap)}; it needs {' and '.join(GAP)}")
+    for end, name in setting.gap.items():
+        if name not in names:
+            raise ConfigError(f"{where}: gap: {end}: there is no setting {name!r}; there are: {', '.join(names)}")
+
+
 def _metrics(content: object, where: str) -> list[Metric]:
     if isinstance(content, list):
-        return [Metric(name, [name]) for name in _texts(content, where)]
+        return [Metric(with_unit(name), [name], 100 if is_share(name) else 1) for name in _texts(content, where)]
     metrics = []
     for name, given in _mapping(content, where).items():
         given = _mapping(given or {}, f"{where}: {name}", ("keys", "scale"))

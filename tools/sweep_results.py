@@ -8,6 +8,7 @@ from statistics import fmean, stdev
 from sweep_plan import Metric, Plan, Setting
 from sweep_runs import Run
 
+from semipose.evaluation.given_back import share_given_back
 from semipose.visualize.charts import save_chart, spread_chart
 
 
@@ -59,17 +60,49 @@ def values_of(results: list[Result], setting: Setting, metric: Metric) -> list[f
 
 
 def to_markdown(plan: Plan, results: list[Result]) -> str:
-    head = ["setting", "n", *(metric.name for metric in plan.metrics), "seconds"]
+    shares = [metric for metric in plan.metrics if any(setting.gap for setting in plan.settings)]
+    back = [f"% of the gap in {metric.name}" for metric in shares]
+    head = ["setting", "n", *(metric.name for metric in plan.metrics), *back, "seconds"]
     lines = [_line(head), _line(["---"] * len(head))]
     for setting in plan.settings:
         own = [result for result in results if result.run.setting is setting]
         done = [result for result in own if result.state == "finished"]
         cells = [mean_and_spread(values_of(results, setting, metric)) for metric in plan.metrics]
         seconds = f"{fmean(result.seconds for result in done):.0f}" if done else "-"
+        cells += [given_back(plan, results, setting, metric) for metric in shares]
         lines.append(_line([setting.title, f"{len(done)} of {len(own)}", *cells, seconds]))
     notes = ["n: finished runs, one for each seed; mean ± sample standard deviation over them."]
+    if shares:
+        notes += [
+            "% of the gap: (own - supervised) / (all labels - supervised) of the means over the seeds of all three."
+        ]
     notes += [f"Failed: {result.run}: {result.fault}" for result in results if result.fault]
+    notes += [f"Warned in {', '.join(runs)}: {text}" for text, runs in warned_of(results).items()]
     return "\n\n".join(["\n".join(lines), *notes]) + "\n"
+
+
+def given_back(plan: Plan, results: list[Result], setting: Setting, metric: Metric) -> str:
+    """The share of a setting's gap that it gives back in percent, from the seeds that all three have; `-` without."""
+    if not setting.gap:
+        return "-"
+    by_name = {other.name: other for other in plan.settings}
+    three = setting, by_name[setting.gap["supervised"]], by_name[setting.gap["all_labels"]]
+    found = [
+        {r.run.seed: r.values[metric.name] for r in results if r.run.setting is one and metric.name in r.values}
+        for one in three
+    ]
+    seeds = set.intersection(*map(set, found))
+    share = share_given_back(*(fmean(values[seed] for seed in seeds) for values in found)) if seeds else None
+    return "-" if share is None else f"{share:.0f}"
+
+
+def warned_of(results: list[Result]) -> dict[str, list[str]]:
+    """The finished runs that each warning is of."""
+    found: dict[str, list[str]] = {}
+    for result in results:
+        for text in result.run.warnings() if result.state == "finished" else ():
+            found.setdefault(text, []).append(str(result.run))
+    return found
 
 
 def mean_and_spread(values: list[float]) -> str:

@@ -8,9 +8,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_script import ROOT, read_epochs, start
 from sweep_plan import Setting, filled
 
+from semipose.runtime.processes import start
+from semipose.tracking.sinks import read_epochs
+
+ROOT = Path(__file__).resolve().parent.parent
 LOG_END = 4000
 
 
@@ -50,6 +53,12 @@ class Run:
 
     def epochs(self) -> list[dict]:
         return read_epochs(self.folder / "metrics.jsonl")
+
+    def warnings(self) -> list[str]:
+        """What its log warns of, each once: a loss that has no effect, a schedule longer than the run, ..."""
+        log = self.folder / "run.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+        return list(dict.fromkeys(line.partition(" WARNING ")[2] for line in lines if " WARNING " in line))
 
     def finished(self) -> bool:
         """Whether it has been trained to its end, with the settings that it has now."""

@@ -182,7 +182,7 @@ def load_model(
         ModelError: no checkpoint is there, or it cannot be loaded, or does not fit `cfg`.
         ConfigError: no network `which`, or no such device; `cfg` is missing, or not needed; `scales` that cannot be.
     """
-    source, place = find_checkpoint(fspath(path)), _device(device)
+    source, place = find_checkpoint(fspath(path)), find_device(device)
     cfg = [cfg] if isinstance(cfg, str | PathLike) else [fspath(word) for word in cfg]
     if source.suffix in EXPORTED:
         if cfg:
@@ -207,7 +207,8 @@ def _checked(scales: tuple[float, ...], predictor: Predictor, source: Path) -> t
     return scales
 
 
-def _device(name: str) -> torch.device:
+def find_device(name: str) -> torch.device:
+    """The device of a name, or for "" a GPU where there is one; raises ConfigError if there is no such device."""
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)

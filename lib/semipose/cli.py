@@ -163,7 +163,7 @@ def _training_parser(description: str, cfg: str) -> _Parser:
     parser.add_argument("--output-dir", help="where runs are written")
     parser.add_argument("--seed", type=int, help="seed of networks, samplers and views")
     parser.add_argument("--resume", metavar="auto|PATH", help="go on from the run's last checkpoint, or from a file")
-    parser.add_argument("--dry-run", action="store_true", help="print configuration, data and networks, then stop")
+    parser.add_argument("--dry-run", action="store_true", help="data, networks, steps, time and memory; writes nothing")
     return parser
 
 

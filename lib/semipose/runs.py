@@ -3,28 +3,30 @@
 import json
 import logging
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from yacs.config import CfgNode
 
-from semipose import __version__, assemble
-from semipose.algorithms import Algorithm
+from semipose import assemble
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
-from semipose.config import default_config, flat_keys, to_plain, to_yaml
+from semipose.assemble.run import build_run
+from semipose.config import changed_keys, default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
+from semipose.engine.estimate import estimate
 from semipose.engine.resume import content, find_for_all_ranks, refuse_different
-from semipose.engine.trainer import Trainer
-from semipose.errors import ConfigError, ModelError, write_error
+from semipose.errors import ConfigError, ModelError, SemiposeError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
 from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.evaluation.validation import ValidationSet, of_set
-from semipose.models.freezing import frozen_report
-from semipose.models.pose_network import PoseNetwork
+from semipose.lifting.scores import tell_scores
 from semipose.predict.instances import found_boxes
 from semipose.runtime.determinism import make_deterministic
+from semipose.runtime.environment import environment
 from semipose.runtime.freed_memory import keep_freed_memory
 from semipose.runtime.launch import launch
 from semipose.runtime.memory_faults import explained_memory_faults
@@ -32,6 +34,7 @@ from semipose.runtime.ranks import by_first, is_first, session, shared, world_si
 from semipose.runtime.signals import INTERRUPTED_EXIT, Interrupted, Interrupts
 from semipose.runtime.worker_faults import explained_worker_faults
 from semipose.skeletons import Skeleton
+from semipose.tracking.console_sink import FILE_ONLY, ConsoleSink
 from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.visualize.learning_curve import draw_learning_curve
 from semipose.visualize.predictions import ShowOptions, write_pictures
@@ -92,17 +95,33 @@ def train(config: CfgNode, resume: str | None) -> int:
 
 
 def dry_run(config: CfgNode) -> int:
-    """Print configuration, data and networks of a run without starting it; writes nothing."""
-    _log_plainly()
-    print(to_yaml(config))
-    task = assemble.find_task(config)
-    data = task.build_data(config)
-    print(data.report)
-    checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME)
-    trainer = task.build_trainer(config, data, checkpoints, Tracker([]), Interrupts())
-    _report_networks(trainer.algorithm)
-    print(f"{config.TRAIN.END_EPOCH} epochs of {trainer.epoch_steps} steps")
+    """Say what a run would do, how long and in how much memory, from a few of its steps; writes nothing."""
+    folder = Path(config.OUTPUT_DIR) / config.NAME
+    console = Tracker([ConsoleSink(folder / "run.log")] if is_first() else [])
+    console.prepare()
+    try:
+        log.info("differs from the defaults:")
+        for key, (value, default) in changed_keys(config).items():
+            log.info("  %s: %r  (default %r)", key, value, default)
+        with tempfile.TemporaryDirectory() as caches:
+            _, trainer = build_run(_without_files(config, caches), Tracker([]), Interrupts())
+            epochs, each = trainer.options.epochs, trainer.epoch_steps
+            log.info("%d steps: %d epochs of %d", epochs * each, epochs, each)
+            log.info("%s", estimate(trainer, config.TRAIN.WARM_EPOCH))
+        log.info("nothing was written; a run writes to %s", folder)
+    finally:
+        console.finish({}, 1)
     return 0
+
+
+def _without_files(config: CfgNode, folder: str) -> CfgNode:
+    """A copy whose caches are in `folder`, which is taken away again; decoded crops would fill it."""
+    config = config.clone()
+    config.defrost()
+    config.DATASET.CACHE_DIR = folder
+    config.DATASET.CACHE = "none" if config.DATASET.CACHE == "disk" else config.DATASET.CACHE
+    config.freeze()
+    return config
 
 
 def validate(
@@ -121,7 +140,7 @@ def validate(
     if out and is_first():
         check_file(out, "--out")
     if config.TASK == "lift":
-        return _validate_lifting(config, state, source, out, show_dir)
+        return tell_scores(assemble.score_lifting(config, state, source), out, show_dir)
     if show_dir and is_first():
         check_folder(show_dir, "--show-dir")
     _log_plainly()
@@ -148,18 +167,6 @@ def validate(
             _write(Path(f"{Path(out).with_suffix('')}.{name}.results.json"), json.dumps(results))
         if show_dir:
             _show(Path(show_dir) / name, entry, rows, people, validator.skeleton, show or ShowOptions())
-    if out and is_first():
-        _write(Path(out), json.dumps(scores))
-    return 0
-
-
-def _validate_lifting(config: CfgNode, state: dict, source: str, out: str | None, show_dir: str | None) -> int:
-    """`validate` of lifters."""
-    if show_dir:
-        raise ConfigError("--show-dir: not for a run that lifts; semipose predict --lift draws what it does")
-    scores = assemble.score_lifting(config, state, source)
-    for name, rows in scores.items():
-        print(format_rows(name, rows))
     if out and is_first():
         _write(Path(out), json.dumps(scores))
     return 0
@@ -200,57 +207,52 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     state, source = _resume_state(checkpoints, resume)
     if state:
         _refuse_changes(saved_config(state, source), config, source)
-    tracking = config.TRACKING
-    tracker = Tracker([]) if not is_first() else make_tracker(
-        checkpoints.folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT,
-        state and state["step"], state and state["wandb_run_id"], draw_split, draw_learning_curve,
-    )  # fmt: skip
-    tracker.start(to_plain(config))
+    if is_first():
+        check_folder(checkpoints.folder, "--output-dir and --name")
+    tracker = _make_tracker(config, checkpoints.folder, state)
+    tracker.prepare()
     trainer, code = None, 1
     try:
-        trainer = _make_trainer(config, checkpoints, tracker, interrupts, pretrained=state is None)
+        for line in environment(sys.argv):
+            log.info("%s", line, extra=FILE_ONLY)
+        data, trainer = build_run(config, tracker, interrupts, pretrained=state is None)
         refuse_different({"the training data": trainer.record.data_key})
         if state:
             trainer.load_state_dict(state, source)
             log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
+        tracker.start(to_plain(config))  # the first that writes anything
+        if is_first():
+            _write(checkpoints.folder / "config.yaml", to_yaml(config))
+            _write(checkpoints.folder / "labeled.json", json.dumps(assemble.find_task(config).labelled(config, data)))
         trainer.warm_up(config.TRAIN.WARM_EPOCH)
         trainer.fit()
         code = 0
+    except BaseException as error:
+        if is_first():
+            level = logging.INFO if isinstance(error, Interrupted) else logging.ERROR
+            log.log(level, "%s", _told(error), extra=FILE_ONLY)
+        raise
     finally:
         tracker.finish(trainer.summary() if trainer else {}, code)
 
 
-def _make_trainer(
-    config: CfgNode, checkpoints: CheckpointFolder, tracker: Tracker, interrupts: Interrupts, pretrained: bool
-) -> Trainer:
-    task = assemble.find_task(config)
-    data = task.build_data(config)
-    log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
-    trainer = task.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
-    _report_networks(trainer.algorithm)
-    if is_first():
-        _write(checkpoints.folder / "config.yaml", to_yaml(config))
-        _write(checkpoints.folder / "labeled.json", json.dumps(task.labelled(config, data)))
-    return trainer
+def _make_tracker(config: CfgNode, folder: Path, state: dict | None) -> Tracker:
+    if not is_first():
+        return Tracker([])
+    tracking = config.TRACKING
+    return make_tracker(
+        folder, config.NAME, tracking.WANDB, tracking.TENSORBOARD, tracking.PROJECT, state and state["step"],
+        state and state["wandb_run_id"], draw_split, draw_learning_curve,
+    )  # fmt: skip
 
 
-def _report_networks(algorithm: Algorithm) -> None:
-    for name, network in algorithm.predictors().items():
-        parameters = list(network.parameters())
-        learned = sum(p.numel() for p in parameters if p.requires_grad)
-        count = sum(p.numel() for p in parameters)
-        log.info("%-10s %8.3f M parameters, %8.3f M learned by gradient", name, count / 1e6, learned / 1e6)
-    students = {name: net for name, net in algorithm.predictors().items() if isinstance(net, PoseNetwork)}
-    frozen = {name: frozen_report(network) for name, network in students.items()}
-    if len(set(frozen.values())) == 1:
-        frozen = {"each network": next(iter(frozen.values()))}
-    for name, report in frozen.items():
-        if report:
-            log.info("frozen in %s: %s", name, report)
-    for name, network in algorithm.predictors().items():
-        if getattr(network, "report", None) is not None:  # EMAs are copies
-            log.info("%s starts from %s: %s", name, "a pose checkpoint" if network.report.origin else "a backbone",
-                     network.report)  # fmt: skip
+def _told(error: BaseException) -> str:
+    """What run.log says of the end of a run: one line where the user can mend it, else where it happened."""
+    if isinstance(error, Interrupted):
+        return f"interrupted ({error}) and saved; go on with --resume auto"
+    if isinstance(error, SemiposeError):
+        return f"error: {error}"
+    return "".join(traceback.format_exception(error)).rstrip()
 
 
 def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[dict | None, str]:

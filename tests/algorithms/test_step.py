@@ -182,3 +182,42 @@ def test_records_are_no_part_of_the_networks():
     for algorithm in (build("cotrain1"), build("mean_teacher")):
         assert not any("stamp" in key or "difficulty" in key for key in algorithm.state_dict())
     assert isinstance(algorithm.records["ema"], TeacherRecord)
+
+
+def answers_of(algorithm, step=0):
+    teachers = {name: Teacher(algorithm._teacher(name), algorithm.records[name]) for name in algorithm.records}
+    views = make_views(algorithm.recipe, make_batch(), step)
+    return views, ask_teachers(algorithm.recipe, teachers, views)
+
+
+@pytest.mark.parametrize("codec", ["gaussian", "udp_offset", "simcc", "regression"])
+def test_a_flipping_teacher_says_the_same_of_the_mirror_image(codec):
+    algorithm = build("cotrain1", codec=codec, flip=True)
+    views, answers = answers_of(algorithm)
+    network, view = algorithm._teacher("first").eval(), views.easy
+    plain, mirrored = network(view.images), network(view.images.flip(-1))
+    expected = network.codec.average([plain, network.codec.unmirror(mirrored, view.flip_order)])
+    torch.testing.assert_close(answers["first"].prediction.output, expected)
+    assert not torch.equal(expected, plain)
+
+
+def test_an_ensemble_teaches_both_students_alike():
+    plain, mean = build("cotrain1"), build("cotrain1", ensemble=True)
+    for teacher in (plain.teachers["second"], mean.teachers["second"]):
+        teacher.module.head = make_networks(1, seed=1)[0].head
+    _, apart = answers_of(plain)
+    _, together = answers_of(mean)
+    expected = (apart["first"].prediction.output + apart["second"].prediction.output) / 2
+    assert not torch.equal(apart["first"].prediction.output, apart["second"].prediction.output)
+    for answer in together.values():
+        torch.testing.assert_close(answer.prediction.output, expected)
+
+
+@pytest.mark.parametrize("name", ["cotrain", "cotrain1"])
+def test_flip_and_ensemble_change_the_loss(name):
+    losses = []
+    for settings in ({}, {"flip": True}, {"ensemble": True}):
+        algorithm = build(name, **settings)
+        algorithm.teachers["second"].module.head = make_networks(1, seed=1)[0].head
+        losses.append(float(run(algorithm)[0]))
+    assert len(set(losses)) == 3

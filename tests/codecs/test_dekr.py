@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -58,6 +59,21 @@ def test_overlapping_instances_come_back_too(codec):
     points = torch.cat([people([84.0, 64.0]), people([108.0, 60.0], scale=0.6)], 1)
     found, _ = codec.decode(codec.perfect(codec.encode(points, ones(points))[0]))
     assert matched(found[0], points[0]).max() < 0.5
+
+
+def test_keypoints_snap_to_the_peaks_of_their_heatmaps(codec):
+    """Offsets that are wrong by a map pixel and a half: the peaks make up for it; where there is no peak they stay."""
+    points = people([50.3, 60.1], [140.7, 64.9])
+    output = codec.perfect(codec.encode(points, ones(points))[0])
+    output[:, JOINTS + 1 :] += 1.5
+    output[:, 0] = 0
+    exact = replace(codec.settings, snap=1.0)
+    for settings, low, high in ((codec.settings, 8, 9), (exact, 0, 1.5)):
+        found, _ = find_codec("dekr")(settings).decode(output)
+        miss = torch.stack([(found[0] - own).norm(dim=-1).amin(0) for own in points[0]])
+        assert (miss[:, 1:] >= low).all() and (miss[:, 1:] < high).all() and (miss[:, 0] > 8).all()
+    output[0, 0, 3, 3] = output[0, -1] = float("nan")
+    assert find_codec("dekr")(exact).decode(output)[0].shape[-1] == 2
 
 
 def test_pictures_of_a_batch_do_not_mix(codec):

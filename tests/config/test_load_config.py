@@ -8,6 +8,7 @@ from semipose.config import default_config, flat_keys, load_config, source_keys,
 from semipose.config.defaults import KEYS
 from semipose.config.key import check_allowed
 from semipose.errors import ConfigError
+from semipose.skeletons import get_skeleton
 
 
 @pytest.fixture
@@ -433,3 +434,22 @@ def test_a_variable_that_is_not_set(load, monkeypatch, text):
     monkeypatch.delenv("NOT_SET", raising=False)
     with pytest.raises(ConfigError, match=r"DATASET\.[A-Z._]+(annotation)?: .*NOT_SET"):
         load(text)
+
+
+def test_a_skeleton_can_stand_in_the_configuration(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("DATASET: {SKELETON: {keypoints: [nose, left_ear, right_ear], sigmas: 0.07}}")
+    config = load_config(file)
+    skeleton = get_skeleton(config.DATASET.SKELETON)
+    assert skeleton.keypoints == ("nose", "left_ear", "right_ear") and skeleton.sigmas == (0.07,) * 3
+    assert skeleton.swaps == (("left_ear", "right_ear"),)
+    again = tmp_path / "again.yaml"
+    again.write_text(to_yaml(config))
+    assert load_config(again) == config
+
+
+@pytest.mark.parametrize("wrong", ["{keypoints: [a]}", "{keypoints: [a, a], sigmas: 1}", "{names: [a], sigmas: 1}"])
+def test_a_wrong_skeleton_in_the_configuration_names_its_key(wrong):
+    config = load_config([], pairs=["DATASET.SKELETON", wrong])
+    with pytest.raises(ConfigError, match="DATASET.SKELETON"):
+        get_skeleton(config.DATASET.SKELETON)

@@ -59,7 +59,7 @@ def test_the_same_file_and_its_copies(persons_on, make_persons, tmp_path, monkey
     assert found.twins == {1: (str(path), str(tmp_path / "val/x.png"))} and found.images == 3
     assert [found.rest(leak).path(row) for row in range(2)] == [train.path(0), train.path(1)]
     assert found.by_picture == (pictures > 0)
-    with pytest.raises(DataError, match="1 validation images are also in the unlabelled set.*val/x.png"):
+    with pytest.raises(DataError, match="1 validation images are also in the pool .*val/x.png"):
         refuse_shared(found)
 
 

@@ -5,7 +5,7 @@ import torch
 from refusals import refused
 from small_run import finish, go_on, make_trainer, same_state, stop
 
-from semipose.runs import _report_networks
+from semipose.assemble.run import report_networks
 
 ALL = """TRAIN.AMP bf16 TRAIN.ACCUMULATE 3 TRAIN.ALTERNATE step TRAIN.OPTIMIZER adamw TRAIN.WD 0.01 TRAIN.CLIP_NORM 1
 TRAIN.NO_DECAY_NORM true TRAIN.UNSUP_START 0 TRAIN.UNSUP_RAMP 0 WEIGHT.LOSS_WORST 0.1""".split()
@@ -45,7 +45,7 @@ def test_frozen_layers_are_bit_identical_after_a_run_and_are_reported(data_root,
     trainer = make_trainer(data_root, tmp_path, "cotrain1", pairs=[*FROZEN, "TRAIN.WD", "0.1"])
     before = {name: tensor.clone() for name, tensor in trainer.algorithm.state_dict().items()}
     caplog.set_level("INFO", "semipose")
-    _report_networks(trainer.algorithm)
+    report_networks(trainer.algorithm)
     learned = sum(p.numel() for p in trainer.algorithm.students["first"].network.parameters() if p.requires_grad)
     assert f"{learned / 1e6:8.3f} M learned by gradient" in caplog.text
     assert "frozen in each network: backbone.stem, backbone.down.0, backbone.down.1: " in caplog.text

@@ -196,5 +196,5 @@ def test_best_checkpoint_and_record_go_by_the_error_in_pixels(root, tmp_path):
     assert (best["best"], best["best_metric"], best["best_epoch"]) == (min(errors), "EPE", 1 + int(np.argmin(errors)))
     assert (folder / f"best_EPE_epoch_{best['best_epoch']}.pth").exists() and len(set(errors)) == 3
     assert [key for key in rows(folder)[-1] if key not in ("epoch", "step")][0] == "EPE_student"
-    last = (folder / "run.log").read_text().splitlines()[-1]
-    assert last.index("EPE") < last.index("AP") and f"best_EPE {min(errors):.1f} px" in last
+    (line,) = [line for line in (folder / "run.log").read_text().splitlines() if "best by EPE" in line]
+    assert line.index(f"student: EPE {min(errors):.1f} px") < line.index("AP") and str(folder / "best.pth") in line

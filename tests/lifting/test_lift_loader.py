@@ -5,7 +5,7 @@ import torch
 from small_lift import small_config
 
 from semipose import assemble
-from semipose.lifting.loaders import LiftLoader, LiftSide, evaluation_batches
+from semipose.lifting.loaders import EvaluationBatches, LiftLoader, LiftSide
 from semipose.lifting.motion import WindowPlan, Windows
 
 
@@ -54,9 +54,9 @@ def test_without_the_pool_it_is_not_even_cut(data):
 
 def test_evaluation_sees_each_window_once_in_order(data):
     windows = Windows(data.validation["val"], WindowPlan(9))
-    numbers, batches = zip(*evaluation_batches(windows, 7))
+    numbers, batches = zip(*EvaluationBatches(windows, 7))
     assert numbers == tuple(range(9)) and torch.cat([b.index for b in batches]).tolist() == list(range(60))
-    shares = [list(evaluation_batches(windows, 7, rank, 2)) for rank in (0, 1)]
+    shares = [list(EvaluationBatches(windows, 7, rank, 2)) for rank in (0, 1)]
     assert [len(share) for share in shares] == [5, 5] and shares[1][-1] == (9, None)
     parts = dict(pair for share in shares for pair in share)
     assert torch.cat([parts[number].index for number in numbers]).tolist() == list(range(60))

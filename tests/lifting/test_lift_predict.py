@@ -98,7 +98,7 @@ def test_a_track_is_lifted_as_its_windows_are(runs, figures_root, tmp_path):
     trainer = make_trainer(figures_root, tmp_path, pairs=IMAGE)
     state = torch.load(runs[1] / "best.pth", weights_only=True)
     trainer.algorithm.load_state_dict(state["algorithm"])
-    windows: Windows = trainer.validate.sets["val"]
+    windows: Windows = trainer.validate.sets["val"].windows
     rows = np.flatnonzero(windows.motion.sequence == 1)
     (name,) = trainer.algorithm.main_predictors()
     network = trainer.algorithm.predictors()[name]
@@ -177,13 +177,13 @@ def test_a_lifter_of_directions_needs_the_camera_and_uses_it(runs, figures_root,
     lifter = tmp_path / "lifter"
     refused(capsys, predict((runs[0], lifter), video, tmp_path), "--camera")
     cameras = figures_root / "cameras.json"
-    track, size = trainer.validate.sets["val"].motion.keypoints[:20], np.tile([1000, 1000], (20, 1))
+    track, size = trainer.validate.sets["val"].windows.motion.keypoints[:20], np.tile([1000, 1000], (20, 1))
     names = [build_track_lifter(str(lifter), SKELETON, "cpu", f"{cameras}@{name}") for name in ("cam5", "cam1")]
     poses = [one.lift_track(track, np.arange(20), size)[0] for one in names]
     assert np.abs(poses[0] - poses[1]).max() > 1e-3
     found, _ = names[0].lift_track(track, np.arange(20), size)
     trainer.algorithm.load_state_dict(torch.load(lifter / "best.pth", weights_only=True)["algorithm"])
     (name,) = trainer.algorithm.main_predictors()
-    batch = trainer.validate.sets["val"].batch(range(10))
+    batch = trainer.validate.sets["val"].windows.batch(range(10))
     expected = lift_batch(trainer.algorithm.predictors()[name], trainer.algorithm.recipe.codec, batch)
     np.testing.assert_allclose(found[:10], expected.numpy(), atol=1e-4)

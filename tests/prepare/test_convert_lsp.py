@@ -107,7 +107,8 @@ def test_split_is_complete_disjoint_seeded_and_recorded(tmp_path):
     values[4, 3:, 2] = 0  # three joints are too few
     root = write_set(tmp_path / "set", values)
     counts = convert_lsp(root, str(tmp_path / "a"), 3, 4, seed=5)
-    assert counts == {"train": 3, "unlabeled": 4, "val": 4, "dropped": 1}
+    scenes = {"scenes": 11, "bursts": 0, "largest": 1}  # plain pictures resemble nothing
+    assert counts == {"train": 3, "unlabeled": 4, "val": 4, "dropped": 1} | scenes
     split = json.loads((tmp_path / "a/split.json").read_text())
     names = split["train"] + split["unlabeled"] + split["val"]
     assert sorted(names) == [f"im{n:05d}.jpg" for n in range(1, 13) if n != 5]
@@ -117,6 +118,50 @@ def test_split_is_complete_disjoint_seeded_and_recorded(tmp_path):
     assert json.loads((tmp_path / "b/split.json").read_text()) == split
     convert_lsp(root, str(tmp_path / "c"), 3, 4, seed=6)
     assert json.loads((tmp_path / "c/split.json").read_text()) != split
+
+
+def write_bursts(root: Path, sizes: list[int]) -> str:
+    """As `write_set`, with pictures of scenes of the given sizes; image numbers of a scene are neighbours."""
+    written = write_set(root, joints(sum(sizes)))
+    for number, scene in enumerate(np.repeat(np.arange(len(sizes)), sizes).tolist(), 1):
+        patches = np.random.default_rng(scene).integers(0, 255, (3, 4, 3), np.uint8)
+        picture = np.asarray(Image.fromarray(patches).resize((WIDTH, HEIGHT))).copy()
+        picture[:20, number : number + 10] = 0
+        Image.fromarray(picture).save(root / f"images/im{number:05d}.jpg", quality=95)
+    return written
+
+
+def test_no_scene_on_both_sides_of_validation(tmp_path):
+    sizes = [4, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1]
+    root, found = write_bursts(tmp_path / "set", sizes), []
+    scene_of = dict(zip((f"im{n:05d}.jpg" for n in range(1, 21)), np.repeat(np.arange(11), sizes).tolist()))
+    for seed in range(5):
+        counts = convert_lsp(root, str(tmp_path / "out"), 6, 8, seed)
+        assert counts == {"train": 6, "unlabeled": 6, "val": 8, "dropped": 0, "scenes": 11, "bursts": 5, "largest": 4}
+        split = json.loads((tmp_path / "out/split.json").read_text())
+        held_out = {scene_of[name] for name in split["val"]}
+        assert not held_out & {scene_of[name] for name in split["train"] + split["unlabeled"]}
+        assert split["scenes"] == 11
+        assert [[scene_of[name] for name in burst] for burst in split["bursts"]] == [[i] * sizes[i] for i in range(5)]
+        found.append(held_out)
+    assert len(set(map(tuple, found))) > 1
+
+
+def test_more_labels_contain_fewer_and_validation_stays(tmp_path):
+    root, splits = write_bursts(tmp_path / "set", [2, 2, 2, 1, 1, 1, 1]), []
+    for count in (2, 5):
+        convert_lsp(root, str(tmp_path / "out"), count, 4, seed=3)
+        splits.append(json.loads((tmp_path / "out/split.json").read_text()))
+    few, many = splits
+    assert few["val"] == many["val"]
+    assert many["train"][:2] == few["train"]
+    assert few["train"] + few["unlabeled"] == many["train"] + many["unlabeled"]
+
+
+def test_scenes_that_do_not_fit_into_validation(tmp_path):
+    root = write_bursts(tmp_path / "set", [3, 3])
+    refused(lambda: convert_lsp(root, str(tmp_path / "out"), 1, 2), "0 persons for val 2")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("copy", [False, True])

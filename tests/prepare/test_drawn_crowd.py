@@ -8,8 +8,9 @@ import pytest
 from pycocotools.coco import COCO as CocoFile
 
 from semipose.errors import ConfigError
+from semipose.geometry.boxes import box_iou
 from semipose.prepare import drawn_crowd, drawn_scene
-from semipose.prepare.drawn_crowd import box_iou, draw_crowd
+from semipose.prepare.drawn_crowd import draw_crowd
 from semipose.prepare.drawn_people import write_demo_data
 
 COLOURS = np.array([[250, 0, 0], [0, 250, 0], [0, 0, 250], [250, 250, 0], [250, 0, 250]])

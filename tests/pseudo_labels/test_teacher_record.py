@@ -71,10 +71,17 @@ def batch_of(rank, step, count):
     return keypoints, peaks
 
 
+def new_record():
+    return TeacherRecord(ROWS, 3, past=True, candidates=2)
+
+
 def filled(rank):
-    record = TeacherRecord(ROWS, 3)
+    record = new_record()
     for rows, step in BATCHES[rank]:
-        record.fill(torch.tensor(rows), *batch_of(rank, step, len(rows)), step)
+        keypoints, peaks = batch_of(rank, step, len(rows))
+        record.fill(torch.tensor(rows), keypoints, peaks, step)
+        candidates = torch.cat([keypoints, peaks.unsqueeze(-1)], -1).unsqueeze(2).expand(-1, -1, 2, -1)
+        record.fill_candidates(torch.tensor(rows), candidates)
     return record
 
 
@@ -94,14 +101,14 @@ def one_rank(rank, folder):
 
 def test_two_ranks_end_with_the_newest_of_both(tmp_path):
     mp.spawn(one_rank, (str(tmp_path),), nprocs=2)
-    records = {path.stem: TeacherRecord(ROWS, 3) for path in tmp_path.glob("*.pth")}
+    records = {path.stem: new_record() for path in tmp_path.glob("*.pth")}
     for name, record in records.items():
         record.load_state_dict(torch.load(tmp_path / f"{name}.pth", weights_only=True))
     own = {rank: filled(rank) for rank in BATCHES}
-    expected = TeacherRecord(ROWS, 3)
+    expected = new_record()
     for row in range(ROWS):
         rank = max((0, 1), key=lambda r: (own[r].stamp[row].item(), -r))
-        for name in ("keypoints", "peaks", "stamp"):
+        for name in ("keypoints", "peaks", "candidates", "stamp"):
             getattr(expected, name)[row] = getattr(own[rank], name)[row]
     assert expected.stamp.tolist() == [5, 7, 4, 4, 4, -1]
     assert bits(records["first0"]) == bits(records["first1"]) == bits(expected)

@@ -8,6 +8,7 @@ import pytest
 import ranks_script
 import torch
 from run_folder import rows, same_state
+from small_film import make_film
 
 from semipose import assemble
 from semipose.config import load_config
@@ -46,6 +47,7 @@ MODEL.FREEZE ["*.bn*","*.stem.1","*.stem.4","*.shortcut.1","head.*.0.1","head.he
 """.split()
 # looks: 8 steps, then 2 rounds of evaluation batches
 STOPPED = {"in step 2": 2, "in evaluation": 10}
+JUDGED = "PSEUDO.TEMPORAL weight PSEUDO.PCA 0.9 DATASET.CACHE_DIR".split()
 OF_THREE = [*epochs(2), "TRAIN.BATCH_SIZE", "2", "TRAIN.BATCH_SIZE_UNSUP", "2"]
 
 
@@ -161,6 +163,18 @@ def test_a_signal_to_one_rank_stops_both_and_the_run_goes_on_as_if_it_had_not(tw
     whole, stopped = (states(two_ranks / name)[0] for name in ("all terms", stop))
     assert same_state(whole, stopped)
     assert rows(two_ranks / stop) == rows(two_ranks / "all terms")
+
+
+@pytest.mark.promise("R3")
+def test_ranks_agree_on_the_past_and_a_stop_does_not_change_it(forked, data_root, tmp_path):
+    """Stopped in the second of three epochs of four steps: what other ranks have seen in it counts only later."""
+    root, pairs = make_film(data_root, tmp_path / "film"), [*epochs(3), *JUDGED, str(tmp_path / "cache")]
+    jobs = {"whole": job("cotrain1", *pairs, *sizes(2)), "stopped": job("cotrain1", *pairs, *sizes(2), looks=6)}
+    out = run_jobs(forked, root, tmp_path, 2, jobs)
+    whole, other = states(out / "whole")
+    assert same_state(whole["algorithm"], other["algorithm"]) and same_state(whole, states(out / "stopped")[0])
+    one = ranks_script.train(root, tmp_path / "one", "cotrain1", [*pairs, *sizes(1)])
+    compare(out / "whole", one, tmp_path / "one", 1e-4)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from refusals import refused
 
 from semipose.errors import ConfigError, NoSpaceError
 from semipose.pseudo_labels import Difficulty, SplitReport
+from semipose.tracking.console_sink import FILE_ONLY
 from semipose.tracking.sinks import JsonlSink, Sink
 from semipose.tracking.tracker import Tracker, make_tracker
 from semipose.tracking.wandb_sink import WandbSink, has_wandb_key
@@ -38,14 +39,15 @@ def record(tracker: Tracker, steps=range(1, 5)) -> None:
     for step in steps:
         tracker.log_step(step, {"loss": torch.tensor(1 / step), "lr": 0.001})
         if step % 2 == 0:
-            tracker.log_epoch(step // 2, step, {"AP_first": 0.1 * step, "AP_ensemble": 0.125 * step})
+            scores = {"AP_first": 0.1 * step, "AP_ensemble": 0.125 * step, "AP": 0.125 * step}
+            tracker.log_epoch(step // 2, step, scores)
 
 
 def whole_run(folder, **options) -> bytes:
     tracker = tracker_of(folder, **options)
     tracker.start({"TRAIN": {"LR": 0.001}})
     record(tracker)
-    tracker.finish({"best_AP": 0.5})
+    tracker.finish({"best_AP": 0.5, "best_epoch": 2})
     return (folder / "metrics.jsonl").read_bytes()
 
 
@@ -152,14 +154,15 @@ HEALTH = {
 def test_the_console_shows_the_gist_and_the_record_all(tmp_path):
     tracker = tracker_of(tmp_path)
     tracker.start({})
-    tracker.log_epoch(1, 2, {"AP": 0.5} | HEALTH)
+    tracker.log_epoch(1, 2, {"AP_student": 0.5, "AP": 0.5} | HEALTH)
     tracker.log_epoch(2, 4, {f"{name}_first": value for name, value in HEALTH.items() if "/" not in name})
     tracker.finish({})
     log = (tmp_path / "run.log").read_text()
-    shown = "AP 50.0", "health_kept 95.5", "pseudo_PCK_easy 90.0", "health_kept_first 95.5", "agreement_px_first 1.25"
-    assert all(number in log for number in shown) and "health_peak" not in log
+    kept = "95.5 % of the joints kept, 85.0 % of those right, 62.5 % of the pictures easy"
+    assert f"epoch 1 pseudo-labels: {kept}" in log and f"epoch 2 pseudo-labels: {kept}" in log
+    assert "epoch 1: student: AP 50.0 %" in log and "health_peak" not in log and "90.0" not in log
     row = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
-    assert row == {"epoch": 1, "step": 2, "AP": 0.5} | HEALTH
+    assert row == {"epoch": 1, "step": 2, "AP_student": 0.5, "AP": 0.5} | HEALTH
 
 
 @pytest.mark.parametrize("resume_step", [0, 1, 2, 3, 4])
@@ -188,19 +191,21 @@ def test_log_file_is_appended_to_and_handlers_are_taken_off(tmp_path, capsys):
         whole_run(tmp_path)
     log, printed = (tmp_path / "run.log").read_text(), capsys.readouterr().out
     for text in (log, printed):
-        assert text.count("AP_ensemble 25.0") == text.count("AP_ensemble 50.0") == text.count("best_AP 50.0") == 2
+        assert text.count("epoch 1: ensemble: AP 25.0 %") == text.count("epoch 2: ensemble: AP 50.0 %") == 2
+        assert text.count("ensemble: AP 50.0 % (epoch 2, the last one and the best by AP)") == 2
     assert logging.getLogger("semipose").handlers == []
 
 
-@pytest.mark.parametrize(("summary", "exit_code"), [({"best_AP": 0.5}, 1), ({}, 1), ({"best_AP": 0.5}, 0)])
+@pytest.mark.parametrize(("summary", "exit_code"), [({"best_AP": 0.5, "best_epoch": 1}, 1), ({}, 1), ({}, 0)])
 def test_a_run_that_was_ended_does_not_look_finished(tmp_path, monkeypatch, summary, exit_code):
     run = FakeRun()
     fake_wandb(monkeypatch, run)
     tracker = tracker_of(tmp_path, wandb_mode="offline")
     tracker.start({})
+    tracker.log_epoch(1, 2, {"AP_student": 0.5, "AP": 0.5})
     tracker.finish(summary, exit_code)
     log = (tmp_path / "run.log").read_text()
-    assert ("finished" in log) == (exit_code == 0) and ("best_AP 50.0" in log) == bool(summary)
+    assert ("finished" in log) == (exit_code == 0) and ("the best by AP" in log) == bool(summary)
     assert run.summary == summary and run.exit_code == exit_code
     assert logging.getLogger("semipose").handlers == []
 
@@ -208,7 +213,32 @@ def test_a_run_that_was_ended_does_not_look_finished(tmp_path, monkeypatch, summ
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file/run", tmp_path / "file"):
-        refused(lambda: tracker_of(folder), str(folder))  # noqa: B023  called at once
+        tracker = tracker_of(folder)
+        refused(lambda: tracker.start({}), str(folder))  # noqa: B023  called at once
+        tracker.finish({}, 1)
+
+
+def test_before_the_start_messages_are_shown_and_nothing_is_written(tmp_path, monkeypatch, capsys):
+    calls = fake_wandb(monkeypatch, FakeRun())
+    tracker = tracker_of(tmp_path / "run", wandb_mode="offline", tensorboard=True)
+    tracker.prepare()
+    logging.getLogger("semipose.data").warning("a broken annotation")
+    tracker.finish({}, 1)
+    assert not (tmp_path / "run").exists() and calls == [] and "a broken annotation" in capsys.readouterr().out
+    assert logging.getLogger("semipose").handlers == []
+
+
+def test_the_log_file_has_what_was_said_before_the_start_and_what_is_for_it_only(tmp_path, capsys):
+    tracker = tracker_of(tmp_path / "run")
+    tracker.prepare()
+    logging.getLogger("semipose.data").warning("8 persons")
+    logging.getLogger("semipose.runs").info("machine: a laptop", extra=FILE_ONLY)
+    tracker.start({})
+    tracker.finish({}, 1)
+    log, printed = (tmp_path / "run/run.log").read_text(), capsys.readouterr().out
+    assert (
+        log.count("8 persons") == printed.count("8 persons") == log.count("a laptop") == 1 and "laptop" not in printed
+    )
 
 
 class Broken(Sink):
@@ -298,9 +328,9 @@ def test_what_wandb_is_told(tmp_path, monkeypatch):
     assert options["config"] == {"TRAIN": {"LR": 0.001}} and options["dir"] == str(tmp_path)
     assert run.metrics["epoch/AP_ensemble"] == {"step_metric": "epoch", "summary": "max"}
     assert run.metrics["train/*"] == {"step_metric": "step"}
-    assert {"epoch": 2, "step": 4, "epoch/AP_first": 0.4, "epoch/AP_ensemble": 0.5} in run.rows
+    assert {"epoch": 2, "step": 4, "epoch/AP_first": 0.4, "epoch/AP_ensemble": 0.5, "epoch/AP": 0.5} in run.rows
     assert {"step": 4, "train/loss": 0.25, "train/lr": 0.001} in run.rows
-    assert run.summary == {"best_AP": 0.5} and run.exit_code == 0
+    assert run.summary == {"best_AP": 0.5, "best_epoch": 2} and run.exit_code == 0
 
 
 def test_run_id_is_known_from_the_start_and_reused(tmp_path, monkeypatch):

@@ -71,8 +71,13 @@ def test_losses_at_the_left_and_the_main_metric_of_each_network_at_the_right():
     assert drawn(left)["loss_pose"] == [[n, 1 / n] for n in range(1, 9)] and drawn(left).keys() == {
         "loss_pose", "loss_cons"
     }  # fmt: skip
-    assert drawn(right) == {"AP_first": [[1, 0.2], [2, 0.4]], "AP": [[1, 0.25], [2, 0.5]]}
-    assert right.get_ylabel() == "AP" and left.get_xlabel() == "step"
+    assert drawn(right) == {"AP_first": [[1, 20], [2, 40]], "AP": [[1, 25], [2, 50]]}
+    assert right.get_ylabel() == "AP (%)" and left.get_xlabel() == "step"
+
+
+def test_the_main_result_is_drawn_once():
+    rows = [{"epoch": n, "step": n, "AP_first": 0.1 * n, "AP_ensemble": 0.2 * n, "AP": 0.2 * n} for n in (1, 2)]
+    assert drawn(learning_curve(rows).axes[1]).keys() == {"AP_first", "AP_ensemble"}
 
 
 def test_errors_have_their_unit():

@@ -30,7 +30,7 @@ class Algorithm(nn.Module):
     def __init__(self, recipe: Recipe, teachers: tuple[str, ...] = ()):
         super().__init__()
         self.recipe = recipe
-        size = recipe.unlabeled_size, recipe.joints, recipe.instances
+        size = recipe.unlabeled_size, recipe.joints, recipe.instances, *recipe.constraints.kept
         self.records = {name: TeacherRecord(*size) for name in teachers}
 
     @property
@@ -64,8 +64,12 @@ class Algorithm(nn.Module):
         """Called after each optimiser step: move EMA teachers here."""
 
     def after_epoch(self) -> dict[str, SplitReport]:
-        """Called after each epoch: fit the easy/hard split of each teacher again."""
-        return {name: record.refit() for name, record in self.records.items()}
+        """Called after each epoch: fit the easy/hard split of each teacher again, and find the tracks."""
+        reports = {name: record.refit() for name, record in self.records.items()}
+        if self.recipe.constraints.peak_tracks is not None:
+            for record in self.records.values():
+                self.recipe.constraints.peak_tracks.settle(record)
+        return reports
 
     def predictors(self) -> dict[str, nn.Module]:
         """Networks to evaluate, by the name that their metrics carry."""

@@ -38,8 +38,9 @@ class CoTraining(Algorithm):
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:
         learning = self._learning(phase)
-        # agreement compares both teachers; otherwise a student needs only the teacher of the other network
-        teaching = tuple(OTHER) if self.recipe.reweight == "agreement" else [OTHER[name] for name in learning]
+        # agreement and ensemble take both teachers; otherwise a student needs only the teacher of the other network
+        both = self.recipe.ensemble or self.recipe.reweight == "agreement"
+        teaching = tuple(OTHER) if both else [OTHER[name] for name in learning]
         students = {name: self.students[name] for name in learning}
         teachers = {name: Teacher(self._teacher(name), self.records[name]) for name in teaching}
         return training_step(self.recipe, batch, step, students, teachers, OTHER)

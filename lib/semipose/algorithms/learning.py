@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from semipose.algorithms.label_noise import trimmed
 from semipose.algorithms.mixing import Mix, mix_losses
 from semipose.algorithms.recipe import Recipe
 from semipose.algorithms.student import Student
@@ -57,15 +58,18 @@ def learn(
     """
     features = student_features(student, tasks, recipe.joint_forward)
     terms, outputs = {}, []
-    for task, found in zip(tasks, features, strict=True):
+    for task, seen in zip(tasks, features, strict=True):
         if task.factor == 0:
             continue
-        output = student.output(found, pseudo=task.term != "pose")
+        output = student.output(seen, pseudo=task.term != "pose")
         if task.term == "pose" and not student.codec.instances:
             size = task.images.shape[-1], task.images.shape[-2]
             decode = partial(student.codec.decode, output.detach())
             outputs.append(LabeledOutput(decode, task.points, task.weights, size))
-        loss = task.factor * reduce_keypoints(task_loss(student, task, output), task.weights)
+        found, weights = task_loss(student, task, output), task.weights
+        if task.term == "pose" and recipe.labels.trims(step):
+            weights = trimmed(weights, found, recipe.labels.trim)
+        loss = task.factor * reduce_keypoints(found, weights)
         terms[task.term] = terms[task.term] + loss if task.term in terms else loss
     if recipe.weights.worst > 0:
         terms["worst"] = recipe.weights.worst * _worst_loss(recipe, student, tasks, features, step)

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from semipose.algorithms.label_noise import LabelPolicy
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.worst_case import WorstPolicy
-from semipose.pseudo_labels import InstanceLabeler, PseudoLabeler
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints, InstanceLabeler, PseudoLabeler
 from semipose.views.sampler import ViewSampler
 
 
@@ -61,7 +62,11 @@ class Recipe:
         worst: the worst-case head, if `weights.worst` is above 0.
         reweight: "" or one of `REWEIGHTINGS`: what multiplies the pseudo-label weights.
         agreement_sigma: for reweight "agreement", in heatmap pixels.
+        flip: teachers look at the mirrored easy view too; the mean of both outputs counts.
+        ensemble: two networks: the mean of both teachers teaches both students.
+        labels: how far labels are trusted.
         unlabeled_size: number of unlabelled persons or pictures.
+        constraints: what else is known about pseudo-labels; `multiview` is a part of the labeler.
     """
 
     views: ViewSampler
@@ -76,7 +81,11 @@ class Recipe:
     worst: WorstPolicy = WorstPolicy()
     reweight: str = ""
     agreement_sigma: float = 1.0
+    flip: bool = False
+    ensemble: bool = False
+    labels: LabelPolicy = LabelPolicy()
     unlabeled_size: int = 0
+    constraints: Constraints = UNCONSTRAINED
 
     def fewest_images(self, labeled: int, unlabeled: int) -> int:
         """The fewest images that go through a student in one pass, for batches of these sizes; 0 = there are none."""

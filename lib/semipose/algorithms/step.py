@@ -4,11 +4,12 @@ Make the views; let the teachers predict on the easy view; give each student its
 losses. All random numbers come from one generator of the step, in this order.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
+from semipose.algorithms.label_noise import trust_in_labels
 from semipose.algorithms.learning import Task, learn
 from semipose.algorithms.mixing import draw_mix, mix_images
 from semipose.algorithms.recipe import Recipe
@@ -59,12 +60,14 @@ class TeacherAnswer:
         prediction: in pixels and joint order of the view.
         keypoints, peaks: (B, K, 2) and (B, K), what is recorded of it, in pixels and joint order of the base crop.
         easy: (B,) bool, images that are easy for the teacher; None while there is no split.
+        plausible: (B, K) factors of the pseudo-label weights, in the joint order of the base crop; None = all ones.
     """
 
     prediction: Prediction
     keypoints: Tensor
     peaks: Tensor
     easy: Tensor | None
+    plausible: Tensor | None = None
 
 
 def training_step(
@@ -82,9 +85,10 @@ def training_step(
     views = make_views(recipe, batch, step)
     answers = ask_teachers(recipe, teachers, views)
     trusts = {name: trust_in(recipe, name, teachers, answers, views) for name in answers}
+    label_trust = ask_about_labels(recipe, teachers, views)
     tasks = {}
     for name, student in students.items():
-        tasks[name] = labeled_tasks(recipe, views, student.codec)
+        tasks[name] = labeled_tasks(recipe, views, student.codec, label_trust)
         if answers:
             teacher = taught_by[name]
             tasks[name] += unlabeled_tasks(recipe, student, views, answers[teacher], trusts[teacher])
@@ -120,20 +124,51 @@ def ask_teachers(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> 
     """
     if views.easy is None:
         return {}
-    return {name: _ask(recipe, teacher, views) for name, teacher in teachers.items()}
+    outputs = {name: _output(recipe, teacher.network, views.easy) for name, teacher in teachers.items()}
+    if recipe.ensemble:
+        mean = next(iter(teachers.values())).network.codec.average(list(outputs.values()))
+        outputs = dict.fromkeys(outputs, mean)
+    return {name: _answer(recipe, teacher, outputs[name], views) for name, teacher in teachers.items()}
 
 
-def _ask(recipe: Recipe, teacher: Teacher, views: Views) -> TeacherAnswer:
-    network, view, training = teacher.network, views.easy, teacher.network.training
+def _output(recipe: Recipe, network: nn.Module, view: View) -> Tensor:
+    training = network.training
     network.eval()
     output = network(view.images)
+    if recipe.flip:
+        mirrored = network.codec.unmirror(network(view.images.flip(-1)), view.flip_order)
+        output = network.codec.average([output, mirrored])
     network.train(training)
-    with timed("pseudo-labels"):
-        prediction = recipe.labeler.read(output, view, network.codec)
-        kept = recipe.labeler.summary(prediction)
-        keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
-        teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
-        return TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+    return output
+
+
+@timed("pseudo-labels")
+def _answer(recipe: Recipe, teacher: Teacher, output: Tensor, views: Views) -> TeacherAnswer:
+    view = views.easy
+    prediction = recipe.labeler.read(output, view, teacher.network.codec)
+    kept = recipe.labeler.summary(prediction)
+    keypoints, peaks = view.points_in_base(kept.keypoints), view.values_in_base(kept.scores)
+    teacher.record.fill(views.batch.unlabeled.index, keypoints, peaks, views.step, kept.counts)
+    answer = TeacherAnswer(prediction, keypoints, peaks, teacher.record.easy(peaks))
+    return _judged(recipe, answer, teacher.record, views) if recipe.constraints.judges else answer
+
+
+def _judged(recipe: Recipe, answer: TeacherAnswer, record: TeacherRecord, views: Views) -> TeacherAnswer:
+    """The answer after what is known about tracks and poses; the record keeps what the teacher said itself."""
+    index, known, view, least = views.batch.unlabeled.index, recipe.constraints, views.easy, recipe.labeler.min_score
+    prediction, weights = answer.prediction, torch.ones_like(answer.peaks)
+    if known.tracks is not None:
+        weights = known.tracks(index, answer.keypoints, record, least)
+    if known.peak_tracks is not None:
+        codec = prediction.codec
+        candidates = known.peak_tracks.candidates(prediction.output, view, codec)
+        record.fill_candidates(index, candidates)
+        output, weights = known.peak_tracks(prediction.output, candidates, index, view, record)
+        prediction = Prediction(output, *codec.decode(output), codec)
+    if known.poses is not None:
+        keypoints, scores = view.points_in_base(prediction.keypoints), view.values_in_base(prediction.scores)
+        weights = weights * known.poses(keypoints, scores >= least)
+    return replace(answer, prediction=prediction, plausible=weights)
 
 
 def trust_in(
@@ -143,22 +178,48 @@ def trust_in(
 
     None means all ones. "agreement" compares this teacher with the other one.
     """
-    if not recipe.reweight:
-        return None
-    answer, record = answers[name], teachers[name].record
+    answer, to_view = answers[name], views.easy.from_base()
+    trust = answer.plausible
+    if recipe.reweight:
+        factors = _reweighting(recipe, name, teachers[name].record, answers)
+        trust = factors if trust is None else trust * factors
+    return None if trust is None else to_view.swap(trust)
+
+
+def _reweighting(recipe: Recipe, name: str, record: TeacherRecord, answers: dict[str, TeacherAnswer]) -> Tensor:
+    answer = answers[name]
     other = next((found.keypoints for key, found in answers.items() if key != name), None)
     evidence = TeacherEvidence(
         record.difficulty, answer.peaks, answer.keypoints, other, answer.prediction.codec.stride, recipe.agreement_sigma
     )
-    return views.easy.from_base().swap(REWEIGHTINGS[recipe.reweight](evidence))
+    return REWEIGHTINGS[recipe.reweight](evidence)
 
 
-def labeled_tasks(recipe: Recipe, views: Views, codec: Codec) -> list[Task]:
-    """The labelled view with its labels; [] if no term takes labelled images."""
+@torch.no_grad()
+@timed("teachers")
+def ask_about_labels(recipe: Recipe, teachers: dict[str, Teacher], views: Views) -> Tensor | None:
+    """Factors (B, K) of the labels' weights, in the joint order of the base crop, by what all teachers predict there.
+
+    None means all ones. It rises with the unlabelled losses: before, teachers know less than labels.
+    """
+    view, labels = views.labeled, views.batch.labeled.keypoints
+    if not recipe.labels.agreement or view is None or views.ramp == 0:
+        return None
+    networks = [teacher.network for teacher in teachers.values()]
+    found = [network.codec.decode(_output(recipe, network, view)) for network in networks]
+    points = torch.stack([view.points_in_base(points) for points, _ in found])
+    scores = torch.stack([view.values_in_base(scores) for _, scores in found])
+    sigma = recipe.labels.agreement * max(view.images.shape[-2:])
+    return 1 - views.ramp * (1 - trust_in_labels(labels, points, scores, sigma))
+
+
+def labeled_tasks(recipe: Recipe, views: Views, codec: Codec, trust: Tensor | None = None) -> list[Task]:
+    """The labelled view with its labels, their weights times `trust`; [] if no term takes labelled images."""
     if views.labeled is None:
         return []
     batch, to_view = views.batch.labeled, views.labeled.from_base()
-    points, weights = to_view.points(batch.keypoints), to_view.swap(batch.weights, axis=-1)
+    weights = batch.weights if trust is None else batch.weights * trust
+    points, weights = to_view.points(batch.keypoints), to_view.swap(weights, axis=-1)
     unlearned = ()
     if codec.instances:
         unlearned = views.labeled.mask, None if batch.known is None else to_view.swap(batch.known)

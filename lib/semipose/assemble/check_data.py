@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from semipose.assemble.check_sources import SourceCheck, check_source
 from semipose.assemble.networks import build_students
-from semipose.assemble.overlaps import find_overlaps, is_refused
+from semipose.assemble.overlaps import find_overlaps, is_refused, key_of
 from semipose.assemble.set_rows import as_rows, bottom_up, choose_rows
 from semipose.assemble.sources_and_sets import algorithm_entry, build_source, build_test_sources, source_entries
 from semipose.assemble.validator import FRAMED, build_metric_options, build_validator
@@ -137,8 +137,9 @@ def _shared(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
         name = f"{overlap.side} {overlap.name}"
         if is_refused(config, overlap):
             for path, twin in overlap.twins.values():
-                text = f"{twin}: is also in {name}" + (f" as {path}" if twin != path else "")
+                text = f"{twin}: is also in {overlap.place}" + (f" as {path}" if twin != path else "")
                 found.append(Finding(text, True, source=held_out[twin]))
+            found.append(Finding(f"{len(overlap.twins)} images of validation: {overlap.remedy}", source=name))
         elif overlap.twins or overlap.beside:
             beside = f", and {len(overlap.beside)} frames next to them" if overlap.beside else ""
             text = f"left out of the pool: {len(overlap.twins)} images that validation shows{beside}: {overlap.names}"
@@ -153,11 +154,12 @@ def _parts(config: CfgNode, checks: list[SourceCheck]) -> list[Part]:
     if not config.DATASET.TRAIN_UNSUP_SET and algorithm_entry(config).takes_unlabeled:
         pool = labelled
     taught = [replace(check, persons=_first(config, check)) for check in labelled]
-    return [
-        Part(side, check.source.name, as_rows(config, check.persons), check.source.format == "video")
-        for side, those in ((LABELLED, taught), (POOL, pool))
-        for check in those
-    ]
+    parts = []
+    for side, those in ((LABELLED, taught), (POOL, pool)):
+        for check in those:
+            rows, video = as_rows(config, check.persons), check.source.format == "video"
+            parts.append(Part(side, check.source.name, rows, video, key_of(config, side)))
+    return parts
 
 
 def _first(config: CfgNode, check: SourceCheck) -> Persons:
@@ -184,5 +186,8 @@ def _few(config: CfgNode, checks: list[SourceCheck]) -> list[Finding]:
     if labelled >= config.TRAIN.BATCH_SIZE:
         return []
     what = "pictures" if whole else "persons"
-    text = f"TRAIN.BATCH_SIZE is {config.TRAIN.BATCH_SIZE}, but only {labelled} {what} are labelled"
+    text = (
+        f"TRAIN.BATCH_SIZE is {config.TRAIN.BATCH_SIZE}, but only {labelled} {what} are labelled: each is in a step "
+        f"several times; {max(1, labelled)} or less saves time"
+    )
     return [Finding(text, source="configuration")]

@@ -20,7 +20,7 @@ from semipose.lifting.losses import as_bones, bone_partners
 from semipose.lifting.metrics import score_poses
 from semipose.lifting.motion import Motion, WindowPlan, Windows
 from semipose.lifting.networks import Lifter, SimpleBaseline3D, VideoPose3D
-from semipose.lifting.validator import LiftValidator
+from semipose.lifting.validator import LiftValidator, make_set
 from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth
 from semipose.runtime.ranks import rank, ranks
@@ -149,9 +149,10 @@ def build_lift_validator(
 ) -> LiftValidator:
     """The validator of DATASET.TEST_SET."""
     plan = build_window_plan(config)
-    sets = {name: build_windows(motion, plan, f"validation set {name!r}") for name, motion in validation.items()}
+    windows = {name: build_windows(motion, plan, f"validation set {name!r}") for name, motion in validation.items()}
+    sets = {name: make_set(own, config.TEST.BATCH_SIZE) for name, own in windows.items()}
     poll = interrupts.check if interrupts else lambda: None
-    return LiftValidator(sets, codec, config.TEST.BATCH_SIZE, config.TEST.FLIP_TEST, poll)
+    return LiftValidator(sets, codec, config.TEST.FLIP_TEST, poll)
 
 
 def best_metric(config: CfgNode, validator: LiftValidator) -> str:

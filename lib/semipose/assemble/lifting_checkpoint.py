@@ -38,7 +38,7 @@ def score_lifting(config: CfgNode, state: dict, source: str) -> dict[str, dict[s
         raise ConfigError("DATASET.TEST_SET is empty: there is nothing to validate on")
     validator = build_lift_validator(config, validation, algorithm.recipe.codec)
     networks, main = algorithm.predictors(), algorithm.main_predictors()
-    return {name: validator.score_each(name, networks, main) for name in validator.sets}
+    return {name: validator.score_each(entry, networks, main) for name, entry in validator.sets.items()}
 
 
 def build_track_lifter(run: str, keypoints: Skeleton, device: torch.device | str, camera: str = "") -> TrackLifter:

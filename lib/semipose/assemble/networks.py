@@ -17,7 +17,7 @@ from semipose.errors import ConfigError
 from semipose.models.freezing import freeze_all
 from semipose.models.pose_files import Start
 from semipose.models.pose_network import NetworkPlan, PoseNetwork, build_pose_network
-from semipose.pseudo_labels import Multiview
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints
 from semipose.runtime.ranks import ranks
 from semipose.skeletons import Skeleton, get_skeleton
 
@@ -37,7 +37,8 @@ def build_plan(config: CfgNode, skeleton: Skeleton | None = None, second: bool =
     return NetworkPlan(
         joints=joints, size=size, codec=model.CODEC, sigma=model.SIGMA, bins=model.SIMCC.BINS,
         bin_sigma=model.SIMCC.SIGMA, bins_at_edges=model.SIMCC.AT_EDGES, hidden=model.HIDDEN,
-        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT, **own,
+        joint_channels=model.DEKR.JOINT_CHANNELS, offset_weight=model.DEKR.OFFSET_WEIGHT,
+        snap=model.DEKR.SNAP, **own,
     )  # fmt: skip
 
 
@@ -69,6 +70,8 @@ def build_students(config: CfgNode, pretrained: bool = True, skeleton: Skeleton 
             f"MODEL.SECOND: with MODEL.CODEC {config.MODEL.CODEC} both networks need maps of the same size, as their "
             "mean is what counts"
         )
+    if config.PSEUDO.ENSEMBLE and unequal:
+        raise ConfigError("PSEUDO.ENSEMBLE takes the mean of both networks, and with MODEL.SECOND their outputs differ")
     if config.PSEUDO.TARGET == "heatmap" and unequal:
         sizes = " and ".join("{}x{}".format(*network.codec.size) for network in students)
         raise ConfigError(
@@ -107,6 +110,7 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     needs_maps = {
         "WEIGHT.LOSS_WORST": learns and weights.LOSS_WORST > 0,
         "PSEUDO.MULTIVIEW_PAIRS": learns and any(config.PSEUDO.MULTIVIEW_PAIRS),
+        "PSEUDO.TEMPORAL track": learns and config.PSEUDO.TEMPORAL == "track" and not codec.instances,
         "PSEUDO.TARGET heatmap": learns and config.PSEUDO.TARGET == "heatmap" and not codec.instances,
     }
     needs_scores = {
@@ -138,23 +142,25 @@ def with_scores() -> list[str]:
 
 def build_algorithm(
     config: CfgNode, epoch_steps: int = 0, unlabeled_size: int = 0, pretrained: bool = True,
-    multiview: Multiview | None = None, skeleton: Skeleton | None = None,
+    constraints: Constraints = UNCONSTRAINED, skeleton: Skeleton | None = None,
 ) -> Algorithm:  # fmt: skip
     """Networks and algorithm on the configured device, from the seed in the configuration.
 
     Args:
         epoch_steps: steps of an epoch over all phases, for the ramp of the unlabelled losses.
         unlabeled_size: number of unlabelled persons.
-        multiview: constraint of PSEUDO.MULTIVIEW_PAIRS. These three are needed for training only.
+        constraints: of pseudo-labels. These three are needed for training only.
         pretrained: load MODEL.PRETRAINED; not needed where a checkpoint is loaded afterwards.
         skeleton: None = that of DATASET.SKELETON, which may be a file that is not here any more.
     """
     entry, device = algorithm_entry(config), build_device(config.GPUS)
+    if entry.students == 1 and config.PSEUDO.ENSEMBLE:
+        log.warning("PSEUDO.ENSEMBLE is not used: ALGORITHM %s has one network", config.ALGORITHM)
     if entry.students == 1 and config.MODEL.SECOND != default_config().MODEL.SECOND:
         log.warning("MODEL.SECOND is not used: ALGORITHM %s has one network", config.ALGORITHM)
     torch.manual_seed(config.SEED)
     students = build_students(config, pretrained, skeleton)
-    recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, multiview, skeleton)
+    recipe = build_recipe(config, students[0], epoch_steps, unlabeled_size, constraints, skeleton)
     algorithm = entry.make(students, recipe).to(device)
     if config.TRAIN.SYNC_BN and ranks() > 1:
         if device.type == "cpu":

@@ -11,9 +11,17 @@ from semipose.runtime.ranks import by_first
 from semipose.structures import Persons
 
 
-def build_parts(side: str, entries: Sequence[dict], persons: Sequence[Persons]) -> list[Part]:
+def build_parts(config: CfgNode, side: str, entries: Sequence[dict], persons: Sequence[Persons]) -> list[Part]:
     """One part of training for each source of a side."""
-    return [Part(side, entry["name"], each, entry["format"] == "video") for entry, each in zip(entries, persons)]
+    key = key_of(config, side)
+    return [Part(side, entry["name"], each, entry["format"] == "video", key) for entry, each in zip(entries, persons)]
+
+
+def key_of(config: CfgNode, side: str) -> str:
+    """Where the configuration names the sources of a side; without a pool of its own the labelled set is the pool."""
+    if side == LABELLED:
+        return "DATASET.TRAIN_SET"
+    return "DATASET.TRAIN_UNSUP_SET" if config.DATASET.TRAIN_UNSUP_SET else "all of DATASET.TRAIN_SET"
 
 
 def find_overlaps(

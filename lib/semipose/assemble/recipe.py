@@ -2,6 +2,7 @@
 
 from yacs.config import CfgNode
 
+from semipose.algorithms.label_noise import LabelPolicy
 from semipose.algorithms.mixing import MixPolicy
 from semipose.algorithms.recipe import LossWeights, Ramp, Recipe
 from semipose.algorithms.worst_case import ReversalSchedule, WorstPolicy
@@ -10,7 +11,7 @@ from semipose.assemble.sources_and_sets import algorithm_entry
 from semipose.codecs import Codec
 from semipose.errors import ConfigError
 from semipose.models.pose_network import PoseNetwork
-from semipose.pseudo_labels import InstanceLabeler, Multiview, PseudoLabeler
+from semipose.pseudo_labels import UNCONSTRAINED, Constraints, InstanceLabeler, Multiview, PseudoLabeler
 from semipose.pseudo_labels.weights import REWEIGHTINGS
 from semipose.runtime.ranks import rank
 from semipose.skeletons import Skeleton, get_skeleton
@@ -26,20 +27,24 @@ from semipose.views.sampler import ViewPolicies, ViewSampler
 
 def build_recipe(
     config: CfgNode, network: PoseNetwork, epoch_steps: int, unlabeled_size: int = 0,
-    multiview: Multiview | None = None, skeleton: Skeleton | None = None,
+    constraints: Constraints = UNCONSTRAINED, skeleton: Skeleton | None = None,
 ) -> Recipe:  # fmt: skip
     """Views, weights and schedules; raises ConfigError where nothing would be learned."""
     entry, ramp = algorithm_entry(config), build_ramp(config, epoch_steps)
+    skeleton = skeleton or get_skeleton(config.DATASET.SKELETON)
     views = ViewSampler(
-        build_policies(config), skeleton or get_skeleton(config.DATASET.SKELETON), tuple(config.MODEL.IMAGE_SIZE),
+        build_policies(config), skeleton, tuple(config.MODEL.IMAGE_SIZE),
         network.mean.flatten(), config.SEED, rank(),
     )  # fmt: skip
     return Recipe(
-        views, _labeler(config, network.codec, multiview), build_weights(config), ramp, entry.phases,
+        views, _labeler(config, network.codec, constraints.multiview), build_weights(config), ramp, entry.phases,
         config.TRAIN.JOINT_FORWARD,
         use_ema=config.USE_EMA if entry.use_ema is None else entry.use_ema, ema_decay=config.EMA_DECAY,
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
-        reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA, unlabeled_size=unlabeled_size,
+        reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA,
+        flip=_flip(config, skeleton), ensemble=config.PSEUDO.ENSEMBLE and entry.students > 1,
+        labels=build_labels(config, epoch_steps), unlabeled_size=unlabeled_size,
+        constraints=constraints,
     )  # fmt: skip
 
 
@@ -83,6 +88,19 @@ def build_worst(config: CfgNode, start: int) -> WorstPolicy:
     return WorstPolicy(worst.FORM, worst.ETA, schedule, worst.EASY_ONLY, worst.PSEUDO_HEAD)
 
 
+def build_labels(config: CfgNode, epoch_steps: int) -> LabelPolicy:
+    """How far labels are trusted; raises ConfigError where that would do nothing."""
+    labels, epochs = config.LABELS, config.TRAIN.END_EPOCH
+    for key in ("TRIM", "AGREEMENT"):
+        if labels[key] and bottom_up(config):
+            raise ConfigError(f"LABELS.{key} is {labels[key]:g}; {config.MODEL.CODEC} finds instances: 0 expected")
+    if labels.TRIM and epochs <= labels.TRIM_EPOCH:
+        raise ConfigError(f"LABELS.TRIM_EPOCH is {labels.TRIM_EPOCH}: TRIM never begins in {epochs} epochs")
+    if labels.AGREEMENT and not algorithm_entry(config).takes_unlabeled:
+        raise ConfigError(f"LABELS.AGREEMENT is {labels.AGREEMENT:g}: {config.ALGORITHM} has no teacher; 0 expected")
+    return LabelPolicy(labels.TRIM, labels.TRIM_EPOCH * epoch_steps, labels.AGREEMENT)
+
+
 def _reweight(config: CfgNode) -> str:
     entry = algorithm_entry(config)
     if not config.REWEIGHT or not entry.takes_unlabeled:
@@ -95,9 +113,17 @@ def _reweight(config: CfgNode) -> str:
             f"PSEUDO.REWEIGHT_BY is 'agreement': {config.MODEL.CODEC} finds instances, which have no partner in "
             "another network; allowed: gmm, soft"
         )
+    if chosen == "agreement" and config.PSEUDO.ENSEMBLE:
+        raise ConfigError("PSEUDO.ENSEMBLE teaches the mean of both networks; PSEUDO.REWEIGHT_BY: gmm, soft")
     if chosen == "agreement" and entry.students == 1:
         raise ConfigError(f"PSEUDO.REWEIGHT_BY is 'agreement': {config.ALGORITHM} has one network; allowed: gmm, soft")
     return chosen
+
+
+def _flip(config: CfgNode, skeleton: Skeleton) -> bool:
+    if config.PSEUDO.FLIP and not skeleton.mirrors:
+        raise ConfigError(f"PSEUDO.FLIP: left and right of skeleton {skeleton.name!r} are not clear; allowed: false")
+    return config.PSEUDO.FLIP
 
 
 def build_policies(config: CfgNode) -> ViewPolicies:

@@ -75,10 +75,10 @@ def build_data(config: CfgNode) -> RunData:
     sources = [build_source(config, entry) for entry in entries]
     whole = [read_labeled(source, skeleton) for source in sources]
     train = [choose_rows(config, source, persons, LABELLED) for source, persons in zip(sources, whole)]
-    parts, pool_entries, pool = build_parts(LABELLED, entries, _rows(config, train)), entries, []
+    parts, pool_entries, pool = build_parts(config, LABELLED, entries, _rows(config, train)), entries, []
     if algorithm_entry(config).takes_unlabeled:
         pool_entries, pool = _read_pool(config, skeleton) if config.DATASET.TRAIN_UNSUP_SET else (entries, whole)
-        parts += build_parts(POOL, pool_entries, _rows(config, pool))
+        parts += build_parts(config, POOL, pool_entries, _rows(config, pool))
     validation, files = read_validation(config) if config.DATASET.TEST_SET else {}, RealPaths()
     overlaps = find_overlaps(config, parts, _rows(config, validation.values()), files)
     left = without_overlap(config, parts, overlaps)[len(train) :]

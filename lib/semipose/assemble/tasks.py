@@ -7,9 +7,9 @@ from yacs.config import CfgNode
 
 from semipose import __version__
 from semipose.assemble.lifting import build_lift_trainer
-from semipose.assemble.lifting_data import build_lift_data, labelled_sequences
+from semipose.assemble.lifting_data import build_lift_data, labelled_sequences, lift_entry
 from semipose.assemble.set_rows import as_rows, bottom_up
-from semipose.assemble.sources_and_sets import RunData, build_data
+from semipose.assemble.sources_and_sets import RunData, algorithm_entry, build_data
 from semipose.assemble.training import build_trainer
 
 
@@ -28,17 +28,19 @@ class Task:
     Attributes:
         build_data: of a configuration; the result has a `report`.
         build_trainer: of the configuration, its data, checkpoints, tracker, interrupts, and whether to load weights.
+        entry: of the configuration, what is known of its ALGORITHM: `students`, `phases`, `takes_unlabeled`.
         labelled: of the configuration and its data, what labeled.json says.
     """
 
     build_data: Callable
     build_trainer: Callable
+    entry: Callable
     labelled: Callable[..., dict]
 
 
 TASKS = {
-    "pose": Task(build_data, build_trainer, labelled_rows),
-    "lift": Task(build_lift_data, build_lift_trainer, labelled_sequences),
+    "pose": Task(build_data, build_trainer, algorithm_entry, labelled_rows),
+    "lift": Task(build_lift_data, build_lift_trainer, lift_entry, labelled_sequences),
 }
 
 

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable
 
 import numpy as np
-import torch
 from yacs.config import CfgNode
 
 from semipose.algorithms import Algorithm
+from semipose.assemble.constraints import build_constraints
 from semipose.assemble.devices import build_device, build_workers
 from semipose.assemble.networks import build_algorithm
 from semipose.assemble.set_rows import as_rows, bottom_up
@@ -25,13 +25,12 @@ from semipose.engine.stepper import OptimizerSettings, Stepper
 from semipose.engine.trainer import RunRecord, Trainer, TrainerOptions
 from semipose.errors import ConfigError
 from semipose.evaluation import boxes_are_frames, person_norm, sized_by_keypoints
-from semipose.geometry import affine
 from semipose.models.compiling import check_compiler, compile_networks
 from semipose.models.pose_network import PoseNetwork
 from semipose.models.single_values import norms_with_one_value
-from semipose.pseudo_labels import Multiview, fit_multiview
 from semipose.pseudo_labels.collapse import CollapseAlarm
 from semipose.pseudo_labels.health import PseudoLabelHealth, hidden_annotations
+from semipose.pseudo_labels.idle_pool import IdlePool
 from semipose.runtime.ranks import ranks, shared
 from semipose.runtime.signals import Interrupts
 from semipose.skeletons import get_skeleton
@@ -105,31 +104,6 @@ def compile_algorithm(config: CfgNode, algorithm: Algorithm) -> None:
     compile_networks(algorithm)
 
 
-def build_multiview(config: CfgNode, data: RunData) -> Multiview | None:
-    """The constraint between keypoints that a picture shows twice, fitted to the labels; None without pairs.
-
-    Raises:
-        ConfigError: a pair is not two keypoints of the skeleton.
-        DataError: too few of them are labelled.
-    """
-    pairs = [tuple(pair) for pair in config.PSEUDO.MULTIVIEW_PAIRS if pair]
-    if not pairs or data.unlabeled is None:
-        return None
-    if bottom_up(config):
-        raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: not with MODEL.CODEC {config.MODEL.CODEC}; allowed: []")
-    names = get_skeleton(config.DATASET.SKELETON).keypoints
-    for pair in pairs:
-        unknown = [name for name in pair if name not in names]
-        if len(pair) != 2 or pair[0] == pair[1] or unknown:
-            raise ConfigError(f"PSEUDO.MULTIVIEW_PAIRS: {list(pair)} is not a pair of two of {', '.join(names)}")
-    crops = build_crops(config, data.labeled)
-    to_base = affine.invert(torch.from_numpy(crops.to_image)).numpy()
-    keypoints = data.labeled.keypoints.copy()
-    keypoints[..., :2] = np.einsum("nij,nkj->nki", to_base[:, :, :2], keypoints[..., :2]) + to_base[:, None, :, 2]
-    indices = tuple((names.index(first), names.index(second)) for first, second in pairs)
-    return fit_multiview(keypoints, indices, config.PSEUDO.MULTIVIEW_TOLERANCE * max(crops.size))
-
-
 def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHealth:
     """The report on the pseudo-labels. Hidden annotations of unlabelled persons are used here only.
 
@@ -141,10 +115,11 @@ def build_health(config: CfgNode, data: RunData, codec: Codec) -> PseudoLabelHea
         crops = build_crops(config, data.unlabeled)
         norm = _hidden_norm(config, data)
         hidden = hidden_annotations(data.unlabeled, crops.to_image, norm, data.labeled)
-    names = get_skeleton(config.DATASET.SKELETON).keypoints
+    names, pseudo = get_skeleton(config.DATASET.SKELETON).keypoints, config.PSEUDO
     weights = {"loss_cons": config.WEIGHT.LOSS_CONS, "loss_mix": config.WEIGHT.LOSS_MIX}
     alarm = CollapseAlarm(config.TRAIN.STOP_ON_COLLAPSE, codec.unsure_score(), weights if codec.log_loss else {})
-    return PseudoLabelHealth(names, config.PSEUDO.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm)
+    idle = IdlePool(pseudo.MIN_SCORE, pseudo.INSTANCE_SCORE)
+    return PseudoLabelHealth(names, pseudo.MIN_SCORE, codec.stride, hidden, config.TEST.PCK_THRESHOLD, alarm, idle)
 
 
 def _hidden_norm(config: CfgNode, data: RunData) -> np.ndarray:
@@ -184,7 +159,7 @@ def build_trainer(
     epoch_steps = len(loader) * len(algorithm_entry(config).phases)
     pool = None if data.unlabeled is None else as_rows(config, data.unlabeled)
     pool_size = 0 if pool is None else len(pool)
-    algorithm = build_algorithm(config, epoch_steps, pool_size, pretrained, build_multiview(config, data))
+    algorithm = build_algorithm(config, epoch_steps, pool_size, pretrained, build_constraints(config, data))
     check_batch_norm(config, algorithm, loader)
     compile_algorithm(config, algorithm)
     validator = build_validator(config, data.validation, faults, interrupts.check)

@@ -209,7 +209,7 @@ def _ground_truth(source: Source, labeled: Persons, by_category: bool) -> CocoGr
     """
     sigmas = np.array(source.skeleton.sigmas)
     annotation, images = places(source) if source.format in COCO_FILES else ("", "")
-    part = source.start or source.length or source.exclude
+    part = source.start or source.length or source.exclude or source.only
     if source.format not in READ_AS_THEY_ARE or (part and not source.whole):
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
         truth = ground_truth_from_persons(labeled, sigmas, crowds)

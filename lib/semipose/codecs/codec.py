@@ -26,6 +26,7 @@ class CodecSettings:
         bins_at_edges: simcc's bin b lies at pixel b / bins, as in MMPose; otherwise bins share each pixel evenly.
         joint_channels: of dekr's offset branch, for each keypoint.
         offset_weight: of dekr's offset loss, against that of its heatmaps.
+        snap: how near, in map pixels, dekr's keypoints move to the peaks of their heatmaps; 0 = they stay.
     """
 
     size: tuple[int, int]
@@ -37,6 +38,7 @@ class CodecSettings:
     bins_at_edges: bool = False
     joint_channels: int = 15
     offset_weight: float = 0.03
+    snap: float = 0.0
 
     @property
     def map_size(self) -> tuple[int, int]:

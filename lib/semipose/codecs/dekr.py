@@ -67,12 +67,12 @@ class DekrCodec(MapCodec):
 
     def decode(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Points (B, N, K, 2), and scores (B, N, K) that are 0 for instances that are only padding."""
-        found = find_instances(output, self.joints)
+        found = find_instances(output, self.joints, self.settings.snap)
         return self.to_view(found.points), found.scores
 
     def decode_sizes(self, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """As `decode`, of outputs for the same views at several sizes: all their instances without duplicates."""
-        parts = [find_instances(output, self.joints) for output in outputs]
+        parts = [find_instances(output, self.joints, self.settings.snap) for output in outputs]
         sizes = [output.new_tensor(output.shape[:1:-1]) for output in outputs]
         own = sizes[0].new_tensor(self.size)
         points = [(part.points + 0.5) * (own / size) - 0.5 for part, size in zip(parts, sizes)]

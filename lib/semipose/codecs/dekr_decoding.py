@@ -9,6 +9,7 @@ from torch import Tensor
 MOST = 30  # instances that are looked at in a picture
 FAINTEST = 0.01  # root score of an instance that is kept
 NEIGHBOURHOOD = 5  # pixels each way in which a root is the maximum
+SHIFTS = 5  # of a keypoint to the peak of its heatmap
 SAME = 0.05  # two keypoints are the same within this share of the instance's diagonal
 
 
@@ -49,15 +50,46 @@ class FoundInstances:
         return FoundInstances(self.points[:, :count], self.heights[:, :count], self.roots[:, :count])
 
 
-def find_instances(output: Tensor, joints: int) -> FoundInstances:
-    """Instances (B, N, ...) in outputs (B, 3 K + 1, h, w): roots, their offsets, and duplicates left out."""
+def find_instances(output: Tensor, joints: int, snap: float = 0.0) -> FoundInstances:
+    """Instances (B, N, ...) in outputs (B, 3 K + 1, h, w): roots, their offsets, and duplicates left out.
+
+    snap: see `to_peaks`; 0 = keypoints stay where the offsets put them.
+    """
     heat, root, offsets = output.float().split([joints, 1, 2 * joints], 1)
     roots, places = find_roots(root.squeeze(1))
     width = heat.shape[-1]
     pixels = torch.stack([places % width, places // width], -1).to(heat.dtype)
     steps = offsets.flatten(2).gather(2, places.unsqueeze(1).expand(-1, 2 * joints, -1))
     points = pixels.unsqueeze(2) + steps.unflatten(1, (joints, 2)).movedim(-1, 1)
+    if snap:
+        points = to_peaks(heat, points, snap)
     return without_duplicates(FoundInstances(points, heights_at(heat, points), roots))
+
+
+def to_peaks(heat: Tensor, points: Tensor, sigma: float) -> Tensor:
+    """Points (B, N, K, 2), each moved towards the peak of its heatmap in (B, K, h, w) that is near.
+
+    Mean shift: a point becomes the mean of the pixels around it, weighted by the square of their heights and a Gaussian
+    of `sigma` pixels; `SHIFTS` times. Where the heatmap is empty it stays.
+    """
+    height, width = heat.shape[-2:]
+    reach = max(1, round(3 * sigma))
+    window = torch.arange(-reach, reach + 1, device=heat.device)
+    flat = heat.clamp_min(0).square().flatten(2).unsqueeze(1).expand(-1, points.shape[1], -1, -1)
+    for _ in range(SHIFTS):
+        pixels = points.round().unsqueeze(-1) + window  # (B, N, K, 2, n)
+        x, y = pixels.unbind(-2)
+        near = torch.exp(-(pixels - points.unsqueeze(-1)).square() / (2 * sigma**2))
+        on_map = (pixels >= 0) & (pixels < pixels.new_tensor([width, height]).view(2, 1))
+        near_x, near_y = (near * on_map).unbind(-2)
+        column, row = (v.nan_to_num(0).clamp(0, most - 1).long() for v, most in ((x, width), (y, height)))
+        index = row.unsqueeze(-1) * width + column.unsqueeze(-2)
+        weight = flat.gather(-1, index.flatten(-2)).unflatten(-1, index.shape[-2:])
+        weight = weight * near_y.unsqueeze(-1) * near_x.unsqueeze(-2)
+        total = weight.sum((-2, -1)).unsqueeze(-1)
+        mean = torch.stack([(weight.sum(-2) * x).sum(-1), (weight.sum(-1) * y).sum(-1)], -1) / total.clamp_min(1e-6)
+        points = torch.where(total > 1e-6, mean, points)
+    return points
 
 
 def without_duplicates(found: FoundInstances) -> FoundInstances:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from yacs.config import CfgNode
 
 from semipose.config.key import Key
+from semipose.config.lift_keys import LIFT_KEYS
 
 KEYS = {
     "NAME": Key("run"),  # run name, in the tracker and as folder (flag --name)
@@ -22,8 +23,9 @@ KEYS = {
     "ALGORITHM": Key("supervised"),
     # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
-    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman,
-    # mirror_mouse, h36m or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose)
+    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, h36m,
+    # mirror_mouse; or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose), or the lines of such a file
+    # right here: {keypoints: [...], sigmas: 0.05, links: [...]}
     "DATASET.SKELETON": Key("coco"),
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
@@ -82,6 +84,9 @@ KEYS = {
     "MODEL.SIMCC.SIGMA": Key(0.0, low=0),  # of its Gaussian, in bins; 0 = sqrt(BINS * side / 16), as MMPose sets it
     "MODEL.DEKR.JOINT_CHANNELS": Key(15, low=1),  # of its offset branch, for each keypoint
     "MODEL.DEKR.OFFSET_WEIGHT": Key(0.03, low=0),  # of the offset loss, against that of the heatmaps
+    # found keypoints move to the peak of their heatmap nearby: standard deviation of what counts as near, in map
+    # pixels; 0 = they stay where the offsets put them, as in the paper
+    "MODEL.DEKR.SNAP": Key(0.0, low=0, high=10),
     # The second network of cotrain, cotrain1 and pose_dual, where it differs: "" and 0 = as the first
     "MODEL.SECOND.BACKBONE": Key(""),
     "MODEL.SECOND.NECK": Key(""),
@@ -149,6 +154,12 @@ KEYS = {
     "WEIGHT.LOSS_BONES": Key(1.0, low=0),
     "WEIGHT.LOSS_SIDES": Key(1.0, low=0),
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
+    # --- LABELS: where labels may be wrong; not bottom-up
+    "LABELS.TRIM": Key(0.0, low=0, high=0.9),  # share of a batch's labelled keypoints, of the largest loss, not learned
+    "LABELS.TRIM_EPOCH": Key(0, low=0),  # first epochs, in which all are
+    # A label far from what all teachers say loses weight, the surer they are, and rising as the unlabelled losses do:
+    # distance at which the weight has fallen to 0.61, in parts of the longer side of the padded person box; 0 = off
+    "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
     "EMA_DECAY": Key(0.999, low=0, high=1),
@@ -156,6 +167,9 @@ KEYS = {
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
     "PSEUDO.MIN_SCORE": Key(0.0, low=0),  # joints with a lower maximum are ignored
+    "PSEUDO.FLIP": Key(False),  # teachers look at the easy view and its mirror image, and the mean of both counts
+    # two networks: the mean of both teachers teaches both students, instead of each the other one
+    "PSEUDO.ENSEMBLE": Key(False),
     # Bottom-up: instances of this score (mean over the joints) are learned; those below, down to IGNORE_SCORE, are
     # neither learned nor taken for background.
     "PSEUDO.INSTANCE_SCORE": Key(0.4, low=0, high=1),
@@ -167,6 +181,17 @@ KEYS = {
     "PSEUDO.MULTIVIEW_PAIRS": Key([[]]),
     # error that is allowed, as a share of the longer side of the crop
     "PSEUDO.MULTIVIEW_TOLERANCE": Key(0.03, low=1e-4, high=1),
+    # Pools of videos or of frames with their numbers: what a teacher said about other frames. weight = a joint that
+    # jumps against the frames before and after loses weight; track = steady motion chooses among the peaks of the
+    # heatmaps of all frames, and pseudo-labels take the peak that fits (needs a codec with maps). Loose pictures stay
+    # as they are. Not bottom-up.
+    "PSEUDO.TEMPORAL": Key("none", choices=("none", "weight", "track")),
+    # jump, or distance from an even motion, at which the weight is 0.61, as a share of the longer side of the box
+    "PSEUDO.TEMPORAL_TOLERANCE": Key(0.03, low=1e-4, high=1),
+    "PSEUDO.TEMPORAL_GAP": Key(5, low=1),  # largest difference of the numbers of two frames that are neighbours
+    # A joint that is farther from what principal components of the labelled poses can make than labelled ones are loses
+    # weight. The share of the variance that the components keep, such as 0.99; 0 = off. Not bottom-up.
+    "PSEUDO.PCA": Key(0.0, low=0, high=1),
     "PSEUDO.AGREEMENT_SIGMA": Key(1.0, low=0.01),  # distance in heatmap pixels at which the weight has fallen to 0.61
     # --- AUGMENT: views
     # The views: standard deviation of the turn in degrees, clipped at twice that, and the share of images turned;
@@ -229,29 +254,6 @@ KEYS = {
     "WORST.EASY_ONLY": Key(True),  # only pseudo-labels of easy images enter
     # with LOSS_WORST: pseudo-labels have their own head, the main one learns labels only
     "WORST.PSEUDO_HEAD": Key(False),
-    # --- LIFT: for TASK lift
-    "LIFT.CAMERAS": Key("cameras.json"),  # file below DATASET.ROOT: {NAME: {R, T, f, c, k, p, w, h}}
-    "LIFT.UNIT": Key("m", choices=("m", "mm")),  # of 3D labels and of T
-    "LIFT.SPACE": Key("camera", choices=("camera", "world")),  # that 3D labels are in
-    # joint that poses are relative to, or two whose middle that is: "left_hip right_hip"
-    "LIFT.ROOT": Key("pelvis"),
-    "LIFT.REMOVE_ROOT": Key(False),  # networks do not give the root itself; for a ROOT of one joint
-    # 2D input: image = from the image centre, in half widths; camera = directions, the same whatever the focal length
-    # and the distortion, and roots are where they are seen
-    "LIFT.INPUT": Key("image", choices=("image", "camera")),
-    # 2D joints around the 2D root and magnified, so that a pose does not depend on where in the picture it is
-    "LIFT.CENTRED": Key(False),
-    "LIFT.NETWORK": Key("videopose3d", choices=("videopose3d", "simplebaseline3d")),
-    "LIFT.FRAMES": Key(27, low=1, high=243),  # that a network sees: 3, 9, 27, 81 or 243; 1 for simplebaseline3d
-    "LIFT.STEP": Key(1, low=1),  # frames of the sequence from one of them to the next
-    "LIFT.CAUSAL": Key(False),  # the pose is that of the last one, else of the middle one
-    "LIFT.PAD": Key(True),  # repeat the first and the last frame of a sequence; else poses at its ends are left out
-    "LIFT.CHANNELS": Key(1024, low=1, high=8192),
-    "LIFT.DROPOUT": Key(0.25, low=0, high=0.95),  # VideoPose3D; SimpleBaseline3D was published with 0.5
-    "LIFT.TRAJECTORY": Key(True),  # a second network for the place of the root; projections need it
-    # of students on unlabelled tracks: standard deviation of noise on their 2D input (half widths), share mirrored
-    "LIFT.HARD_NOISE": Key(0.0, low=0, high=1),
-    "LIFT.HARD_FLIP": Key(0.5, low=0, high=1),
     # --- TEST: evaluation
     "TEST.BATCH_SIZE": Key(64, low=1),
     "TEST.FLIP_TEST": Key(False),  # average with the mirrored image
@@ -283,7 +285,7 @@ KEYS = {
     "TRACKING.WANDB": Key("auto", choices=("auto", "online", "offline", "off")),
     "TRACKING.PROJECT": Key("semipose"),
     "TRACKING.TENSORBOARD": Key(True),
-}
+} | LIFT_KEYS
 
 
 def default_config() -> CfgNode:

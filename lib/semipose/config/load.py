@@ -98,6 +98,12 @@ def flat_keys(tree: dict, prefix: str = "") -> dict:
     return flat
 
 
+def changed_keys(config: CfgNode) -> dict[str, tuple[object, object]]:
+    """Value and default of each key that is not as in the defaults."""
+    defaults = flat_keys(to_plain(DEFAULTS))
+    return {key: (v, defaults[key]) for key, v in flat_keys(to_plain(config)).items() if v != defaults[key]}
+
+
 def to_yaml(config: CfgNode) -> str:
     """The configuration as a YAML file that `load_config` takes again."""
     return yaml.safe_dump(to_plain(config), sort_keys=False)
@@ -163,6 +169,8 @@ def _set_in(node: CfgNode, key: str, full: str, value: object, where: str, root:
     default = DEFAULTS
     for part in full.split("."):
         default = default[part]
+    if full == "DATASET.SKELETON" and isinstance(value, dict):  # a skeleton itself; it stays in one text
+        value = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=2**31).strip()
     if full in SOURCE_KEYS:
         node[key] = convert_sources(value, full, where)
         return

@@ -13,15 +13,9 @@ PATHS = (
     "MODEL.PRETRAINED", "MODEL.SECOND.PRETRAINED", "TEST.COCO_BBOX_FILE", "LIFT.CAMERAS",
 )  # fmt: skip
 SOURCE_PATHS = (
-    "annotation",
-    "images",
-    "skeleton",
-    "exclude",
-    "group_id_mapping_file",
-    "boxes",
-    "head_boxes",
+    "annotation", "images", "skeleton", "exclude", "only", "group_id_mapping_file", "boxes", "head_boxes",
     "keypoints_2d",
-)
+)  # fmt: skip
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 
 
@@ -40,6 +34,8 @@ def _expanded(value: object, full: str) -> object:
         return [_expanded(item, full) for item in value]
     if isinstance(value, dict):
         return {key: _expanded(item, f"{full}.{key}") if key in SOURCE_PATHS else item for key, item in value.items()}
+    if full == "DATASET.SKELETON" and value.startswith("{"):  # the skeleton itself
+        return value
     path = os.path.expanduser(os.path.expandvars(value))
     unknown = _VARIABLE.search(path)
     if unknown:

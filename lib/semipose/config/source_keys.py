@@ -18,7 +18,11 @@ KEYS = {
     # [[source, target], [[a, b], target], ...] by name or number; [a, b] = mean of two; [] = by equal names
     "keypoint_pairs": Key([]),
     # images to leave out: ends of paths such as img012.png, val/* or *_old.jpg, or a .txt file with one in each line
+    # or frames by number, img{100..250}.png
     "exclude": Key([]),
+    "only": Key([]),  # the images to take, named in the same way; [] = all
+    # one individual in each picture: the whole picture is its box, as of bare pictures and videos; not bottom-up
+    "whole_frames": Key(False),
     # labelme, lightning_pose: leave out points whose labels are no keypoints of the skeleton; else they are faults
     "ignore_unknown": Key(False),
     "split": Key("", choices=("", "train", "val", "test")),  # yolo: part of data.yaml; "" = train, or val for TEST_SET

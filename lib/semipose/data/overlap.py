@@ -1,7 +1,6 @@
 """Images of training that a validation set shows too: the same files, their copies, and frames of the same video."""
 
 import os
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.formats.video import frame_numbers, video_thumbnails
+from semipose.data.frame_series import NUMBERED
 from semipose.data.same_files import RealPaths, same_files
 from semipose.data.thumbnails import find_alike, is_plain, look_same, read_thumbnails, show_one_scene
 from semipose.data.video_frames import near_frames
@@ -17,7 +17,6 @@ from semipose.structures import Persons
 
 LABELLED, POOL = "labelled", "unlabelled"
 SHOWN = 3
-_NUMBERED = re.compile(r"(.*?)(\d{1,18})(\D*)", re.DOTALL)  # the last number of a path
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,14 @@ class OverlapOptions:
 
 @dataclass(frozen=True)
 class Part:
-    """The persons of one source of one side of training; `video`: they are whole frames of a video."""
+    """The persons of one source of one side of training; `video`: they are whole frames of a video; `key`: where the
+    configuration names it."""
 
     side: str
     name: str
     persons: Persons
     video: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Overlap:
     """What a part of training has in common with validation.
 
     Attributes:
-        side, name: of the part.
+        side, name, key: of the part.
         images: how many have a person.
         twins: by the row of an image in the part its path, and the validation image that it is.
         beside: rows of other frames of a video, or of numbered images of one scene, next to one that validation shows.
@@ -65,10 +66,26 @@ class Overlap:
     beside: tuple[int, ...] = ()
     by_picture: bool = False
     unclear: int = 0
+    key: str = ""
 
     def rest(self, persons: Persons) -> Persons:
         """The persons of the part on its other images."""
         return persons.take(~np.isin(persons.image_index, [*self.twins, *self.beside]))
+
+    @property
+    def place(self) -> str:
+        """The part as the configuration has it."""
+        key = f" ({self.key})" if self.key else ""
+        return f"{'the labelled set' if self.side == LABELLED else 'the pool'} {self.name!r}{key}"
+
+    @property
+    def remedy(self) -> str:
+        """What can be done where it is refused."""
+        if self.side == LABELLED:
+            return "take them out of one of the two sets; `semipose split` makes sets that share no image"
+        if self.images > len(self.twins) + len(self.beside):
+            return "DATASET.OVERLAP.POOL leave_out leaves them out of the pool"
+        return "nothing of it would be left: name other images as the pool"
 
     @property
     def names(self) -> str:
@@ -98,7 +115,7 @@ class HeldOut:
         images = used_images(part.persons)
         twins = same_files(images.values(), self.paths, self.files)
         twins = {row: (path, twins[path]) for row, path in images.items() if path in twins}
-        overlap = Overlap(part.side, part.name, len(images), twins)
+        overlap = Overlap(part.side, part.name, len(images), twins, key=part.key)
         if not 0 < len(self.paths) <= self.options.pictures or not images:
             return overlap
         if not part.video and len(images) > self.options.pictures:
@@ -136,7 +153,7 @@ def _numbered_beside(
 ) -> tuple[int, ...]:
     """Images that show the scene of a twin, whose file is named as the twin's but for a number at most `guard` apart:
     frames that were taken out of a video before."""
-    places = {row: _NUMBERED.fullmatch(path) for row, path in images.items()}
+    places = {row: NUMBERED.fullmatch(path) for row, path in images.items()}
     places = {row: (place[1], int(place[2]), place[3]) for row, place in places.items() if place}
     by_place, beside = {place: row for row, place in places.items()}, set()
     for row in twins.keys() & places.keys():
@@ -155,6 +172,5 @@ def refuse_shared(overlap: Overlap) -> None:
     """Raises DataError if the part has images of validation."""
     if overlap.twins:
         raise DataError(
-            f"{len(overlap.twins)} validation images are also in the {overlap.side} set {overlap.name!r}: "
-            f"{overlap.names}; split them first"
+            f"{len(overlap.twins)} validation images are also in {overlap.place}: {overlap.names}; {overlap.remedy}"
         )

@@ -55,7 +55,7 @@ def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
     """The pictures that a side of a run uses, in the order of the images.
 
     Labelled are those with a labelled person; of a pool and of a validation set all serve. From these `start` and
-    `length` choose, in a validation set only from those with a labelled person.
+    `length` choose. In a validation set these and `only` choose from those with a labelled person alone.
 
     Args:
         side: "labelled", "unlabelled" or "validation".
@@ -64,7 +64,7 @@ def chosen_pictures(source: Source, persons: Persons, side: str) -> Persons:
         ConfigError: there are not as many.
     """
     cut = source.start or source.length
-    if side == "labelled" or (side == "validation" and cut):
+    if side == "labelled" or (side == "validation" and (cut or source.only)):
         persons = labelled_pictures(persons)
     if not cut:
         return persons

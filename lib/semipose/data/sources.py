@@ -9,7 +9,7 @@ import numpy as np
 
 from semipose.data.archives import image_root
 from semipose.data.coordinates import refuse_no_pixels
-from semipose.data.exclude import without_excluded
+from semipose.data.exclude import only_named, without_excluded
 from semipose.data.formats import (
     locate_coco,
     read_aic,
@@ -29,6 +29,7 @@ from semipose.data.formats.lightning_pose import read_lightning_pose
 from semipose.data.formats.lsp import read_lsp
 from semipose.data.formats.video import read_video
 from semipose.data.formats.yolo import read_yolo
+from semipose.data.frame_persons import as_whole_frames
 from semipose.data.group_ids import group_weights, load_group_mapping, with_group_ids
 from semipose.data.readings import with_readings
 from semipose.errors import ConfigError, DataError
@@ -78,6 +79,8 @@ class Source:
     frames: str
     links: tuple = ()
     whole: bool = False
+    only: Sequence[str] = ()
+    whole_frames: bool = False
     categories: Sequence[str] = ()
     box_categories: Sequence[int] = ()
 
@@ -162,13 +165,16 @@ def _read_images(source: Source, read: Callable[[Source], Persons]) -> Persons:
 
 
 def _with_readings(source: Source, persons: Persons) -> Persons:
+    if source.only:
+        persons = only_named(persons, source.only, source.root, source.name)
     if source.exclude:
         persons = without_excluded(persons, source.exclude, source.root, source.name)
     refuse_no_pixels(source.name, persons)
     if source.format == "video":  # its frames are our own files
         return persons
     upright, measured = source.format in ("labelme", "yolo"), source.format == "lightning_pose"
-    return with_readings(source.name, persons, source.exif, upright, source.white, measured, source.whole)
+    persons = with_readings(source.name, persons, source.exif, upright, source.white, measured, source.whole)
+    return as_whole_frames(persons, source.name) if source.whole_frames and not source.whole else persons
 
 
 def _read_boxes(source: Source) -> Persons:

@@ -160,7 +160,7 @@ class Trainer:
                 self._log_step(logs, shown | {"lr": lr} | self.stepper.logs())
                 done = self.step - self.epoch * self.epoch_steps
                 step_time = time.perf_counter() - clock
-                progress.update(done, {"lr": lr} | output.logs | shown, data_time, step_time, len(batch) * ranks())
+                progress.update(done, output.logs, data_time, step_time)
             self.interrupts.check()
             if self.options.save_interval and self.step % self.options.save_interval == 0:
                 self._save()
@@ -207,7 +207,7 @@ class Trainer:
                 with timed("checkpoint"):
                     self.record.checkpoints.save_best(self.result_state(), self.options.best, self.epoch)
         try:
-            self.health.alarm.check(self.epoch, self.algorithm.unlabeled_factor(first_step), health, losses)
+            self.health.check(self.epoch, self.algorithm.unlabeled_factor(first_step), health, losses)
         finally:
             self._save()
 
@@ -242,8 +242,8 @@ class Trainer:
         barrier()
 
     def summary(self) -> dict[str, float]:
-        """The last metrics and the best value of the metric of best.pth; empty before the first evaluation."""
-        best = {} if self.best is None else {f"best_{self.options.best}": self.best}
+        """The last metrics, and the best value and epoch of the metric of best.pth; empty before any evaluation."""
+        best = {} if self.best is None else {f"best_{self.options.best}": self.best, "best_epoch": self.best_epoch}
         return {**self.metrics, **best} if self.metrics else {}
 
     def result_state(self) -> dict:

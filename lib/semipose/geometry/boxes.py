@@ -92,3 +92,12 @@ def complete_boxes(boxes: np.ndarray, keypoints: np.ndarray, sizes: np.ndarray) 
     found[point] += np.concatenate([-typical / 2, typical], axis=1)[point]
     boxes[new] = clip_boxes(found, sizes[new])
     return boxes, new & (boxes[:, 2:] > 0).all(axis=1)
+
+
+def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(A, B) intersection over union of boxes (A, 2, 2) and (B, 2, 2), each low and high x, y."""
+    low = np.maximum(first[:, None, 0], second[None, :, 0])
+    high = np.minimum(first[:, None, 1], second[None, :, 1])
+    shared = (high - low).clip(0).prod(axis=-1)
+    one, two = (np.ptp(boxes, axis=1).prod(axis=-1) for boxes in (first, second))
+    return shared / (one[:, None] + two - shared)

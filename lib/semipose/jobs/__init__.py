@@ -23,10 +23,14 @@ class Job(NamedTuple):
     help: str
 
 
-TRAIN, USE, SCORE = "Train a network", "Use a trained network", "Score and compare"
+START, TRAIN, USE, SCORE = "Start a project", "Train a network", "Use a trained network", "Score and compare"
+DEMO = "Try it out: from data to a report in one command"
 LOOK, MAKE = "Look at data before training", "Make or convert data"
 
 JOBS = {
+    "init": Job(START, "semipose.jobs.init:main", "your pictures, videos and labels -> one configuration that runs"),
+    "demo drawn": Job(DEMO, "semipose.jobs.demo_drawn:main", "drawn people: few labels against few labels and a pool"),
+    "demo lsp": Job(DEMO, "semipose.jobs.demo_lsp:main", "the same on real people, Leeds Sports Pose as downloaded"),
     "train": Job(TRAIN, "semipose.cli:train", "the ALGORITHM of the configuration, such as supervised or mean_teacher"),
     "cotrain": Job(TRAIN, "semipose.cli:cotrain", "co-training, sequential: the two networks take turns"),
     "cotrain1": Job(TRAIN, "semipose.cli:cotrain1", "co-training, joint: both networks learn in the same step"),
@@ -34,8 +38,10 @@ JOBS = {
     "predict": Job(
         USE, "semipose.jobs.predict:main", "keypoints in pictures, folders, videos: csv, COCO, labelme, mp4"
     ),
+    "label": Job(USE, "semipose.jobs.label:main", "which pictures to label next, with predictions to correct"),
     "export": Job(USE, "semipose.jobs.export:main", "one file for other programs: ONNX, or bare weights"),
     "valid": Job(SCORE, "semipose.cli:valid", "score a checkpoint on its validation set"),
+    "report": Job(SCORE, "semipose.jobs.report:main", "one page: results, curves, worst pictures, suspicious labels"),
     "plot": Job(SCORE, "semipose.jobs.plot_runs:main", "one metric of several runs in one chart"),
     "check": Job(LOOK, "semipose.jobs.check_dataset:main", "list every broken image and annotation"),
     "browse": Job(LOOK, "semipose.jobs.browse_dataset:main", "draw what the network will see"),
@@ -115,7 +121,7 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
 def _unknown(words: list[str]) -> str:
     kinds = [name.split()[1] for name in JOBS if name.startswith(f"{words[0]} ")]
     if kinds:
-        return f"semipose {words[0]}: name what is converted: {', '.join(kinds)}"
+        return f"semipose {words[0]}: name one of: {', '.join(kinds)}"
     import difflib
 
     close = difflib.get_close_matches(words[0], JOBS, n=1)

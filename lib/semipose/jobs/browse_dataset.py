@@ -41,7 +41,6 @@ PICTURE_LEADS = {
     "pseudo": "The easy view with the persons that the teachers find, and their scores.",
 }  # bottom-up
 POOLED = ("easy-hard", "pseudo")  # modes that draw what is made of unlabelled images
-SPLIT = "difficulty."  # start of the keys of a record's easy/hard split
 
 
 @dataclass(frozen=True)
@@ -241,40 +240,14 @@ def make_drawer(config, args: argparse.Namespace, phase: str, state: dict | None
 def make_recipe(config, state: dict | None, checkpoint: str, size: int) -> tuple:
     """The recipe of the algorithm, the codec, and the teachers by name; none without a checkpoint."""
     from semipose import assemble
-    from semipose.algorithms.algorithm import load_networks
-    from semipose.errors import ModelError
-    from semipose.visualize.browse import Teacher
+    from semipose.assemble.teachers import load_teachers
 
     if state is None:
         network = assemble.build_network(config, pretrained=False)
         return assemble.build_recipe(config, network, 0), network.codec, {}
-    # the labels say how the two places of a keypoint that is seen twice are related
-    seen_twice = any(config.PSEUDO.MULTIVIEW_PAIRS)
-    multiview = assemble.build_multiview(config, assemble.build_data(config)) if seen_twice else None
-    algorithm = assemble.build_algorithm(config, unlabeled_size=size, pretrained=False, multiview=multiview)
-    load_networks(algorithm, state, checkpoint)
-    if not algorithm.records:
-        raise ModelError(f"{checkpoint}: ALGORITHM is {config.ALGORITHM!r}, which has no teachers")
-    load_splits(algorithm.records, state, checkpoint)
-    networks = algorithm.predictors()
-    # the EMA of a network teaches in its place, where there is one
-    teachers = {n: Teacher(networks.get(f"ema_{n}", networks.get(n)), r) for n, r in algorithm.records.items()}
-    return algorithm.recipe, next(iter(networks.values())).codec, teachers
-
-
-def load_splits(records: dict, state: dict, checkpoint: str) -> None:
-    """The easy/hard split of each teacher from last.pth; best.pth has none. Predictions of the run are not needed."""
-    from semipose.errors import ModelError
-
-    if "records" not in state:
-        return
-    try:
-        for name, record in records.items():
-            saved = state["records"][name].items()
-            own = {key.removeprefix(SPLIT): value for key, value in saved if key.startswith(SPLIT)}
-            record.difficulty.load_state_dict(own)
-    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
-        raise ModelError(f"{checkpoint}: no easy/hard split to load: {' '.join(str(error).split())[:200]}") from error
+    constraints = assemble.build_label_constraints(config)
+    algorithm, teachers = load_teachers(config, state, checkpoint, size, constraints)
+    return algorithm.recipe, next(iter(algorithm.predictors().values())).codec, teachers
 
 
 def check_losses(config, recipe, mode: str) -> None:

@@ -1,5 +1,8 @@
 """Leeds Sports Pose (extended) -> COCO keypoint files: a seeded split into train, unlabeled and val.
 
+Pictures of one scene are never on both sides of val. More labels contain fewer, and val stays, for the same --seed. To
+train with all labels: DATASET.TRAIN_SET "[train, unlabeled]".
+
 Example: semipose convert lsp --root DIR --out data/lsp --train-len 500 --val 500
 """
 

@@ -2,8 +2,9 @@
 
     semipose plot output/supervised output/cotrain --metric AP --out ap.png
 
-The chart is a PNG, or an SVG if the name ends so. Metrics of an evaluation are drawn over epochs, numbers of training
-steps (loss_pose, lr, ...) over steps. Exit code 0; 2 if a folder has no record or a run no such metric.
+The chart is a PNG, or an SVG if the name ends so. Shares (AP, PCK, ...) are in percent. Metrics of an evaluation are
+drawn over epochs, numbers of training steps (loss_pose, lr, ...) over steps. Exit code 0; 2 if a folder has no
+record or a run no such metric.
 """
 
 import argparse
@@ -39,14 +40,18 @@ def draw_runs(runs: list[Path], metric: str, out: Path) -> None:
     axes = {axis for axis, _ in found}
     if len(axes) > 1:
         raise ConfigError(f"--metric {metric}: some runs have it for steps, others for epochs")
-    curves = dict(zip(short_names(runs), (curve for _, curve in found)))
+    from semipose.evaluation import with_unit
+    from semipose.visualize.learning_curve import in_percent
+
+    curves = dict(zip(short_names(runs), (in_percent(metric, curve) for _, curve in found)))
     try:
         write_chart(curves, metric, axes.pop(), out)
     except OSError as error:
         raise write_error(error, out) from error
     for name, curve in curves.items():
         (_, last), values = curve[-1], [y for _, y in curve]
-        print(f"{name}: {len(curve)} values, smallest {min(values):.4g}, largest {max(values):.4g}, last {last:.4g}")
+        told = f"smallest {min(values):.4g}, largest {max(values):.4g}, last {last:.4g}"
+        print(f"{name}: {with_unit(metric)}: {len(curve)} values, {told}")
     print(out)
 
 
@@ -82,7 +87,7 @@ def short_names(runs: list[Path]) -> list[str]:
 
 
 def write_chart(curves: dict[str, list], metric: str, axis: str, out: Path) -> None:
+    from semipose.evaluation import with_unit
     from semipose.visualize.charts import line_chart, save_chart
-    from semipose.visualize.learning_curve import with_unit
 
     save_chart(line_chart(curves, "", axis, with_unit(metric), 960, 600), out)

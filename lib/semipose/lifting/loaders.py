@@ -59,12 +59,20 @@ class LiftLoader:
             yield PairBatch(labeled, *(batch.without_labels() for batch in pool))
 
 
-def evaluation_batches(
-    windows: Windows, batch_size: int, rank: int = 0, ranks: int = 1
-) -> Iterator[tuple[int, LiftBatch | None]]:
+@dataclass(frozen=True)
+class EvaluationBatches:
     """All windows once, in order, in numbered batches; rank r of R has r, r + R, .... Every rank has as many: where
     there are no more, the last one of a rank is None."""
-    count = -(-len(windows) // batch_size)
-    for number in range(rank, -(-count // ranks) * ranks, ranks):
-        rows = range(number * batch_size, min((number + 1) * batch_size, len(windows)))
-        yield number, windows.batch(rows) if rows else None
+
+    windows: Windows
+    batch_size: int
+    rank: int = 0
+    ranks: int = 1
+
+    def __len__(self) -> int:
+        return -(-len(self.windows) // (self.batch_size * self.ranks))
+
+    def __iter__(self) -> Iterator[tuple[int, LiftBatch | None]]:
+        for number in range(self.rank, len(self) * self.ranks, self.ranks):
+            rows = range(number * self.batch_size, min((number + 1) * self.batch_size, len(self.windows)))
+            yield number, self.windows.batch(rows) if rows else None

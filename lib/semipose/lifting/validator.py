@@ -1,6 +1,6 @@
 """Validation of lifters: every predictor and the ensemble over each validation set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from semipose.lifting.codec import LiftCodec
-from semipose.lifting.loaders import evaluation_batches
+from semipose.lifting.loaders import EvaluationBatches
 from semipose.lifting.metrics import score_actions, score_poses
 from semipose.lifting.motion import LiftBatch, Windows
 from semipose.runtime.ranks import by_first, gather, rank, ranks
@@ -19,18 +19,30 @@ ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
+class LiftSet:
+    """Windows to be scored, and their batches (the number and a `LiftBatch`, or None)."""
+
+    windows: Windows
+    loader: Iterable
+
+
+def make_set(windows: Windows, batch_size: int) -> LiftSet:
+    """A set of which this rank takes its part."""
+    return LiftSet(windows, EvaluationBatches(windows, batch_size, rank(), ranks()))
+
+
+@dataclass(frozen=True)
 class LiftValidator:
     """Scores lifters on one or more sets. With several ranks each predicts a part, and the first one scores.
 
     Attributes:
-        sets: windows by name; the first set gives the main metrics.
+        sets: by name; the first set gives the main metrics.
         flip_test: average with the mirrored window.
         poll: called before each batch; may raise to stop.
     """
 
-    sets: dict[str, Windows]
+    sets: dict[str, LiftSet]
     codec: LiftCodec
-    batch_size: int = 64
     flip_test: bool = False
     poll: Callable[[], None] = lambda: None
 
@@ -38,8 +50,8 @@ class LiftValidator:
         """`MPJPE_<name>` for each predictor and the ensemble, and all metrics of the main result on the first set; of
         several sets also `<set>/MPJPE` and so on."""
         metrics, results = {}, {}
-        for name in self.sets:
-            rows = self.score_each(name, predictors, main)
+        for name, entry in self.sets.items():
+            rows = self.score_each(entry, predictors, main)
             results[name] = rows[list(rows)[-1]]
             if not metrics:
                 metrics = {f"{key}_{who}": row[key] for who, row in rows.items() for key in EACH} | results[name]
@@ -48,20 +60,19 @@ class LiftValidator:
         return metrics
 
     def score_each(
-        self, name: str, predictors: dict[str, nn.Module], main: tuple[str, ...]
+        self, entry: LiftSet, predictors: dict[str, nn.Module], main: tuple[str, ...]
     ) -> dict[str, dict[str, float]]:
         """All metrics of each predictor on a set; the main result comes last."""
-        found = self.predict(name, predictors)
+        found = self.predict(entry, predictors, main)
         result = main[0] if len(main) == 1 else ENSEMBLE
-        found[ENSEMBLE] = np.mean([found[member] for member in main], 0)
         order = [who for who in predictors if who != result] + [result]
-        return by_first(lambda: {who: self._metrics(name, found[who]) for who in order})
+        return by_first(lambda: {who: self._metrics(entry, found[who]) for who in order})
 
-    def predict(self, name: str, predictors: dict[str, nn.Module]) -> dict[str, np.ndarray]:
-        """Poses (W, K, 3) around their root, metres, of each predictor."""
+    def predict(self, entry: LiftSet, predictors: dict[str, nn.Module], main: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Poses (W, K, 3) around their root, metres, of each predictor and of the ensemble of the `main` ones."""
         device = next(next(iter(predictors.values())).parameters()).device
         parts: dict[str, list[tuple[int, np.ndarray]]] = {who: [] for who in predictors}
-        for number, batch in evaluation_batches(self.sets[name], self.batch_size, rank(), ranks()):
+        for number, batch in entry.loader:
             self.poll()
             if batch is None:
                 continue
@@ -69,10 +80,11 @@ class LiftValidator:
                 poses = lift_batch(network, self.codec, batch.to(device), self.flip_test)
                 parts[who].append((number, poses.cpu().numpy()))
         joined = {who: sorted(sum(gather(own), []), key=itemgetter(0)) for who, own in parts.items()}
-        return {who: np.concatenate([poses for _, poses in own]) for who, own in joined.items()}
+        found = {who: np.concatenate([poses for _, poses in own]) for who, own in joined.items()}
+        return found | {ENSEMBLE: np.mean([found[member] for member in main], 0)}
 
-    def _metrics(self, name: str, found: np.ndarray) -> dict[str, float]:
-        motion, targets = self.sets[name].motion, self.sets[name].targets
+    def _metrics(self, entry: LiftSet, found: np.ndarray) -> dict[str, float]:
+        motion, targets = entry.windows.motion, entry.windows.targets
         poses, weights = torch.from_numpy(motion.poses[targets]), torch.from_numpy(motion.weights[targets])
         wanted = self.codec.relative(poses).numpy()
         labelled = (weights * self.codec.root_weight(weights).unsqueeze(-1) > 0).numpy()

@@ -122,7 +122,7 @@ class NetworkPlan:
         joints: K, keypoints of the skeleton.
         size: (width, height) of the images that come in.
         input_size: (width, height) that the backbone gets; () = the same.
-        sigma, bins, bin_sigma, bins_at_edges, joint_channels, offset_weight: see `CodecSettings`.
+        sigma, bins, bin_sigma, bins_at_edges, joint_channels, offset_weight, snap: see `CodecSettings`.
         hidden: see `Codec.make_head`; -1 = `HIDDEN` after a pyramid and in light U-nets, else none.
     """
 
@@ -139,6 +139,7 @@ class NetworkPlan:
     hidden: int = -1
     joint_channels: int = 15
     offset_weight: float = 0.03
+    snap: float = 0.0
 
     @staticmethod
     def from_plain(values: dict) -> "NetworkPlan":
@@ -183,7 +184,7 @@ def build_pose_network(plan: NetworkPlan, start: Start = FRESH, channels_last: b
 
 def build_codec(plan: NetworkPlan, stride: float) -> Codec:
     """The codec of a network whose features have `stride` pixels of the images that come in."""
-    names = ("sigma", "bins", "bin_sigma", "bins_at_edges", "joint_channels", "offset_weight")
+    names = ("sigma", "bins", "bin_sigma", "bins_at_edges", "joint_channels", "offset_weight", "snap")
     settings = CodecSettings(plan.size, plan.joints, stride, **{name: getattr(plan, name) for name in names})
     return find_codec(plan.codec)(settings)
 

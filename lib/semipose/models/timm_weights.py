@@ -8,6 +8,7 @@ from semipose.errors import ModelError
 from semipose.models.feature_levels import Normalisation
 from semipose.models.timm_import import import_timm
 
+_FILE = "model.safetensors"  # of a network on the hub
 FILE_FAULTS = (AssertionError, AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
@@ -54,3 +55,16 @@ def in_timm_names(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]
         return dict(convert(state, net)) if convert else state
     except FILE_FAULTS:  # not a file that it knows
         return state
+
+
+def can_be_had(name: str, seconds: float = 5.0) -> bool:
+    """Whether timm's default weights of network `name` are here, or at their place, which answers in `seconds`."""
+    config = import_timm().models.get_pretrained_cfg(name)
+    try:
+        from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+        if isinstance(try_to_load_from_cache(config.hf_hub_id, _FILE), str):
+            return True
+        return bool(get_hf_file_metadata(hf_hub_url(config.hf_hub_id, _FILE), timeout=seconds).size)
+    except Exception:  # no network, a proxy's error page, another library version: each its own type
+        return False

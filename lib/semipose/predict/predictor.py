@@ -122,21 +122,31 @@ class Predictor:
 
     def _add(self, image: np.ndarray, boxes: Boxes, crops: _Crops) -> _Waiting:
         """Cuts the crops of a picture."""
-        if self.bottom_up and boxes is not None:
-            raise ConfigError("boxes are given, but this network finds all instances of a whole picture by itself")
-        whole = [[0, 0, image.shape[1], image.shape[0]]]
-        rows = checked_boxes(whole if boxes is None else boxes)
+        rows, used, images, to_image = self.cut(image, boxes)
         count, joints = len(rows), len(self.skeleton)
-        used = np.flatnonzero(usable(rows, (image.shape[1], image.shape[0])))
         entry = _Waiting(
             rows[:, :4], rows[:, 4], list(np.full((count, joints, 2), np.nan)), list(np.zeros((count, joints))),
             len(used),
         )  # fmt: skip
-        cutter = ContextCrops(_persons(rows[used, :4], joints), self.size, self.margin, self.padding)
-        crops.images += list(cutter.cut_from(image, range(len(used))))
-        crops.to_image += list(cutter.to_image)
+        crops.images += list(images)
+        crops.to_image += list(to_image)
         crops.owners += [(entry, row) for row in used.tolist()]
         return entry
+
+    def cut(self, image: np.ndarray, boxes: Boxes) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """What the networks see of a picture (H, W, 3) uint8 RGB; boxes as in `stream`.
+
+        Returns:
+            boxes (N, 5) with their scores, the rows (n,) of those that can be used, their crops (n, 3, H, W) uint8, and
+            maps (n, 2, 3) from crop pixels to image pixels.
+        """
+        if self.bottom_up and boxes is not None:
+            raise ConfigError("boxes are given, but this network finds all instances of a whole picture by itself")
+        whole = [[0, 0, image.shape[1], image.shape[0]]]
+        rows = checked_boxes(whole if boxes is None else boxes)
+        used = np.flatnonzero(usable(rows, (image.shape[1], image.shape[0])))
+        cutter = ContextCrops(_persons(rows[used, :4], len(self.skeleton)), self.size, self.margin, self.padding)
+        return rows, used, cutter.cut_from(image, range(len(used))), cutter.to_image
 
     def _run(self, crops: _Crops) -> None:
         """Sends the first crops through the networks, at most `batch_size`."""
@@ -156,7 +166,7 @@ class Predictor:
             images: (B, 3, H, W) uint8 RGB context crops.
             to_image: (B, 2, 3) maps from crop pixels to image pixels.
         """
-        batch, view = self._see(images, to_image)
+        batch, view = self.see(images, to_image)
         views = resized_views(view, self.scales, self.networks)
         outputs = [[predict_output(network, one, self.flip_test) for one in views] for network in self.networks]
         points, scores = decode_scales(self.networks, outputs)
@@ -166,10 +176,11 @@ class Predictor:
     def outputs(self, images: np.ndarray) -> list[Tensor]:
         """What each network puts out for context crops, without the flip test."""
         still = np.tile(np.eye(2, 3, dtype=np.float32), (len(images), 1, 1))
-        _, view = self._see(images, still)
+        _, view = self.see(images, still)
         return [predict_output(network, view) for network in self.networks]
 
-    def _see(self, images: np.ndarray, to_image: np.ndarray) -> tuple[PoseBatch, View]:
+    def see(self, images: np.ndarray, to_image: np.ndarray) -> tuple[PoseBatch, View]:
+        """Crops and maps, as `predict_crops` takes them, as a batch on the device and its view in evaluation."""
         count, joints = len(images), len(self.skeleton)
         nothing = torch.zeros(count, joints)
         batch = PoseBatch(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from semipose.geometry.boxes import box_iou
 from semipose.prepare import drawn_scene as scene
 from semipose.prepare.drawn_figure import DrawnPerson, sample_figure, usual_pose, visible_keypoints, wild_pose
 
@@ -101,15 +102,6 @@ def _place(rng: np.random.Generator, members: list[_Member], size: int) -> np.nd
         member.figure.move(np.eye(2), corners[chosen] - low)
         boxes = np.concatenate([boxes, candidates[chosen : chosen + 1]])
     return boxes
-
-
-def box_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(A, B) intersection over union of boxes (A, 2, 2) and (B, 2, 2), each low and high x, y."""
-    low = np.maximum(first[:, None, 0], second[None, :, 0])
-    high = np.minimum(first[:, None, 1], second[None, :, 1])
-    shared = (high - low).clip(0).prod(axis=-1)
-    one, two = (np.ptp(boxes, axis=1).prod(axis=-1) for boxes in (first, second))
-    return shared / (one[:, None] + two - shared)
 
 
 def _window(box: np.ndarray) -> tuple[slice, slice]:

@@ -9,6 +9,7 @@ import torch
 from semipose.geometry import affine
 from semipose.pseudo_labels import TeacherRecord, statistics
 from semipose.pseudo_labels.collapse import CollapseAlarm
+from semipose.pseudo_labels.idle_pool import IdlePool
 from semipose.structures import Persons
 
 
@@ -49,15 +50,16 @@ class PseudoLabelHealth:
         stride: base-crop pixels in one heatmap pixel.
         hidden: annotations of the N unlabelled persons, rows as in the records; None where there are none.
         threshold: of the PCK, fraction of the person's norm.
-        alarm: looks at the numbers of each epoch.
+        alarm, idle: look at the numbers of each epoch.
     """
 
     def __init__(
         self, names: Sequence[str], min_score: float, stride: float, hidden: HiddenAnnotations | None = None,
-        threshold: float = 0.1, alarm: CollapseAlarm | None = None,
+        threshold: float = 0.1, alarm: CollapseAlarm | None = None, idle: IdlePool | None = None,
     ):  # fmt: skip
         self.names, self.min_score, self.stride = tuple(names), min_score, stride
         self.hidden, self.threshold, self.alarm = hidden, threshold, alarm or CollapseAlarm(stop=False)
+        self.idle = idle or IdlePool(min_score)
 
     def report(self, records: dict[str, TeacherRecord], first_step: int) -> dict[str, float]:
         """The numbers of `pseudo_labels.statistics`; with two networks each with the name of its network.
@@ -81,6 +83,11 @@ class PseudoLabelHealth:
                 first.keypoints, second.keypoints, first.kept & second.kept, first.fresh & second.fresh, self.stride
             )
         return found
+
+    def check(self, epoch: int, ramp: float, health: dict[str, float], losses: dict[str, float]) -> None:
+        """Warn of pseudo-labels that teach nothing; arguments and errors as in `CollapseAlarm.check`."""
+        self.idle.check(epoch, health, losses)
+        self.alarm.check(epoch, ramp, health, losses)
 
     def _read(self, record: TeacherRecord, first_step: int) -> _Network:
         easy = record.easy(record.peaks)

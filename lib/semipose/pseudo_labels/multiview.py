@@ -48,7 +48,7 @@ class Multiview:
         first, second = zip(*self.pairs)
         # one by one: a list as index becomes a tensor, and the CPU would wait for the GPU
         twins = torch.stack([maps[:, joint] for joint in (*first, *second)], dim=1)
-        heights, cells = _peaks(twins)
+        heights, cells = find_peaks(twins, PEAKS)
         width = heatmaps.shape[-1]
         spots = codec.to_view(torch.stack([cells % width, cells // width], -1))
         places = affine.apply(view.to_base, spots.flatten(1, 2).to(view.to_base.dtype)).view_as(spots)
@@ -59,7 +59,7 @@ class Multiview:
         chosen = torch.cat([best // PEAKS, best % PEAKS], dim=1)  # (B, 2P)
         spot = cells.gather(2, chosen.unsqueeze(-1))
         kept = maps.clone()
-        for joint, left in zip((*first, *second), _keep_near(twins, spot, chosen > 0).unbind(1)):
+        for joint, left in zip((*first, *second), keep_near(twins, spot, chosen > 0).unbind(1)):
             kept[:, joint] = left
         return view.from_base().swap(kept)
 
@@ -92,14 +92,14 @@ def fit_multiview(keypoints: np.ndarray, pairs: tuple[tuple[int, int], ...], tol
     )
 
 
-def _peaks(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, P, n) heights and cells of the highest local maxima, highest first; heights are 0 where there are fewer."""
+def find_peaks(maps: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """(B, P, count) heights and cells of the highest local maxima, highest first; height 0 where there are fewer."""
     size = 2 * PEAK_RADIUS + 1
     highest = torch.nn.functional.max_pool2d(maps, size, stride=1, padding=PEAK_RADIUS)
-    return torch.where(maps == highest, maps, 0).flatten(2).topk(PEAKS, dim=2)
+    return torch.where(maps == highest, maps, 0).flatten(2).topk(count, dim=2)
 
 
-def _keep_near(maps: Tensor, cells: Tensor, changed: Tensor) -> Tensor:
+def keep_near(maps: Tensor, cells: Tensor, changed: Tensor) -> Tensor:
     """Maps (B, P, h, w); where `changed` (B, P), all but the surroundings of the cell (B, P, 1) is set to 0."""
     height, width = maps.shape[-2:]
     ys, xs = torch.arange(height, device=maps.device), torch.arange(width, device=maps.device)

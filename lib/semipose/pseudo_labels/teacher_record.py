@@ -22,20 +22,29 @@ class TeacherRecord(nn.Module):
         peaks: (N, K) float32, heatmap maxima.
         stamp: (N,) int64, step of the newest prediction; -1 = never seen.
         counts: (N, 2) int32 of whole pictures, see `Summary.counts`; None of single persons.
+        past_keypoints, past_peaks: keypoints and peaks as they were at the end of the last epoch, or the track that was
+            made of them; peaks of -inf where there was none. All ranks have the same, and a stop within an epoch does
+            not change them. None where they are not kept.
+        candidates: (N, K, C, 3) float32, see `PeakTracks.candidates`; None without tracks.
         difficulty: the split.
 
     Args:
         size: N, unlabelled persons or whole pictures.
         joints: K, keypoints of the skeleton.
         instances: they are whole pictures with any number of instances.
+        past: keep what was said until the end of the last epoch.
+        candidates: C, peaks of each heatmap that are kept; 0 = none.
     """
 
-    def __init__(self, size: int, joints: int, instances: bool = False):
+    def __init__(self, size: int, joints: int, instances: bool = False, past: bool = False, candidates: int = 0):
         super().__init__()
         self.register_buffer("keypoints", torch.zeros(size, joints, 2))
         self.register_buffer("peaks", torch.zeros(size, joints))
         self.register_buffer("stamp", torch.full((size,), NEVER))
         self.register_buffer("counts", torch.zeros(size, 2, dtype=torch.int32) if instances else None)
+        self.register_buffer("past_keypoints", torch.zeros(size, joints, 2) if past else None)
+        self.register_buffer("past_peaks", torch.full((size, joints), -torch.inf) if past else None)
+        self.register_buffer("candidates", torch.zeros(size, joints, candidates, 3) if candidates else None)
         self.difficulty = Difficulty(joints)
 
     @torch.no_grad()
@@ -58,6 +67,11 @@ class TeacherRecord(nn.Module):
             self.counts[index] = counts.to(self.counts.dtype)[newest]
         self.stamp.index_fill_(0, index, step)
 
+    @torch.no_grad()
+    def fill_candidates(self, index: Tensor, candidates: Tensor) -> None:
+        """Keep the peaks of one batch, (B, K, C, 3); as `fill`."""
+        self.candidates[index] = candidates.to(self.candidates.dtype)[_last_of_each(index)]
+
     def seen(self) -> Tensor:
         """(N,) bool, true for the persons that have a prediction."""
         return self.stamp > NEVER
@@ -68,8 +82,11 @@ class TeacherRecord(nn.Module):
         return self.difficulty.p_easy(image_scores(peaks)) > 0.5 if self.difficulty.ready else None
 
     def refit(self) -> SplitReport:
-        """Fit the split to all images seen so far, by any process."""
+        """At the end of an epoch: fit the split to all images seen so far, by any process, and keep them as past."""
         self.gather()
+        if self.past_keypoints is not None:
+            self.past_keypoints.copy_(self.keypoints)
+            self.past_peaks.copy_(torch.where(self.seen().unsqueeze(1), self.peaks, -torch.inf))
         return self.difficulty.refit(self.peaks[self.seen()])
 
     @torch.no_grad()
@@ -84,7 +101,11 @@ class TeacherRecord(nn.Module):
         dist.all_reduce(newest, dist.ReduceOp.MAX)
         owner = torch.where(self.stamp == newest, rank(), ranks())
         dist.all_reduce(owner, dist.ReduceOp.MIN)
-        for values in (self.keypoints, self.peaks, *([] if self.counts is None else [self.counts])):
+        for values in (
+            self.keypoints,
+            self.peaks,
+            *filter(lambda kept: kept is not None, (self.counts, self.candidates)),
+        ):
             _take_from_owner(values, owner == rank())
         self.stamp.copy_(newest)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from semipose.errors import ConfigError
-from semipose.skeletons.file import ENDINGS, load_skeleton
+from semipose.skeletons.file import ENDINGS, load_skeleton, skeleton_of_text
 from semipose.skeletons.skeleton import Skeleton
 from semipose.skeletons.whole_body import whole_body
 
@@ -216,7 +216,7 @@ SKELETONS = {
 
 
 def get_skeleton(name: str) -> Skeleton:
-    """The skeleton of this name, or the one in this file (.yaml, or MMPose's .py; see `load_skeleton`).
+    """The skeleton of this name, or the one in this file (.yaml, or MMPose's .py; see `load_skeleton`) or text.
 
     A file is read once in a process.
 
@@ -224,6 +224,8 @@ def get_skeleton(name: str) -> Skeleton:
         ConfigError: the name is unknown (the message lists the known ones), or the file is wrong.
     """
     name = str(name)
+    if name.startswith("{"):
+        return _of_text_once(name)
     if name.lower().endswith(ENDINGS):
         return _load_once(name)
     if name not in SKELETONS:
@@ -235,3 +237,8 @@ def get_skeleton(name: str) -> Skeleton:
 @lru_cache(maxsize=32)
 def _load_once(path: str) -> Skeleton:
     return load_skeleton(path)
+
+
+@lru_cache(maxsize=32)
+def _of_text_once(text: str) -> Skeleton:
+    return skeleton_of_text(text)

@@ -50,7 +50,20 @@ def load_skeleton(path: str | Path) -> Skeleton:
         raise ConfigError(f"{where}: a skeleton is a file that ends in {', '.join(ENDINGS)}")
     text = _read_text(path, where)
     content = read_metainfo(text, where) if ending == ".py" else parse_yaml(text, where)
-    skeleton = _skeleton(content, where, Path(path).stem)
+    return _loaded(content, where, Path(path).stem)
+
+
+def skeleton_of_text(text: str, where: str = "DATASET.SKELETON") -> Skeleton:
+    """The skeleton in a text that is one mapping of such a file, `{keypoints: [...], sigmas: 0.05}`.
+
+    Raises:
+        ConfigError: naming `where`, the key and what is wrong.
+    """
+    return _loaded(parse_yaml(text, where), where, "own")
+
+
+def _loaded(content: object, where: str, stem: str) -> Skeleton:
+    skeleton = _skeleton(content, where, stem)
     for line in side_notes(skeleton, where, "swaps" in content):
         _log.warning("%s", line)
     return skeleton

@@ -29,28 +29,27 @@ class Progress:
     ):  # fmt: skip
         self.total, self.initial, self.epoch, self.epochs, self.every = total, initial, epoch, epochs, every
         self.device = device or torch.device("cpu")
-        self._samples = 0
         self._started = time.monotonic()
         self._data_times, self._step_times = [], []
         self._bar = self._make_bar() if (sys.stderr.isatty() if terminal is None else terminal) else None
 
-    def update(self, step: int, values: dict, data_time: float, step_time: float, samples: int = 0) -> None:
+    def update(self, step: int, values: dict, data_time: float, step_time: float) -> None:
         """Report that step `step` (1 to total, in this epoch) is done.
 
         Args:
-            values: numbers or one-element tensors by name, such as "lr" and "loss"; read only if they are shown.
+            values: numbers or one-element tensors by name, such as "loss_pose"; read only if they are shown.
             data_time, step_time: seconds that the step waited for its batch, and seconds of the whole step.
-            samples: images of this step.
         """
-        self._samples += samples
         self._data_times.append(data_time)
         self._step_times.append(step_time)
         # tqdm redraws at most a few times a second and tells when; the text appears at its next drawing.
         if self._bar is not None and self._bar.update(step - self._bar.n):
-            self._bar.set_postfix_str(f"{self._times()} {_numbers(values)}", refresh=False)
+            self._bar.set_postfix_str(loss_text(values), refresh=False)
         if step % self.every == 0 or step == self.total:
-            logger.info("Epoch: [%d][%d/%d] %s", self.epoch, step, self.total, self._line(step, values))
-            self._data_times, self._step_times, self._samples = [], [], 0
+            logger.info(
+                "epoch %d/%d step %d/%d: %s", self.epoch, self.epochs, step, self.total, self._line(step, values)
+            )
+            self._data_times, self._step_times = [], []
 
     def eta(self, step: int) -> float:
         """Seconds to the end of the run, at the mean rate of this epoch so far."""
@@ -71,15 +70,13 @@ class Progress:
         )  # fmt: skip
 
     def _line(self, step: int, values: dict) -> str:
-        """eta 0:03:12 time 0.213 data 0.004 speed 300 samples/s memory 812 MB lr 0.002 loss_pose 0.0012 acc_pose 0.8"""
-        seconds = sum(self._step_times)
-        speed = self._samples / seconds if seconds > 0 else 0.0
-        machine = f"speed {speed:.1f} samples/s memory {peak_memory_mb(self.device):.0f} MB"
-        return f"eta {timedelta(seconds=round(self.eta(step)))} {self._times()} {machine} {_numbers(values)}".rstrip()
-
-    def _times(self) -> str:
-        """Means since the last log line, in seconds: of a whole step, and of waiting for its batch."""
-        return f"time {_mean(self._step_times):.3f} data {_mean(self._data_times):.3f}"
+        """loss 0.0118 (pose 0.0113, cons 0.0005), 0.213 s a step (2 % loading), 812 MB, 0:03:12 left"""
+        seconds, waited = sum(self._step_times), sum(self._data_times)
+        left = timedelta(seconds=round(self.eta(step)))
+        loading = f"{100 * waited / seconds:.0f} % loading" if seconds > 0 else "no time"
+        each = f"{seconds / max(1, len(self._step_times)):.3f} s a step ({loading})"
+        losses = [text] if (text := loss_text(values)) else []
+        return ", ".join([*losses, each, f"{peak_memory_mb(self.device):.0f} MB", f"{left} left"])
 
 
 def peak_memory_mb(device: torch.device) -> float:
@@ -90,9 +87,16 @@ def peak_memory_mb(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
-def _numbers(values: dict) -> str:
-    return " ".join(f"{name} {float(value):.4g}" for name, value in values.items())
+def loss_text(values: dict) -> str:
+    """The loss of a step and its terms, each summed over the networks; "" without losses.
 
-
-def _mean(values: list[float]) -> float:
-    return sum(values) / max(1, len(values))
+    `{"loss_pose_first": 1, "loss_pose_second": 2, "loss_cons_first": 4}` is `loss 7 (pose 3, cons 4)`.
+    """
+    terms: dict[str, float] = {}
+    for name, value in values.items():
+        if name.startswith("loss_"):
+            term = name.split("_")[1]
+            terms[term] = terms.get(term, 0.0) + float(value)
+    parts = ", ".join(f"{term} {value:.4g}" for term, value in terms.items())
+    whole = f"loss {sum(terms.values()):.4g}"
+    return f"{whole} ({parts})" if len(terms) > 1 else whole if terms else ""

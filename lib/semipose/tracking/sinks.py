@@ -1,42 +1,30 @@
-"""Where a run's numbers go: log file and terminal, metrics.jsonl, TensorBoard (for wandb see wandb_sink.py)."""
+"""Where a run's numbers go: metrics.jsonl and TensorBoard; for lines of text see console_sink.py, and wandb_sink.py."""
 
 import json
-import logging
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from semipose.errors import write_error
-from semipose.evaluation import METRICS
-from semipose.evaluation.picture_metrics import FOUND
 from semipose.pseudo_labels import SplitReport
-
-logger = logging.getLogger(__name__)
-
-RUN_LOGGER = "semipose"
-PIXELS = ("EPE",)
-# starts of names of values in 0..1
-SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "AP", "PCK", FOUND) + tuple(
-    key for metric in METRICS.values() for key in metric.keys if not key.startswith(PIXELS)
-)
-MAIN = {metric.main for metric in METRICS.values()}  # the console shows these of each of several validation sets
-# starts of names of numbers on pseudo-labels, and of those that the console shows
-PSEUDO_LABELS = ("health_", "easy_share", "agreement_", "pseudo_PCK")
-PSEUDO_LABELS_SHOWN = ("easy_share", "health_instances", "health_kept", "agreement_px", "pseudo_PCK")
 
 # (report, title) -> (H, W, 3) uint8 RGB; given from outside, since this package does not draw
 DrawSplit = Callable[[SplitReport, str], np.ndarray]
 
 
 class Sink:
-    """One destination; a subclass defines what it needs. `optional`: a failure switches it off, the run goes on."""
+    """One destination; a subclass defines what it needs. `optional`: a failure switches it off, the run goes on.
+
+    Nothing is written before `start`, and a sink that was never started has nothing to finish.
+    """
 
     name = "sink"
     optional = False
+
+    def prepare(self) -> None: ...
 
     def start(self, config: dict) -> None: ...
 
@@ -47,65 +35,6 @@ class Sink:
     def log_split(self, epoch: int, step: int, network: str, report: SplitReport) -> None: ...
 
     def finish(self, summary: dict[str, float], exit_code: int) -> None: ...
-
-
-class ConsoleSink(Sink):
-    """All messages of the package as plain lines, on the terminal and in a log file that is only ever appended to.
-
-    Lines of training steps come from `Progress`; on a terminal, where its bar shows the same, they go to the file only.
-    """
-
-    name = "console"
-
-    def __init__(self, path):
-        self.path = Path(path)
-        self._handlers = []
-
-    def start(self, config: dict) -> None:
-        try:
-            file = logging.FileHandler(self.path, encoding="utf-8")
-        except OSError as error:
-            raise write_error(error, self.path) from error
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        terminal = _TerminalHandler()
-        terminal.setFormatter(logging.Formatter("%(message)s"))
-        self._handlers = [file, terminal]
-        run_logger = logging.getLogger(RUN_LOGGER)
-        run_logger.setLevel(logging.INFO)
-        for handler in self._handlers:
-            run_logger.addHandler(handler)
-
-    def log_epoch(self, epoch, step, values):
-        scores = {name: value for name, value in values.items() if not name.startswith(PSEUDO_LABELS)}
-        scores = {name: value for name, value in scores.items() if "/" not in name or name.rpartition("/")[2] in MAIN}
-        health = {name: value for name, value in values.items() if _is_shown(name)}
-        if scores:
-            logger.info("epoch %d step %d: %s", epoch, step, format_scores(scores))
-        if health:
-            logger.info("epoch %d pseudo-labels: %s", epoch, format_scores(health))
-
-    def log_split(self, epoch, step, network, report):
-        if report.reason:
-            logger.info("epoch %d: no easy/hard split of %s: %s", epoch, network, report.reason)
-
-    def finish(self, summary, exit_code):
-        if summary or exit_code == 0:
-            logger.info("%s: %s", "stopped" if exit_code else "finished", format_scores(summary) or "no scores")
-        for handler in self._handlers:
-            logging.getLogger(RUN_LOGGER).removeHandler(handler)
-            handler.close()
-        self._handlers = []
-
-
-class _TerminalHandler(logging.Handler):
-    """Writes above a progress bar that may be shown, instead of into it."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.name.endswith(".progress") and sys.stdout.isatty() and sys.stderr.isatty():
-            return
-        from tqdm import tqdm
-
-        tqdm.write(self.format(record), file=sys.stdout)
 
 
 class JsonlSink(Sink):
@@ -122,6 +51,7 @@ class JsonlSink(Sink):
     def __init__(self, path, resume_step: int | None = None):
         self.path = Path(path)
         self.resume_step = resume_step
+        self._file = None
         self._epochs_kept, self._splits_kept = set(), set()
 
     def start(self, config):
@@ -151,7 +81,8 @@ class JsonlSink(Sink):
             self._write({"step": step, "split": {"epoch": epoch, "network": network, **split_row(report)}})
 
     def finish(self, summary, exit_code):
-        self._file.close()
+        if self._file:
+            self._file.close()
 
     def _write(self, row: dict) -> None:
         try:
@@ -175,6 +106,7 @@ class TensorBoardSink(Sink):
 
     def __init__(self, folder, resume_step: int | None = None, draw_split: DrawSplit | None = None):
         self.folder, self.resume_step, self.draw_split = Path(folder), resume_step, draw_split
+        self._writer = None
 
     def start(self, config):
         from torch.utils.tensorboard import SummaryWriter
@@ -203,7 +135,8 @@ class TensorBoardSink(Sink):
             self._writer.add_image(f"split_{network}/chart", picture, step, dataformats="HWC")
 
     def finish(self, summary, exit_code):
-        self._writer.close()
+        if self._writer:
+            self._writer.close()
 
 
 def read_rows(path: Path) -> Iterator[dict]:
@@ -217,6 +150,15 @@ def read_rows(path: Path) -> Iterator[dict]:
             continue
         if isinstance(row, dict):
             yield row
+
+
+def read_epochs(path: Path) -> list[dict]:
+    """What a metrics.jsonl says of each epoch, all its rows in one, oldest first."""
+    epochs = {}
+    for row in read_rows(path):
+        if "epoch" in row:
+            epochs.setdefault(row["epoch"], {}).update(row)
+    return [epochs[number] for number in sorted(epochs)]
 
 
 def _finite(value):
@@ -241,25 +183,3 @@ def split_row(report: SplitReport) -> dict:
 def split_title(epoch: int, network: str) -> str:
     """Headline of a split's chart."""
     return f"{network}, epoch {epoch}"
-
-
-def _is_shown(name: str) -> bool:
-    """Whether the console shows this number on pseudo-labels; those of single joints would fill the screen."""
-    return name.startswith(PSEUDO_LABELS_SHOWN) and "/" not in name and not name.startswith("pseudo_PCK_kept")
-
-
-def format_scores(values: dict) -> str:
-    """Shares (AP, AR, PCK, ...) as percent, EPE in pixels; undefined values (-1) are left out.
-
-    A name may start with `best_` and with the name of a set and a slash.
-    """
-    parts = []
-    for name, value in values.items():
-        metric = name.removeprefix("best_").rpartition("/")[2]
-        if metric.startswith(PIXELS):
-            parts.append(f"{name} {value:.1f} px")
-        elif not metric.startswith(SHARES):
-            parts.append(f"{name} {value:.4g}")
-        elif value >= 0:
-            parts.append(f"{name} {100 * value:.1f}")
-    return "  ".join(parts)

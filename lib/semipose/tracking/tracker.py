@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from semipose.errors import write_error
 from semipose.pseudo_labels import SplitReport
+from semipose.tracking.console_sink import ConsoleSink
 from semipose.tracking.curve_sink import CurveSink, DrawCurve
-from semipose.tracking.sinks import ConsoleSink, DrawSplit, JsonlSink, Sink, TensorBoardSink
+from semipose.tracking.sinks import DrawSplit, JsonlSink, Sink, TensorBoardSink
 from semipose.tracking.wandb_sink import WandbSink
 
 logger = logging.getLogger(__name__)
@@ -27,6 +27,10 @@ class Tracker:
         """To be kept in the checkpoint and given to `make_tracker` on resume; None without wandb."""
         return self._run_ids[0] if self._run_ids else None
 
+    def prepare(self) -> None:
+        """Show messages from now on; nothing is written, and no folder made, before `start`."""
+        self._tell("prepare")
+
     def start(self, config: dict) -> None:
         """Open the sinks; `config` is the full configuration, nested dicts of plain values."""
         self._tell("start", config)
@@ -44,11 +48,12 @@ class Tracker:
         self._tell("log_split", epoch, step, network, report)
 
     def finish(self, summary: dict, exit_code: int = 0) -> None:
-        """Record the final numbers and close all sinks; a second call does nothing.
+        """Record the final numbers and close all sinks, the first one last; a second call does nothing.
 
         Args:
             exit_code: 0 = all steps were made. Else an error or a signal ended the run: no sink calls it finished.
         """
+        self.sinks.reverse()  # the result of the console is the last that is said
         self._tell("finish", _floats(summary), exit_code)
         self.sinks = []
 
@@ -69,7 +74,7 @@ def make_tracker(
     folder, name: str, wandb_mode: str, tensorboard: bool, project: str, resume_step=None, wandb_run_id=None,
     draw_split: DrawSplit | None = None, draw_curve: DrawCurve | None = None,
 ) -> Tracker:  # fmt: skip
-    """The tracker of the run `name` whose files go to `folder` (made if it is not there).
+    """The tracker of the run `name` whose files go to `folder`; `Tracker.start` makes it if it is not there.
 
     Args:
         wandb_mode: "auto", "online", "offline" or "off", see `WandbSink`.
@@ -82,13 +87,8 @@ def make_tracker(
 
     Raises:
         ConfigError: unknown wandb mode.
-        SemiposeError: the folder cannot be made.
     """
     folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise write_error(error, folder) from error
     sinks = [ConsoleSink(folder / "run.log"), JsonlSink(folder / "metrics.jsonl", resume_step)]
     if draw_curve:
         sinks.append(CurveSink(folder / "learning_curve.png", folder / "metrics.jsonl", draw_curve))

@@ -130,8 +130,9 @@ def has_wandb_key() -> bool:
 
 
 def _wandb_limits(wandb) -> dict:
-    """Settings that limit how long a dead network can delay the run. The console is left to the progress bar."""
-    limits = {"console": "off", "init_timeout": 60.0}
+    """Settings that limit what wandb prints, which is the link to the run, and how long a dead network can delay the
+    run. The console is left to the progress bar."""
+    limits = {"console": "off", "quiet": True, "init_timeout": 60.0}
     # Newer versions only; without it, finish() waits for the network as long as it takes. With pydantic 1 there is no
     # list of fields.
     known = getattr(wandb.Settings, "model_fields", {})

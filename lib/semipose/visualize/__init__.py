@@ -1,11 +1,7 @@
-"""Pictures for people: skeletons on crops, charts, the report page."""
+"""Pictures for people: skeletons on crops, charts."""
 
 from semipose.visualize.charts import line_chart, save_chart
 from semipose.visualize.draw import draw_heatmaps, enlarge, tile
 from semipose.visualize.overlay import draw_instances, draw_skeleton
-from semipose.visualize.report import ExampleRow, write_report
 
-__all__ = [
-    "ExampleRow", "draw_heatmaps", "draw_instances", "draw_skeleton", "enlarge", "line_chart", "save_chart", "tile",
-    "write_report",
-]  # fmt: skip
+__all__ = ["draw_heatmaps", "draw_instances", "draw_skeleton", "enlarge", "line_chart", "save_chart", "tile"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from semipose.evaluation import METRICS
+from semipose.evaluation import METRICS, is_share, with_unit
 from semipose.visualize.charts import draw_lines, new_figure, to_pixels
 
 MAIN = {metric.main for metric in METRICS.values()}
@@ -24,7 +24,7 @@ def learning_curve(rows: list[dict]):
     losses = _curves([row for row in rows if "epoch" not in row], "step", lambda name: name.startswith("loss_"))
     epochs = [row for row in rows if "epoch" in row]
     metric = main_metric(epochs)
-    scores = _curves(epochs, "epoch", lambda name: _is_of(name, metric))
+    scores = _by_network(_curves(epochs, "epoch", lambda name: _is_of(name, metric)))
     figure = new_figure(WIDTH, HEIGHT)
     left, right = figure.subfigures(1, 2)
     draw_lines(left, losses, "Training losses", "step", "loss")
@@ -37,16 +37,23 @@ def main_metric(rows: list[dict]) -> str:
     return next((name for row in rows if "epoch" in row for name in row if name in MAIN), "")
 
 
-def with_unit(metric: str) -> str:
-    """The metric as the label of an axis: errors are in pixels, all others are shares or have no unit."""
-    return f"{metric} (px)" if metric.rpartition("/")[2].startswith("EPE") else metric
+def in_percent(name: str, values: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A curve as people read it: shares in percent, all else as it is."""
+    return [(x, 100 * y) for x, y in values] if is_share(name) else values
+
+
+def _by_network(curves: dict[str, list]) -> dict[str, list]:
+    """Without the main result where one of the networks has the same curve under its own name."""
+    named = [curve for name, curve in curves.items() if name not in MAIN]
+    return {name: curve for name, curve in curves.items() if name not in MAIN or curve not in named}
 
 
 def _curves(rows: list[dict], x: str, wanted) -> dict[str, list[tuple[float, float]]]:
-    """The wanted values that are numbers; -1 stands for "not defined"."""
+    """The wanted values that are numbers, shares in percent; -1 stands for "not defined"."""
     names = list(dict.fromkeys(name for row in rows for name in row if wanted(name)))
     return {
-        name: [(row[x], row[name]) for row in rows if row.get(name) is not None and row[name] != -1] for name in names
+        name: in_percent(name, [(r[x], r[name]) for r in rows if r.get(name) is not None and r[name] != -1])
+        for name in names
     }
 
 

@@ -3,7 +3,8 @@
 One `point` shape for each keypoint: its label is the keypoint's name, its group_id tells the persons of an image apart,
 its description may be COCO's v (0 not labelled, 1 hidden, 2 visible; any other text is a note and means 2). A
 `rectangle` with the same group_id, of any label, is the person's box. Points without a group_id belong to the only
-rectangle around them, or are one person if no rectangle is without points. Other shapes are ignored.
+rectangle around them, or are one person if no rectangle is without points. Other shapes are ignored. Files with
+predictions that nobody has corrected (corrected_labelme.py) are left out.
 """
 
 import logging
@@ -13,6 +14,7 @@ from collections import Counter
 import numpy as np
 
 from semipose.data.archives import is_archive
+from semipose.data.formats.corrected_labelme import is_corrected
 from semipose.data.formats.image_list import ImageList, box_areas
 from semipose.data.formats.json_rows import Table, WrongRows, load_json, refuse_wrong_rows
 from semipose.data.formats.labelme_image import LabeledImage, find_image
@@ -100,6 +102,10 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", igno
             annotations += [{"image_id": len(images), **_annotation(image, *person, counts)} for person in people]
     if faults:
         raise WrongRows(faults)
+    if counts["untouched"]:
+        _log.warning("%s: left out %d files with predictions that nobody has corrected", folder, counts["untouched"])
+    if not images and counts["untouched"]:
+        raise DataError(f"{folder}: none of its {counts['untouched']} files of predictions is corrected yet")
     if not images:
         raise DataError(
             f"{folder}: has no labelme file (*.json) in it or below it (a COCO file has to be named itself)"
@@ -114,10 +120,13 @@ def labelme_document(folder: str, skeleton: Skeleton, image_root: str = "", igno
 def _read_file(
     file: str, folder: str, skeleton: Skeleton, root: str, ignore_unknown: bool, counts: Counter
 ) -> tuple[LabeledImage, list] | None:
-    """The image and the persons of a labelme file; None for another JSON file."""
+    """The image and the persons of a labelme file; None for another JSON file, or predictions that are as they were."""
     document = load_json(file)
     if not isinstance(document, dict) or not document.keys() & {"shapes", "imagePath"}:
         _log.warning("left out: %s: is not a labelme file (it has neither 'imagePath' nor 'shapes')", file)
+        return None
+    if not is_corrected(document):
+        counts["untouched"] += 1
         return None
     image, table = find_image(file, document, folder, root), Table(file, "shape", document.get("shapes"))
     people = people_of(table, skeleton, ignore_unknown, counts)

@@ -43,7 +43,7 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
         if not image_root(folder):
             raise DataError(f"{folder}: image folder of set {name!r} does not exist")
         return annotation, image_root(folder)
-    files = _first_file_names(annotation)
+    files = first_file_names(annotation)
     if any(map(is_picture_here, files)):
         return annotation, root  # absolute paths, which may lead to several folders
     stem = _stem(name)
@@ -103,7 +103,8 @@ def _allowed(names: list[str], place: str) -> list[str]:
     return [name for name in plain_names(names, place) if not name_fault(name)]
 
 
-def _first_file_names(annotation: str) -> list[str]:
+def first_file_names(annotation: str) -> list[str]:
+    """Some file names in a COCO file, from its beginning; [] if it has none."""
     # parsing all of a large file would take as long as reading it for training
     if os.path.getsize(annotation) == 0:
         return []

@@ -10,6 +10,7 @@ from semipose.data.archives import is_archive, join_images, member_names
 from semipose.data.formats.mat_file import load_mat
 from semipose.data.images import image_size
 from semipose.data.json_file import write_json
+from semipose.data.scenes import scene_groups
 from semipose.errors import DataError, write_error
 from semipose.geometry.boxes import clip_boxes, keypoint_boxes
 from semipose.skeletons import Skeleton, get_skeleton
@@ -87,21 +88,28 @@ def convert_lsp(
 ) -> dict[str, int]:
     """Writes three COCO keypoint files: `train` and `val` of the given lengths, all other persons `unlabeled`.
 
-    The images are shuffled by the seed and then divided, so no image is in two sets. The unlabelled file keeps its
-    annotations, to judge pseudo-labels by; training never reads them. `split.json` records the seed and the image files
-    of each set.
+    Pictures of one scene (`data.scenes`) are never on both sides of validation: the seed shuffles the scenes, and
+    whole ones fill `val`. The other pictures are shuffled one by one; the first are `train`. So `val` of a seed is the
+    same for every `train_len`, a smaller `train` is part of a larger one, and a label may have neighbours in
+    `unlabeled`, as in a pool that was taken together with what was labelled. For all labels train on both: TRAIN_SET
+    [train, unlabeled].
+
+    The unlabelled file keeps its annotations, to judge pseudo-labels by; training never reads them. `split.json`
+    records the seed, the image files of each set, the number of `scenes`, and those of more than one picture as
+    `bursts`.
 
     Args:
         root: folder with `joints.mat` and `images/im00001.jpg` ...; image n belongs to row n of the joints.
         out: folder to write `annotations/`, `images` and `split.json` into.
         train_len: persons in `train`.
         val_len: persons in `val`.
-        seed: seed of the permutation.
+        seed: seed of the permutations.
         padding: margin of the box around the labelled joints, in parts of its longer side.
         copy: copy the images instead of linking to their folder.
 
     Returns:
-        Number of persons in each set, and under `dropped` those with fewer than 4 labelled joints.
+        Number of persons in each set, under `dropped` those with fewer than 4 labelled joints, and the number of
+        `scenes`, of `bursts`, and of pictures in the `largest` one.
 
     Raises:
         DataError: a file is missing or wrong, or there are too few persons for the split.
@@ -109,18 +117,39 @@ def convert_lsp(
     """
     if not 0 <= padding <= 10:
         raise DataError(f"padding is {padding}; allowed: 0 to 10")
+    images = os.path.join(root, "images")
     joints = read_joints(os.path.join(root, "joints.mat"))
-    entries, dropped = _entries(os.path.join(root, "images"), joints, padding)
+    entries, dropped = _entries(images, joints, padding)
     if train_len < 1 or val_len < 1 or train_len + val_len > len(entries):
         raise DataError(f"{root}: has {len(entries)} persons, not enough for train {train_len} and val {val_len}")
+    names = [image["file_name"] for image, _ in entries]
+    scenes = scene_groups(join_images(images, names))
+    held_out = _whole_scenes(scenes, val_len, np.random.default_rng(seed))
+    if held_out.sum() < val_len:
+        raise DataError(f"{root}: its scenes are too large to divide: {held_out.sum()} persons for val {val_len}")
     order = np.random.default_rng(seed).permutation(len(entries))
-    parts = dict(zip(("train", "val", "unlabeled"), np.split(order, [train_len, train_len + val_len])))
+    rest = order[~held_out[order]]
+    parts = {"train": rest[:train_len], "unlabeled": rest[train_len:], "val": order[held_out[order]]}
+    bursts = [np.flatnonzero(scenes == scene) for scene in np.flatnonzero(np.bincount(scenes) > 1)]
+    record = {"seed": seed, "scenes": int(scenes.max()) + 1}
+    record["bursts"] = [[names[row] for row in rows] for rows in bursts]
     try:
-        _link_images(os.path.join(root, "images"), os.path.join(out, "images"), copy)
-        _write_sets(out, {name: [entries[row] for row in parts[name]] for name in _SETS}, seed)
+        _link_images(images, os.path.join(out, "images"), copy)
+        _write_sets(out, {name: [entries[row] for row in parts[name]] for name in _SETS}, record)
     except OSError as error:
         raise write_error(error, error.filename2 or error.filename or out) from error
-    return {name: len(parts[name]) for name in _SETS} | {"dropped": dropped}
+    sizes = {"scenes": record["scenes"], "bursts": len(bursts), "largest": int(np.bincount(scenes).max())}
+    return {name: len(parts[name]) for name in _SETS} | {"dropped": dropped} | sizes
+
+
+def _whole_scenes(scenes: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """(N,) bool: the rows of shuffled scenes (N,) that fill `count` places; one that has no room is passed over."""
+    sizes, left, chosen = np.bincount(scenes), count, []
+    for scene in random.permutation(len(sizes)).tolist():
+        if sizes[scene] <= left:
+            chosen.append(scene)
+            left -= sizes[scene]
+    return np.isin(scenes, chosen)
 
 
 def _entries(image_dir: str, joints: np.ndarray, padding: float) -> tuple[list[tuple[dict, dict]], int]:
@@ -176,12 +205,12 @@ def _document(entries: list[tuple[dict, dict]]) -> dict:
     return {"images": images, "annotations": annotations, "categories": [category]}
 
 
-def _write_sets(out: str, sets: dict[str, list[tuple[dict, dict]]], seed: int) -> None:
+def _write_sets(out: str, sets: dict[str, list[tuple[dict, dict]]], record: dict) -> None:
     os.makedirs(os.path.join(out, "annotations"), exist_ok=True)
     for name, entries in sets.items():
         write_json(os.path.join(out, "annotations", f"person_keypoints_{name}.json"), _document(entries))
     names = {name: [image["file_name"] for image, _ in entries] for name, entries in sets.items()}
-    write_json(os.path.join(out, "split.json"), {"seed": seed} | names)
+    write_json(os.path.join(out, "split.json"), record | names)
 
 
 def _link_images(source: str, target: str, copy: bool) -> None:

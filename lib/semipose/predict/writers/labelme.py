@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from semipose.errors import write_error
-from semipose.predict.records import Record, Records
+from semipose.predict.instances import Instances
+from semipose.predict.records import Records
 from semipose.predict.writers.whole_file import whole_file
 
 
@@ -34,11 +35,18 @@ def write_labelme(folder: Path, records: Records, paths: tuple[str, ...], boxes:
             raise write_error(error, target.parent) from error
         with whole_file(target) as file:
             image_path = os.path.relpath(path, target.parent)
-            file.write(json.dumps(_document(record, image_path, boxes, least)))
+            file.write(json.dumps(labelme_document(record.instances, image_path, record.size, boxes, least)))
 
 
-def _document(record: Record, image_path: str, boxes: bool, least: float) -> dict:
-    found, shapes = record.instances, []
+def labelme_document(found: Instances, image_path: str, size: tuple[int, int], boxes: bool, least: float = 0.0) -> dict:
+    """What a labelme file says of one picture.
+
+    Args:
+        image_path: relative to the file.
+        size: (width, height) of the picture.
+        boxes, least: as in `write_labelme`.
+    """
+    shapes = []
     for row in range(len(found)):
         group = None if len(found) == 1 else row
         points = found.keypoints[row].astype(float).round(3).tolist()
@@ -50,7 +58,7 @@ def _document(record: Record, image_path: str, boxes: bool, least: float) -> dic
             shapes.append(_shape("box", corners, group, "rectangle"))
     return {
         "version": "5.4.1", "flags": {}, "shapes": shapes, "imagePath": image_path.replace(os.sep, "/"),
-        "imageData": None, "imageHeight": record.size[1], "imageWidth": record.size[0],
+        "imageData": None, "imageHeight": size[1], "imageWidth": size[0],
     }  # fmt: skip
 
 

@@ -1,0 +1,31 @@
+"""A folder of labelme files that a network filled in and a person went through."""
+
+import os
+
+from semipose.data.formats.corrected_labelme import is_corrected
+from semipose.data.formats.json_rows import load_json
+from semipose.data.formats.labelme import json_files
+from semipose.errors import DataError
+
+
+def corrected_pictures(folder: str) -> tuple[list[str], int]:
+    """The pictures of the corrected labelme files in a folder and below it, and the number of untouched files.
+
+    Raises:
+        DataError: it has no labelme file, or none is corrected.
+    """
+    documents = {file: load_json(file) for file in json_files(folder)}
+    documents = {file: each for file, each in documents.items() if isinstance(each, dict) and "shapes" in each}
+    if not documents:
+        raise DataError(f"{folder}: has no labelme file (*.json) in it or below it")
+    corrected = [_picture(file, each) for file, each in documents.items() if is_corrected(each)]
+    if not corrected:
+        advice = "move a point in labelme and save, or switch off the flag semipose_predicted where all is right"
+        raise DataError(f"{folder}: none of its {len(documents)} files is corrected yet; {advice}")
+    return corrected, len(documents) - len(corrected)
+
+
+def _picture(file: str, document: dict) -> str:
+    """Beside its file, or by the name of the file where it names none."""
+    name = str(document.get("imagePath") or os.path.basename(file)).replace("\\", "/")
+    return os.path.join(os.path.dirname(file), os.path.basename(name))

@@ -1,0 +1,42 @@
+"""The last lines of a run: its result, the file to use, and what can be done next."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from semipose.tracking.score_text import ScoreText, main_network
+
+NEXT = """next:
+  semipose predict {run} PICTURES --out found --overlay
+  semipose report {run}
+  semipose label {run} PICTURES --count 20 --out to_label"""
+
+
+def result_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, float], text: ScoreText) -> list[str]:
+    """What a finished run says, the main result first.
+
+    Args:
+        folder: of the run.
+        rows: of its metrics.jsonl.
+        summary: `Trainer.summary`.
+    """
+    return [*score_lines(folder, rows, summary, text), *NEXT.format(run=shlex.quote(str(folder))).splitlines()]
+
+
+def score_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, float], text: ScoreText) -> list[str]:
+    """The scores of the best epoch, by which best.pth was chosen, and those of the last one; only the former where
+    they are the same."""
+    epochs = {row["epoch"]: row for row in rows if "epoch" in row and main_network(row) != "result"}
+    if not epochs:
+        return [f"no validation set, so no scores; the networks of the last step: {folder / 'last.pth'}"]
+    last, best = max(epochs), int(summary.get("best_epoch", 0))
+    if best not in epochs:
+        return [f"{text.result(epochs[last])}, epoch {last}: {folder / 'last.pth'}"]
+    metric = next(name[5:] for name in summary if name.startswith("best_") and name != "best_epoch")
+    where = (
+        f"epoch {best}, the last one and the best by {metric}" if best == last else f"epoch {best}, best by {metric}"
+    )
+    lines = [f"{text.result(epochs[best])} ({where}): {folder / 'best.pth'}"]
+    if best != last:
+        lines.append(f"{text.result(epochs[last])} (epoch {last}, the last one): {folder / 'last.pth'}")
+    return lines
