@@ -24,8 +24,8 @@ KEYS = {
     # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
     # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, h36m,
-    # mirror_mouse; or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose), or the lines of such a file
-    # right here: {keypoints: [...], sigmas: 0.05, links: [...]}
+    # mirror_mouse; or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose), or the lines of such a
+    # file right here: {keypoints: [...], sigmas: 0.05, links: [...]}
     "DATASET.SKELETON": Key("coco"),
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
