@@ -20,6 +20,7 @@ LAYERS = (
     ("algorithms", "prepare"),
     ("visualize",),
     ("predict",),
+    ("lifting",),
     ("tracking",),
     ("engine",),
     ("assemble",),

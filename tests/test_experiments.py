@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "experiments"
 KINDS = ("data", "method", "network")
 PIECES = {kind: [f"{kind}/{path.stem}" for path in sorted((FOLDER / kind).glob("*.yaml"))] for kind in KINDS}
-NO_RUNS = ("sweeps", "skeletons")
+NO_RUNS = ("sweeps", "skeletons", "lift")  # runs that lift: lifting/test_lift_experiments.py
 FAMILIES = sorted({path.parent.name for path in FOLDER.glob("*/*.yaml")} - {*KINDS, *NO_RUNS})
 LEAVES = [f"{path.parent.name}/{path.stem}" for family in FAMILIES for path in sorted((FOLDER / family).glob("*.yaml"))]
 # what is trained here: the leaves, and each method that they do not have

@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from semipose import assemble
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
-from semipose.assemble.run import build_run, labelled_rows
+from semipose.assemble.run import build_run
 from semipose.config import changed_keys, default_config, flat_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
@@ -23,6 +23,7 @@ from semipose.errors import ConfigError, ModelError, SemiposeError, write_error
 from semipose.evaluation import KeypointPredictions, coco_results, format_groups, format_rows
 from semipose.evaluation.picture_metrics import INSTANCE_SCORE
 from semipose.evaluation.validation import ValidationSet, of_set
+from semipose.lifting.scores import tell_scores
 from semipose.predict.instances import found_boxes
 from semipose.runtime.determinism import make_deterministic
 from semipose.runtime.environment import environment
@@ -138,6 +139,8 @@ def validate(
     """
     if out and is_first():
         check_file(out, "--out")
+    if config.TASK == "lift":
+        return tell_scores(assemble.score_lifting(config, state, source), out, show_dir)
     if show_dir and is_first():
         check_folder(show_dir, "--show-dir")
     _log_plainly()
@@ -220,7 +223,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
         tracker.start(to_plain(config))  # the first that writes anything
         if is_first():
             _write(checkpoints.folder / "config.yaml", to_yaml(config))
-            _write(checkpoints.folder / "labeled.json", json.dumps(labelled_rows(config, data)))
+            _write(checkpoints.folder / "labeled.json", json.dumps(assemble.find_task(config).labelled(config, data)))
         trainer.warm_up(config.TRAIN.WARM_EPOCH)
         trainer.fit()
         code = 0

@@ -12,7 +12,7 @@ from small_coco import draw, person, small_coco, write_set
 from semipose.assemble import build_data, build_dataset, build_network
 from semipose.assemble.check_data import check_dataset
 from semipose.assemble.constraints import build_multiview
-from semipose.assemble.run import labelled_rows
+from semipose.assemble.tasks import labelled_rows
 from semipose.assemble.training import build_health, build_pair_loader, say_what_is_small
 from semipose.codecs import CodecSettings, find_codec
 from semipose.config import load_config

@@ -26,9 +26,8 @@ log = logging.getLogger(__name__)
 
 # what a checkpoint's networks depend on; valid.py takes it from the checkpoint
 NETWORK_KEYS = (
-    "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START", "TRAIN.WARM_EPOCH", "MODEL",
-    "DATASET.SKELETON", "DATASET.CROP_MARGIN",
-    "DATASET.BOX_PADDING",
+    "TASK", "LIFT", "ALGORITHM", "USE_EMA", "WEIGHT", "WORST", "REWEIGHT", "PSEUDO", "TRAIN.UNSUP_START",
+    "TRAIN.WARM_EPOCH", "MODEL", "DATASET.SKELETON", "DATASET.CROP_MARGIN", "DATASET.BOX_PADDING",
 )  # fmt: skip
 ENSEMBLE = "ensemble"
 FILES = ("best.pth", "last.pth")  # of a run folder, the better one first
@@ -99,6 +98,10 @@ def build_predictor(
             `cfg` is missing, or given for a checkpoint that has its own.
     """
     config = _config_for(state, source, cfg)
+    if config.TASK == "lift":
+        raise ModelError(
+            f"{source}: lifts 2D tracks to 3D and takes no pictures; give a 2D run, and this one by --lift"
+        )
     skeleton = saved_skeleton(state, config)
     networks, main = scored_networks(config, state, source, skeleton)
     which = which or (ENSEMBLE if len(main) > 1 else main[0])

@@ -7,10 +7,10 @@ from yacs.config import CfgNode
 
 from semipose import __version__
 from semipose.algorithms import Algorithm
+from semipose.assemble.lifting_data import LiftData
 from semipose.assemble.schedule_warnings import schedule_warnings
-from semipose.assemble.set_rows import as_rows, bottom_up
-from semipose.assemble.sources_and_sets import RunData, build_data
-from semipose.assemble.training import build_trainer
+from semipose.assemble.sources_and_sets import RunData
+from semipose.assemble.tasks import find_task
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.trainer import Trainer
 from semipose.models.freezing import frozen_report
@@ -24,24 +24,17 @@ log = logging.getLogger(__name__)
 
 def build_run(
     config: CfgNode, tracker: Tracker, interrupts: Interrupts, pretrained: bool = True
-) -> tuple[RunData, Trainer]:
+) -> tuple[RunData | LiftData, Trainer]:
     """Data and trainer, at step 0; the log names them, and the schedules that the run is too short for."""
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
-    data = build_data(config)
+    task = find_task(config)
+    data = task.build_data(config)
     log.info("semipose %s, run %s\n%s", __version__, checkpoints.folder, data.report)
-    trainer = build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
+    trainer = task.build_trainer(config, data, checkpoints, tracker, interrupts, pretrained)
     report_networks(trainer.algorithm)
     for line in schedule_warnings(config, trainer.epoch_steps) if is_first() else ():
         log.warning("%s", line)
     return data, trainer
-
-
-def labelled_rows(config: CfgNode, data: RunData) -> dict:
-    """What the labelled side is: the ids of its persons, bottom-up also of its images, and whose the rows are."""
-    labeled = {"version": __version__, "annotation_ids": data.labeled.ids.tolist()}
-    if bottom_up(config):
-        labeled["image_ids"] = as_rows(config, data.labeled).ids.tolist()
-    return labeled | {"sources": list(zip(data.labeled_mix.names, data.labeled_mix.lengths))}  # in this order
 
 
 def report_networks(algorithm: Algorithm) -> None:

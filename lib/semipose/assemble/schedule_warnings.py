@@ -3,7 +3,7 @@
 from yacs.config import CfgNode
 
 from semipose.assemble.recipe import build_ramp
-from semipose.assemble.sources_and_sets import algorithm_entry
+from semipose.assemble.tasks import find_task
 
 FEWEST_STEPS = 10  # of an epoch; below it evaluation and learning rate take turns with hardly any learning
 PERCENT = "{:.0f} %"
@@ -16,14 +16,14 @@ def schedule_warnings(config: CfgNode, epoch_steps: int) -> list[str]:
         epoch_steps: steps of an epoch over all phases.
     """
     found = [_few_steps(config, epoch_steps), _warm_up(config, epoch_steps)]
-    if algorithm_entry(config).takes_unlabeled:
+    if find_task(config).entry(config).takes_unlabeled:
         found += [_pool(config, epoch_steps), _worst_case(config, epoch_steps)]
     return [line for line in found if line]
 
 
 def _few_steps(config: CfgNode, epoch_steps: int) -> str:
     """An epoch is one pass over the data, which is soon done where there are few."""
-    passes = len(algorithm_entry(config).phases)
+    passes = len(find_task(config).entry(config).phases)
     if epoch_steps >= FEWEST_STEPS * passes:
         return ""
     train, whole = config.TRAIN, epoch_steps * config.TRAIN.END_EPOCH
@@ -35,7 +35,7 @@ def _few_steps(config: CfgNode, epoch_steps: int) -> str:
 
 
 def _warm_up(config: CfgNode, epoch_steps: int) -> str:
-    train, passes = config.TRAIN, len(algorithm_entry(config).phases)
+    train, passes = config.TRAIN, len(find_task(config).entry(config).phases)
     updates = train.END_EPOCH * epoch_steps // passes // train.ACCUMULATE
     if max(updates, 1) > train.WARMUP_STEPS:
         return ""

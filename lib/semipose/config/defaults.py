@@ -5,6 +5,7 @@ from copy import deepcopy
 from yacs.config import CfgNode
 
 from semipose.config.key import Key
+from semipose.config.lift_keys import LIFT_KEYS
 
 KEYS = {
     "NAME": Key("run"),  # run name, in the tracker and as folder (flag --name)
@@ -15,13 +16,16 @@ KEYS = {
     "GPUS": Key(""),
     # loader processes of each side, labelled and unlabelled; 0 = no processes (flag --workers)
     "WORKERS": Key(4, low=0),
-    # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts
+    # what is learned: pose = 2D keypoints in pictures; lift = 3D poses from 2D tracks (section LIFT, docs/lifting.md)
+    "TASK": Key("pose", choices=("pose", "lift")),
+    # supervised, pose_cons, pose_dual, mean_teacher; cotrain, cotrain1 and train_2p by their scripts; to lift:
+    # supervised, back_projection, mean_teacher, train_2p, cotrain, cotrain1
     "ALGORITHM": Key("supervised"),
     # --- DATASET: what is read
     "DATASET.ROOT": Key("data/coco"),  # folder that the sets below are in
-    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, mirror_mouse
-    # or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose), or the lines of such a file right here:
-    # {keypoints: [...], sigmas: 0.05, links: [...]}
+    # keypoints of the networks: coco, coco_wholebody, coco_aic, mpii, aic, crowdpose, lsp, jhmdb, ochuman, h36m,
+    # mirror_mouse; or a file (.yaml as in skeletons/file.py, or the metainfo .py of MMPose), or the lines of such a
+    # file right here: {keypoints: [...], sigmas: 0.05, links: [...]}
     "DATASET.SKELETON": Key("coco"),
     # A source is a set name (`train2017`), a path (COCO json, image folder, video), or a mapping with the keys of
     # config/source_keys.py, such as {format: aic, annotation: ..., images: ...}. All three SETs take one or a list.
@@ -143,6 +147,12 @@ KEYS = {
     "WEIGHT.LOSS_CONS": Key(1.0, low=0),  # easy-hard consistency (flag --cons)
     "WEIGHT.LOSS_MIX": Key(0.0, low=0),  # mix-up consistency (flag --mix)
     "WEIGHT.LOSS_WORST": Key(0.0, low=0),  # worst-case head; per heatmap pixel, as the others (flag --worst)
+    # to lift: where the root is in camera space; the other three are of unlabelled tracks (WEIGHT.LOSS_CONS too):
+    # projections on the 2D input, bones as long as in the labels, left and right bones equal
+    "WEIGHT.LOSS_TRAJECTORY": Key(1.0, low=0),
+    "WEIGHT.LOSS_PROJECTION": Key(1.0, low=0),
+    "WEIGHT.LOSS_BONES": Key(1.0, low=0),
+    "WEIGHT.LOSS_SIDES": Key(1.0, low=0),
     "LOSS.USE_KEYPOINT_WEIGHTS": Key(False),  # the skeleton's weight of each keypoint in the supervised loss
     # --- LABELS: where labels may be wrong; not bottom-up
     "LABELS.TRIM": Key(0.0, low=0, high=0.9),  # share of a batch's labelled keypoints, of the largest loss, not learned
@@ -275,7 +285,7 @@ KEYS = {
     "TRACKING.WANDB": Key("auto", choices=("auto", "online", "offline", "off")),
     "TRACKING.PROJECT": Key("semipose"),
     "TRACKING.TENSORBOARD": Key(True),
-}
+} | LIFT_KEYS
 
 
 def default_config() -> CfgNode:

@@ -10,9 +10,12 @@ from semipose.errors import ConfigError
 PATHS = (
     "OUTPUT_DIR", "DATASET.ROOT", "DATASET.SKELETON", "DATASET.TRAIN_SET", "DATASET.TRAIN_IMAGES",
     "DATASET.TRAIN_UNSUP_SET", "DATASET.TEST_SET", "DATASET.TEST_IMAGES", "DATASET.LINKS", "DATASET.CACHE_DIR",
-    "MODEL.PRETRAINED", "MODEL.SECOND.PRETRAINED", "TEST.COCO_BBOX_FILE",
+    "MODEL.PRETRAINED", "MODEL.SECOND.PRETRAINED", "TEST.COCO_BBOX_FILE", "LIFT.CAMERAS",
 )  # fmt: skip
-SOURCE_PATHS = ("annotation", "images", "skeleton", "exclude", "only", "group_id_mapping_file", "boxes", "head_boxes")
+SOURCE_PATHS = (
+    "annotation", "images", "skeleton", "exclude", "only", "group_id_mapping_file", "boxes", "head_boxes",
+    "keypoints_2d",
+)  # fmt: skip
 _VARIABLE = re.compile(r"\$(\w+|\{[^}]*\})")
 
 

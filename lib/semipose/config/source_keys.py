@@ -41,6 +41,8 @@ KEYS = {
     "head_boxes": Key(""),  # MPII: .mat with head boxes, for PCKh with the json annotation
     "one_based": Key(True),  # MPII: joints of the json count from 1
     "every": Key(1, low=1),  # video: 5 = take every fifth frame
+    "camera": Key(""),  # lifting: name in LIFT.CAMERAS, where the frames do not say it; for a csv it is needed
+    "keypoints_2d": Key(""),  # lifting: .npy of a detector, (frames, K, 2 or 3), in place of the annotation's 2D
     # whether the labels are for images as stored or as their EXIF orientation turns them; auto = as annotated sizes say
     "exif": Key("auto", choices=("auto", "stored", "upright")),
     "white": Key(0.0, low=0),  # images with more than 8 bits: the value that becomes white; 0 = by the range they use

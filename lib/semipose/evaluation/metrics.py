@@ -28,7 +28,7 @@ from semipose.evaluation.needs import (
 from semipose.evaluation.pck import auc, pck
 from semipose.evaluation.pckh import PCKH_METRICS, PCKH_PARTS, pckh
 
-LOWER_IS_BETTER = ("EPE", "NME")
+LOWER_IS_BETTER = ("EPE", "NME", "MPJPE", "P-MPJPE", "N-MPJPE")  # the last three are of lifting
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,20 @@ from semipose.evaluation.ground_truth import NO_GROUP
 from semipose.evaluation.metrics import METRICS
 from semipose.evaluation.picture_metrics import FOUND
 
-PIXELS = "EPE"
+PIXELS, MILLIMETRES = "EPE", "MPJPE"
 # starts of names of values in 0..1
-SHARES = ("easy_share", "health_kept", "pseudo_PCK", "agreement_within", "acc_pose", "AP", "PCK", FOUND) + tuple(
-    key for metric in METRICS.values() for key in metric.keys if key != PIXELS
-)
+SHARES = (
+    "easy_share",
+    "health_kept",
+    "pseudo_PCK",
+    "agreement_within",
+    "acc_pose",
+    "AP",
+    "PCK",
+    "3DPCK",
+    "3DAUC",
+    FOUND,
+) + tuple(key for metric in METRICS.values() for key in metric.keys if key != PIXELS)
 
 
 def is_share(name: str) -> bool:
@@ -20,7 +29,9 @@ def is_share(name: str) -> bool:
 
 
 def with_unit(name: str) -> str:
-    """`AP (%)`, `EPE (px)`; a name without a unit as it is."""
+    """`AP (%)`, `EPE (px)`, `MPJPE (mm)`; a name without a unit as it is."""
+    if MILLIMETRES in name:
+        return f"{name} (mm)"
     unit = " (px)" if name.rpartition("/")[2].startswith(PIXELS) else " (%)" if is_share(name) else ""
     return f"{name}{unit}"
 
@@ -28,8 +39,8 @@ def with_unit(name: str) -> str:
 def format_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     """A title, a line of metric names, and a line of values for each row (a predictor, a group, a set).
 
-    Shares (0..1) are in percent, which the title says, mean pixel errors (EPE) in px. A metric that is -1 or that a row
-    does not have is shown as "-".
+    Shares (0..1) are in percent, which the title says, mean pixel errors (EPE) in px, those of 3D (MPJPE) in mm. A
+    metric that is -1 or that a row does not have is shown as "-".
     """
     names = list(dict.fromkeys(name for metrics in rows.values() for name in metrics))
     lines = [["", *names]]
@@ -52,4 +63,6 @@ def _group(name: int | str) -> str:
 def _text(name: str, value: float) -> str:
     if value == -1 or isnan(value):
         return "-" if value == -1 else "nan"
+    if MILLIMETRES in name:
+        return f"{value:.1f} mm"
     return f"{value:.2f} px" if name.split("_")[0] == PIXELS else f"{100 * value:.1f}"

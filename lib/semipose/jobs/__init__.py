@@ -52,7 +52,7 @@ JOBS = {
         MAKE, "semipose.jobs.convert_lightning_pose:main", "DeepLabCut csv and videos -> COCO files, few labels"
     ),
     "convert lsp": Job(MAKE, "semipose.jobs.convert_lsp:main", "Leeds Sports Pose -> COCO files"),
-    "demo-data": Job(MAKE, "semipose.jobs.make_demo_data:main", "draw people with known joints"),
+    "demo-data": Job(MAKE, "semipose.jobs.make_demo_data:main", "draw people with known joints; or moving 3D figures"),
 }
 EXAMPLES = """
   semipose cotrain1 --cfg experiments/demo/cotrain.yaml --name mine

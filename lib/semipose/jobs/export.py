@@ -58,6 +58,16 @@ def export(args: argparse.Namespace) -> int:
     if out.suffix != ".onnx" and (args.decode or args.precision != "fp32"):
         raise ConfigError(f"--decode and --precision are for .onnx, not for {out.suffix}")
 
+    from semipose.assemble import lifting_checkpoint
+
+    if not args.run.endswith(KINDS) and lifting_checkpoint.lifts(
+        *reversed(lifting_checkpoint.open_checkpoint(args.run))
+    ):
+        if out.suffix != ".onnx" or args.decode or args.precision != "fp32":
+            raise ConfigError(f"{args.run}: a lifter is exported as .onnx, without --decode and --precision")
+        print(lifting_checkpoint.export_lifter(args.run, out, args.which))
+        return 0
+
     from semipose.api import load_model
     from semipose.predict.export import difference, export_onnx, export_weights
 

@@ -9,6 +9,7 @@ Examples:
   semipose predict output/people photos --boxes detections.json --out found --format coco labelme
   semipose predict output/people walk.mp4 --detector person --out found   (needs: pip install 'semipose[detector]')
   semipose predict output/scenes photos --out found --instance-score 0.3   (bottom-up: no boxes)
+  semipose predict output/people walk.mp4 --out found --lift output/lifter   (3D too)
   semipose predict theirs.pth photos --out found --cfg theirs.yaml MODEL.CODEC msra
 
 Exit code 0: done; frames that could not be read are counted and named. 2: a mistake in the command, or nothing could be
@@ -61,6 +62,11 @@ def parser() -> argparse.ArgumentParser:
     )
     video.add_argument("--max-gap", type=int, default=15, help="frames a track may be unseen (default %(default)s)")
     video.add_argument("--smooth", choices=("one-euro", "savgol"), help="also NAME.smooth.*; the raw files stay")
+    lifting = made.add_argument_group("from 2D to 3D (docs/lifting.md)")
+    lifting.add_argument(
+        "--lift", metavar="LIFT_RUN", help="also NAME.3d.csv, .npz, and the frames with a turning 3D skeleton"
+    )
+    lifting.add_argument("--camera", default="", metavar="FILE[@NAME]", help="the camera of the pictures, for --lift")
     made.add_argument(
         "--min-score",
         type=float,
@@ -99,7 +105,7 @@ def flag_without_effect(args: argparse.Namespace, made: argparse.ArgumentParser)
         "images": ("--boxes", args.boxes), "box_category": ("--boxes", args.boxes),
         "box_score": ("--boxes", args.boxes), "detector_model": ("--detector", args.detector),
         "detector_score": ("--detector", args.detector), "nms": ("--boxes or --detector", boxes),
-        "max_gap": ("--track", args.track),
+        "max_gap": ("--track", args.track), "camera": ("--lift", args.lift),
         "min_score": ("--overlay or --format labelme", args.overlay or "labelme" in args.format),
     }  # fmt: skip
     for name, (needed, given) in needs.items():
@@ -130,7 +136,7 @@ def predict(args: argparse.Namespace) -> int:
     from semipose.api import load_model
 
     model = load_model(args.run, args.which, args.device, args.flip_test, args.cfg, args.scales)
-    check_instances(args, model)
+    check_instances(args, model, sources)
     if args.instance_score is not None:
         model.predictor.instance_score = args.instance_score
     model.predictor.batch_size = args.batch_size or model.predictor.batch_size
@@ -148,7 +154,7 @@ def check_video_flags(args: argparse.Namespace, sources: list) -> None:
         raise ConfigError(f"{flag}: {picture} is no video; pictures have no order in time")
 
 
-def check_instances(args: argparse.Namespace, model) -> None:
+def check_instances(args: argparse.Namespace, model, sources: list) -> None:
     """Raises ConfigError for flags that do not fit the number of instances that the network finds."""
     from semipose.errors import ConfigError
 
@@ -162,6 +168,8 @@ def check_instances(args: argparse.Namespace, model) -> None:
         raise ConfigError("--track: the whole picture is one box, so there is one animal; give --boxes or --detector")
     if args.smooth and several and not args.track:
         raise ConfigError("--smooth: which person is which over time? Give --track too")
+    if args.lift and several and not args.track and any(source.is_video for source in sources):
+        raise ConfigError("--lift: which person is which over time? Give --track too")
 
 
 def writes_labelme(source) -> bool:
@@ -185,13 +193,18 @@ def make_options(args: argparse.Namespace, model, boxes, out):
         name = args.detector_model or MODEL
         detector = RtDetr(args.detector, name, args.detector_score, model.predictor.device)
     overlay = Overlay(model.skeleton, args.min_score, bool(args.boxes or args.detector)) if args.overlay else None
+    lift = None
+    if args.lift:
+        from semipose.assemble import build_track_lifter
+
+        lift = build_track_lifter(args.lift, model.skeleton, model.predictor.device, args.camera)
     source = model.source.resolve()
     alone = source.suffix in EXPORTED or args.cfg  # in no run folder
     name = source.stem if alone else source.parent.name
     scorer = f"semipose_{name}_{model.which}"
     return Options(
         out, tuple(args.format), scorer, boxes, detector, args.nms,
-        args.max_gap if args.track else None, args.smooth or "", overlay=overlay, min_score=args.min_score,
+        args.max_gap if args.track else None, args.smooth or "", overlay=overlay, min_score=args.min_score, lift=lift,
         bar=progress_bar,
     )  # fmt: skip
 

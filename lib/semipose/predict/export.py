@@ -63,14 +63,14 @@ def export_onnx(
         )
     if decode and predictor.bottom_up:
         raise ConfigError("--decode: a bottom-up network finds any number of instances; export it without")
-    with _needed_packages():
+    with needed_packages():
         import onnx
         import onnxscript  # noqa: F401  torch's exporter needs it and says so less clearly
     dtype = PRECISIONS[precision]
     network = ExportedNetwork(predictor, decode, dtype).to(dtype).eval()
     width, height = predictor.size
     names = [KEYPOINTS, SCORES] if decode else [OUTPUT]
-    with _silent():
+    with silent():
         program = torch.onnx.export(
             network, (torch.zeros(2, 3, height, width),), dynamo=True, opset_version=OPSET, input_names=[INPUT],
             output_names=names, dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False,
@@ -78,16 +78,16 @@ def export_onnx(
     model = program.model_proto
     description = replace(description, outputs="keypoints" if decode else "output")
     onnx.helper.set_model_props(model, {KEY: description.to_json()})
-    return _write(Path(path), model.SerializeToString())
+    return write_whole(Path(path), model.SerializeToString())
 
 
 def export_weights(predictor: Predictor, description: Description, path: str | Path) -> Path:
     """Write the bare weights of all networks as safetensors, named `NUMBER.NAME`; errors as `export_onnx`."""
-    with _needed_packages():
+    with needed_packages():
         from safetensors.torch import save
     networks = nn.ModuleList(getattr(network, "module", network) for network in predictor.networks)  # EMAs wrap theirs
     tensors = {name: tensor.cpu().contiguous() for name, tensor in networks.state_dict().items()}
-    return _write(Path(path), save(tensors, {KEY: description.to_json()}))
+    return write_whole(Path(path), save(tensors, {KEY: description.to_json()}))
 
 
 def difference(predictor: Predictor, other: Predictor, crops: np.ndarray) -> tuple[float, float]:
@@ -107,7 +107,7 @@ def difference(predictor: Predictor, other: Predictor, crops: np.ndarray) -> tup
 
 
 @contextlib.contextmanager
-def _needed_packages() -> Iterator[None]:
+def needed_packages() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
@@ -115,7 +115,7 @@ def _needed_packages() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """Without what torch's exporter prints and logs about itself."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -127,7 +127,7 @@ def _silent() -> Iterator[None]:
         logging.disable(level)
 
 
-def _write(path: Path, content: bytes) -> Path:
+def write_whole(path: Path, content: bytes) -> Path:
     """Whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

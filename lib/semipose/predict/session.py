@@ -46,6 +46,8 @@ class Options:
         smooth: method of `smoothing.METHODS`, "" for none; the smoothed results are in files of their own.
         overlay: how pictures with skeletons are drawn; None: not at all.
         min_score: smallest score of a keypoint in labelme files.
+        lift: writes what belongs to the 2D results in 3D; called with the source, its records and the start of the
+            files' names. None: nothing.
         bar: shows progress; called with the frames, the title and their number (None: not known).
     """
 
@@ -59,6 +61,7 @@ class Options:
     smooth: str = ""
     overlay: Overlay | None = None
     min_score: float = 0.0
+    lift: Callable[[Source, Records, str], list[Path]] | None = None
     bar: Callable[[Iterator, str, int | None], Iterator] = lambda items, title, total: items
 
     @property
@@ -226,6 +229,8 @@ def _write(
     if "labelme" in options.formats:
         files.append(Path(f"{stem}.labelme"))
         write_labelme(files[-1], records, source.paths, not options.whole, options.min_score)
+    if options.lift is not None:
+        files += options.lift(source, records, stem)
     return files
 
 

@@ -186,8 +186,32 @@ JHMDB = Skeleton(
     torso=_TORSO,
 )  # fmt: skip
 
+# Ionescu et al., PAMI 2014: the 17 joints that lifting papers use. `head_top` is the top of the head, `neck_base` lies
+# between `thorax` and it. A set of 3D poses has no sigmas; COCO's are taken by name, and a middle one for the others.
+_H36M_KEYPOINTS = (
+    "pelvis", "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle",
+    "spine", "thorax", "neck_base", "head_top",
+    "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
+)  # fmt: skip
+H36M = Skeleton(
+    name="h36m",
+    keypoints=_H36M_KEYPOINTS,
+    sigmas=tuple(_COCO_SIGMA.get(n, 0.079) for n in _H36M_KEYPOINTS),
+    swaps=_LIMB_SWAPS,
+    links=(
+        ("pelvis", "right_hip"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"),
+        ("pelvis", "left_hip"), ("left_hip", "left_knee"), ("left_knee", "left_ankle"),
+        ("pelvis", "spine"), ("spine", "thorax"), ("thorax", "neck_base"), ("neck_base", "head_top"),
+        ("thorax", "left_shoulder"), ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"),
+        ("thorax", "right_shoulder"), ("right_shoulder", "right_elbow"), ("right_elbow", "right_wrist"),
+    ),
+    upper_body=_ARMS + ("spine", "thorax", "neck_base", "head_top"),
+    head=("neck_base", "head_top"),
+    torso=_TORSO,
+)  # fmt: skip
+
 SKELETONS = {
-    s.name: s for s in (COCO, OCHUMAN, COCO_WHOLEBODY, LSP, MIRROR_MOUSE, MPII, AIC, COCO_AIC, CROWDPOSE, JHMDB)
+    s.name: s for s in (COCO, OCHUMAN, COCO_WHOLEBODY, LSP, MIRROR_MOUSE, MPII, AIC, COCO_AIC, CROWDPOSE, JHMDB, H36M)
 }
 
 
