@@ -109,7 +109,8 @@ def test_flags_reach_the_configuration(call, tmp_path):
     assert call("cotrain1", *flags)[0] == 0
     saved = yaml.safe_load((tmp_path / "out/f/config.yaml").read_text())
     assert saved["USE_EMA"] is False and saved["SEED"] == 7 and saved["GPUS"] == "cpu" and saved["WORKERS"] == 0
-    assert saved["WEIGHT"] == {"LOSS_POSE": 0.25, "LOSS_CONS": 0.0, "LOSS_MIX": 0.0, "LOSS_WORST": 0.0}
+    expected = {"LOSS_POSE": 0.25, "LOSS_CONS": 0.0, "LOSS_MIX": 0.0, "LOSS_WORST": 0.0}
+    assert saved["WEIGHT"].items() >= expected.items()
     rows = (tmp_path / "out/f/metrics.jsonl").read_text()
     assert "loss_cons" not in rows and "ema" not in rows  # a weight of 0 is 0, and without EMA there is none
 
