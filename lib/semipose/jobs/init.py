@@ -12,6 +12,7 @@ Examples:
 import argparse
 import os
 import sys
+from shlex import quote
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,9 +105,9 @@ def next_commands(project, out: str, name: str) -> list[str]:
     target = os.path.join(project.root, (videos or [""])[0]).rstrip("/")
     boxes = " --detector person" if project.facts.view == BOXES and project.facts.several else ""
     return [
-        f"semipose cotrain1 --cfg {out} --name {name}",
-        f"semipose report output/{name}",
-        f"semipose predict output/{name} {target} --out found --overlay{boxes}",
+        f"semipose cotrain1 --cfg {quote(out)} --name {quote(name)}",
+        f"semipose report {quote(f'output/{name}')}",
+        f"semipose predict {quote(f'output/{name}')} {quote(target)} --out found --overlay{boxes}",
     ]
 
 
@@ -124,7 +125,7 @@ def add(folder: str, cfg: str) -> int:
     else:
         replace_file(cfg, with_source(cfg, entry))
         print(f"{cfg}: TRAIN_SET has it now")
-    print(f"next:\n  semipose cotrain1 --cfg {cfg} --name again")
+    print(f"next:\n  semipose cotrain1 --cfg {quote(cfg)} --name again")
     return 0
 
 
