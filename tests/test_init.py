@@ -12,6 +12,7 @@ from semipose.config import load_config
 from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
 from semipose.jobs import init
 from semipose.models import timm_weights
+from semipose.prepare.drawn_people import write_demo_data
 from semipose.prepare.project.measure import shown_twice
 from semipose.prepare.project.plan import Facts, Machine, batches, input_size, steps
 from semipose.skeletons import get_skeleton
@@ -125,6 +126,9 @@ def test_a_configuration_is_never_overwritten(tmp_path, capsys):
     before = file.read_bytes()
     assert init.main([str(tmp_path / "data"), "--out", str(file)]) == 2
     assert file.read_bytes() == before and str(file) in capsys.readouterr().err
+    assert init.main([str(tmp_path / "data"), "--out", str(tmp_path / "new/x.yaml")]) == 2
+    captured = capsys.readouterr()
+    assert "new/x.yaml" in captured.err and not captured.out  # before it looks
 
 
 @pytest.mark.parametrize("write", [own_data.pictures, own_data.video])
@@ -204,7 +208,7 @@ def test_corrected_files_become_a_source_and_all_else_stays(tmp_path, capsys):
     assert init.main(["--add", str(folder), "--cfg", str(file)]) == 0 and file.read_text() == text
 
 
-def test_corrected_pictures_that_are_held_out_stay_held_out(tmp_path):
+def test_corrected_pictures_that_are_held_out_stay_held_out(tmp_path, capsys):
     file = started(tmp_path, KINDS["labelme"])
     held = next(iter(assemble.build_data(small(file, tmp_path)).validation.values()))
     number = int(Path(held.path(0)).stem[1:])
@@ -212,8 +216,21 @@ def test_corrected_pictures_that_are_held_out_stay_held_out(tmp_path):
     for name in (f"p{number:02d}.png", "p20.png"):
         (folder / name).write_bytes((tmp_path / "data" / name).read_bytes())
     assert init.main(["--add", str(folder), "--cfg", str(file)]) == 0
+    assert "without 1 " in capsys.readouterr().out
     data = assemble.build_data(small(file, tmp_path))
     assert {Path(path).stem for path in used(data.labeled) if "/corrected/" in path} == {"p20"}
+
+
+def test_a_joint_that_the_project_does_not_have_is_named_before_anything_is_written(tmp_path, capsys, monkeypatch):
+    file = started(tmp_path, KINDS["labelme"])
+    before = file.read_bytes()
+    folder = corrected(tmp_path / "corrected", moved=[20, 25], untouched=[])
+    document = json.loads((folder / "p25.json").read_text())
+    document["shapes"][1]["label"] = "whisker"
+    (folder / "p25.json").write_text(json.dumps(document))
+    monkeypatch.chdir(file.parent)
+    assert init.main(["--add", str(folder)]) == 2 and file.name == init.PROJECT
+    assert re.search("p25.json.*'whisker'", capsys.readouterr().err) and file.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -277,6 +294,11 @@ def test_keypoints_that_a_mirror_shows_again_are_paired():
     names = [f"{part}_{view}" for view in ("top", "bot") for part in ("nose", "paw", "tail")]
     assert shown_twice([*names, "obs"]) == [("nose_top", "nose_bot"), ("paw_top", "paw_bot"), ("tail_top", "tail_bot")]
     assert shown_twice(own_data.NAMES) == [] and shown_twice(["lip_top", "lip_bot", "a", "b", "c"]) == []
+
+
+def test_hidden_labels_are_counted_as_pictures_without_labels(tmp_path, capsys):
+    started(tmp_path, lambda root: write_demo_data(root, labeled=12, unlabeled=7, val=3, seed=0))
+    assert "without labels: 7 pictures" in capsys.readouterr().out
 
 
 def test_the_next_commands_are_known(tmp_path, capsys):

@@ -50,4 +50,5 @@ class NoSpaceError(SemiposeError):
 def write_error(error: OSError, path) -> SemiposeError:
     """The one-line error for a failed write to `path`; exit code 4 where space ran out, else 2."""
     kind = NoSpaceError if error.errno in NO_SPACE else SemiposeError
-    return kind(f"{path}: cannot write: {error.strerror or error}")
+    remedy = "; its folder is not there, make it first" if isinstance(error, FileNotFoundError) else ""
+    return kind(f"{path}: cannot write: {error.strerror or error}{remedy}")

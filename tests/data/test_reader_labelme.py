@@ -135,6 +135,12 @@ def test_one_rectangle_without_group_id_has_all_points_without_one(tmp_path):
     assert persons.group_ids.tolist() == [-1, 4] and persons.keypoints[0, :, 0].tolist() == [10, 20, 50]
 
 
+def test_one_rectangle_around_no_point_is_not_their_box(tmp_path):
+    persons = read(tmp_path, *pair(), rectangle([[40, 2], [50, 8]], label="cage"))
+    assert persons.keypoints[:, 0, 0].tolist() == [10]
+    np.testing.assert_allclose(persons.boxes, [[9, 19, 12, 7]])
+
+
 @pytest.mark.parametrize(("x", "where"), [(28, "no rectangle"), (22, "2 rectangles")])
 def test_points_of_no_certain_rectangle_are_refused(tmp_path, x, where):
     boxes = [rectangle([[5, 15], [25, 30]]), rectangle([[20, 15], [26, 30]])]

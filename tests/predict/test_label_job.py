@@ -105,6 +105,21 @@ def test_what_is_labelled_or_held_out_is_not_chosen_from_a_source(call, run, tmp
     assert {shape["shape_type"] for shape in document["shapes"]} == {"point"}  # nobody has given a box
 
 
+def test_names_of_validation_are_not_chosen(tmp_path, capsys):
+    """Such pictures would be left out of training once they are corrected."""
+    write_demo_data(tmp_path / "data", labeled=4, unlabeled=12, val=3, seed=0)
+    labels = "annotations/person_keypoints_labeled.json"
+    names = sorted((tmp_path / "data/images/labeled").iterdir())
+    sets = [f'[{{annotation: {labels}, {key}: ["*{names[0].stem[-1]}.*"]}}]' for key in ("exclude", "only")]
+    settings = "DATASET.TRAIN_SET", sets[0], "DATASET.TEST_SET", sets[1]
+    run = write_run(tmp_path / "mine", "DATASET.ROOT", str(tmp_path / "data"), *settings)
+    pool = tmp_path / "data/images/unlabeled"
+    held = {file.name for file in pool.iterdir() if file.stem.endswith(names[0].stem[-1])}
+    words = [str(run), str(pool), "--count", "12", "--gap", "0", "--out", str(tmp_path / "next"), "--device", "cpu"]
+    assert job.main(words) == 0, capsys.readouterr().err
+    assert held and {row["picture"] for row in rows_of(tmp_path / "next")} == {f.name for f in pool.iterdir()} - held
+
+
 def test_several_persons_with_their_boxes(call, tmp_path):
     (tmp_path / "photos").mkdir()
     for number in range(3):

@@ -81,7 +81,9 @@ def build_known(config: CfgNode, labeled: Persons, committee: Committee) -> Know
     paths = [str(path) for persons in (labeled, *held_out.values()) for path in _used(persons)]
     thumbnails = read_thumbnails(paths, str(Path(config.DATASET.CACHE_DIR) / "thumbnails"))
     features = features_of(committee, shots_of_persons(labeled, LABELLED))
-    return Known(frozenset(map(real_path, paths)), thumbnails, features, multiview_of_labels(config, labeled))
+    names = tuple(pattern for each in source_entries(config, "TEST_SET") for pattern in each["only"])
+    multiview = multiview_of_labels(config, labeled)
+    return Known(frozenset(map(real_path, paths)), thumbnails, features, multiview, config.DATASET.ROOT, names)
 
 
 def labels_whole_pictures(labeled: Persons) -> bool:

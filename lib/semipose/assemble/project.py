@@ -61,10 +61,11 @@ def start_project(data: str, weights: str, machine: Machine) -> tuple[Project, l
     every = every_frame(sum(frames.values()), machine)
     pool = pool_sources(contents.pictures, frames, bare, facts, train, pool_files, every)
     own = [path for each in [*train, *test] for path in each.paths]
-    size = max(facts.bare // every if facts.view != BOXES else 0, facts.individuals)
+    hidden = _hidden(pool_files, train if facts.view == BOXES else [])
+    size = max(facts.bare // every if facts.view != BOXES else 0, facts.individuals) + len(hidden)
     facts = replace(facts, pool=size)
     tests = test or [each for each in train if each.held_out]
-    said += summary(train, tests, facts, len(bare), frames, is_grey(own))
+    said += summary(train, tests, facts, len(bare) + len(hidden), frames, is_grey(own))
     mirrored = shown_twice(skeleton.keypoints) if facts.view == FRAMES and facts.learned >= 8 else []
     return Project(
         tuple(said), contents.root, skeleton, [train_entry(each, facts) for each in train], pool,
@@ -214,6 +215,12 @@ def _bare(contents: Contents, labelled: list[Labelled]) -> list[str]:
     known = {path for each in labelled for path in (*each.paths, *each.covered)}
     bare = [name for name in contents.pictures if os.path.normpath(os.path.join(contents.root, name)) not in known]
     return bare if len(bare) > _FEW_BARE * len(known) else []
+
+
+def _hidden(pool: list[Labelled], train: list[Labelled]) -> set[str]:
+    """Pictures of the files whose labels are kept hidden, and those of labelled files that have boxes only."""
+    own = {path for each in pool for path in (*each.paths, *each.covered)}
+    return own.union(*(each.covered.difference(each.paths) for each in train))
 
 
 def _facts(train: list[Labelled], skeleton: Skeleton, bare: int) -> Facts:

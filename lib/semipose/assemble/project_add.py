@@ -6,12 +6,14 @@ import re
 from yacs.config import CfgNode
 
 from semipose.assemble.set_rows import bottom_up
-from semipose.assemble.sources_and_sets import source_entries
+from semipose.assemble.sources_and_sets import build_source, source_entries
 from semipose.config.load import config_of_text, load_config, to_plain
 from semipose.data.exclude import named_images
+from semipose.data.sources import read_labeled
 from semipose.errors import ConfigError, DataError
 from semipose.prepare.project.sides import fitting
 from semipose.prepare.project.text import quoted
+from semipose.skeletons import get_skeleton
 
 _KEY = re.compile(r"^(\s+)TRAIN_SET:\s*(.*?)\s*(\s#.*)?$")
 
@@ -26,7 +28,7 @@ def corrected_source(config: CfgNode, folder: str, pictures: list[str]) -> dict 
         pictures: of the corrected files.
 
     Raises:
-        DataError: all of them are for validation.
+        DataError: all of them are for validation, or one cannot be read as labels of the project's keypoints.
     """
     entries, root = source_entries(config, "TRAIN_SET"), config.DATASET.ROOT
     if any(os.path.realpath(os.path.join(root, each["annotation"])) == os.path.realpath(folder) for each in entries):
@@ -39,7 +41,16 @@ def corrected_source(config: CfgNode, folder: str, pictures: list[str]) -> dict 
     kept_out = fitting(held, pictures)
     if kept_out and named_images(pictures, kept_out["exclude"], "", "").all():
         raise DataError(f"{folder}: all {len(pictures)} corrected pictures are named as those held out for validation")
+    _read(config, entry | kept_out)
     return entry | kept_out
+
+
+def _read(config: CfgNode, entry: dict) -> None:
+    """Raises DataError where the run could not read it, so that it is not written first and found out then."""
+    config = config.clone()
+    config.defrost()
+    config.DATASET.TRAIN_SET = [entry]
+    read_labeled(build_source(config, source_entries(config, "TRAIN_SET")[0]), get_skeleton(config.DATASET.SKELETON))
 
 
 def with_source(file: str, entry: dict) -> str:

@@ -43,14 +43,20 @@ def only_named(persons: Persons, patterns: Sequence[str], root: str, name: str) 
 
 def named_images(image_paths: Sequence[str], patterns: Sequence[str], root: str, where: str) -> np.ndarray:
     """(I,) bool, the images that a pattern fits; raises DataError, beginning with `where`, for one that fits none."""
-    paths, named = [_plain(f"/{path}") for path in image_paths], np.zeros(len(image_paths), bool)
+    named = np.zeros(len(image_paths), bool)
     for pattern in patterns:
-        fit = [_fits(f"*/{_plain(line)}") for line in _lines(pattern, root)]
-        found = np.array([any(fits(path) for fits in fit) for path in paths], bool)
+        found = fitting_images(image_paths, [pattern], root)
         if not found.any():
-            raise DataError(f"{where}: {pattern!r} fits none of its {len(paths)} images")
+            raise DataError(f"{where}: {pattern!r} fits none of its {len(image_paths)} images")
         named |= found
     return named
+
+
+def fitting_images(image_paths: Sequence[str], patterns: Sequence[str], root: str) -> np.ndarray:
+    """(I,) bool, the images that a pattern fits, which may be none; raises DataError for a text file as above."""
+    fit = [_fits(f"*/{_plain(line)}") for pattern in patterns for line in _lines(pattern, root)]
+    paths = [_plain(f"/{path}") for path in image_paths]
+    return np.array([any(fits(path) for fits in fit) for path in paths], bool)
 
 
 @lru_cache(maxsize=100_000)

@@ -14,27 +14,27 @@ import os
 import sys
 from shlex import quote
 
+PROJECT = "project.yaml"
+
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", metavar="DATA", help="file or folder to look at")
-    parser.add_argument(
-        "--out", default="project.yaml", help="configuration to write; never overwritten (project.yaml)"
-    )
+    parser.add_argument("--out", default=PROJECT, help="configuration to write; never overwritten (project.yaml)")
     parser.add_argument(
         "--weights", metavar="FILE",
         help="ImageNet weights of tf_efficientnet_lite0; default: downloaded when the run starts, if they can be had",
     )  # fmt: skip
     parser.add_argument("--add", metavar="DIR", help="folder of corrected labelme files to take into --cfg")
-    parser.add_argument("--cfg", metavar="FILE", help="configuration that --add writes to")
+    parser.add_argument("--cfg", metavar="FILE", help="configuration that --add writes to (project.yaml)")
     args = parser.parse_args(arguments)
-    if bool(args.add) != bool(args.cfg) or bool(args.add) == bool(args.data):
-        parser.error("give DATA, or --add DIR --cfg FILE")
+    if bool(args.add) == bool(args.data) or args.cfg and not args.add:
+        parser.error("give DATA, or --add DIR and, if it is not project.yaml, --cfg FILE")
 
     from semipose.errors import SemiposeError
 
     try:
-        return add(args.add, args.cfg) if args.add else start(args.data, args.out, args.weights)
+        return add(args.add, args.cfg or PROJECT) if args.add else start(args.data, args.out, args.weights)
     except SemiposeError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -46,11 +46,13 @@ def start(data: str, out: str, weights: str | None) -> int:
     from semipose.config.load import config_of_text
     from semipose.errors import ConfigError
     from semipose.prepare.project.text import to_text
+    from semipose.writable import check_file
 
     if not out.endswith((".yaml", ".yml")):
         raise ConfigError(f"--out {out}: a configuration is a .yaml file")
     if os.path.lexists(out):
         raise ConfigError(f"{out} is there already; name another file by --out")
+    check_file(out, "--out")
     machine = this_machine()
     project, said = start_project(data, usable_weights(weights), machine)
     print("\n".join(said))
@@ -115,6 +117,7 @@ def add(folder: str, cfg: str) -> int:
     """Take a folder of corrected labelme files into a configuration."""
     from semipose.assemble.project_add import corrected_source, with_source
     from semipose.config import load_config
+    from semipose.data.exclude import fitting_images
     from semipose.prepare.project.corrected import corrected_pictures
 
     pictures, untouched = corrected_pictures(folder)
@@ -124,7 +127,8 @@ def add(folder: str, cfg: str) -> int:
         print(f"{cfg}: has this folder already; the run reads it anew")
     else:
         replace_file(cfg, with_source(cfg, entry))
-        print(f"{cfg}: TRAIN_SET has it now")
+        held = int(fitting_images(pictures, entry.get("exclude", []), "").sum())
+        print(f"{cfg}: TRAIN_SET has it now" + f", without {held} that are named as validation" * bool(held))
     print(f"next:\n  semipose cotrain1 --cfg {quote(cfg)} --name again")
     return 0
 

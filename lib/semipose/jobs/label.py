@@ -17,6 +17,7 @@ Exit code 0: done. 2: a mistake in the command, or nothing could be read. 4: the
 
 import argparse
 import sys
+from shlex import quote
 
 
 def parser() -> argparse.ArgumentParser:
@@ -83,7 +84,8 @@ def label(args: argparse.Namespace) -> int:
     chosen = [describe(seen, weighed, row, names) for row in rows]
     boxes = not args.sources or bool(args.boxes) or labelling.labels_whole_pictures(labeled)
     write_round(out, chosen, committee.predictor.skeleton, boxes)
-    print(f"{len(chosen)} pictures to label; look at {out}/chosen.overlay/index.html, correct with: labelme {out}")
+    print(f"{len(chosen)} pictures to label; look at {out}/chosen.overlay/index.html")
+    print(f"correct with: labelme {quote(str(out))}")
     return 0
 
 

@@ -3,8 +3,8 @@
 One `point` shape for each keypoint: its label is the keypoint's name, its group_id tells the persons of an image apart,
 its description may be COCO's v (0 not labelled, 1 hidden, 2 visible; any other text is a note and means 2). A
 `rectangle` with the same group_id, of any label, is the person's box. Points without a group_id belong to the only
-rectangle around them, or are one person if no rectangle is without points. Other shapes are ignored. Files with
-predictions that nobody has corrected (corrected_labelme.py) are left out.
+rectangle around them, or are one person if no rectangle is without points, or only one that is around none of them.
+Other shapes are ignored. Files with predictions that nobody has corrected (corrected_labelme.py) are left out.
 """
 
 import logging

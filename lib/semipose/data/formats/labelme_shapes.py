@@ -111,7 +111,7 @@ def _persons(
     """The person of each point, by row: that of its group_id, else of its rectangle; none for points of nobody.
 
     A rectangle takes points without a group_id if it has none itself, or if no point has its group_id. If only one of
-    the first kind is there, it takes all of them; of several, the only one around a point takes it.
+    the first kind is there, it takes all of them if it is around any; of several, the only one around a point takes it.
     """
     persons = {point.row: (point.group, -1) for point in points}
     loose = [point for point in points if point.group == NO_GROUP]
@@ -119,10 +119,10 @@ def _persons(
     free = [rectangle for rectangle in rectangles if rectangle.group not in posed]
     around = {point.row: [rectangle for rectangle in free if rectangle.holds(point)] for point in loose}
     nameless = any(rectangle.group == NO_GROUP for rectangle in free)
+    if not any(around.values()) and (len(free) == 1 or not nameless):
+        return persons
     if len(free) == 1 and nameless:
         return persons | dict.fromkeys(around, free[0].person)
-    if not nameless and not any(around.values()):
-        return persons
     for point in loose:
         found = around[point.row]
         if len(found) == 1:

@@ -5,10 +5,11 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
-from semipose.data.archives import image_name, read_bytes
+from semipose.data.archives import read_bytes
 from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
 from semipose.data.images import cv2, write_png
 from semipose.data.video_frames import read_video
@@ -49,7 +50,8 @@ def write_round(folder: Path, chosen: Sequence[Chosen], skeleton: Skeleton, boxe
             json.dump(predicted_document(one, name, boxes), file)
         entries.append(_entry(folder / SHEET, rank, one, image, skeleton))
     _write_list(folder / LIST, names, chosen)
-    lead = f"Correct the predictions: labelme {folder}. Look closely at joints in a ring; faint ones have low peaks."
+    command = f"labelme {quote(str(folder))}"
+    lead = f"Correct the predictions: {command}. Look closely at joints in a ring; faint ones have low peaks."
     title = f"{len(chosen)} pictures to label next"
     write_contact_sheet(folder / SHEET / "index.html", title, lead, entries, [], [skeleton])
 
@@ -74,9 +76,7 @@ def _names(chosen: Sequence[Chosen]) -> list[str]:
     """File names; none twice, and no two that differ by their ending only."""
     names, stems = [], set()
     for one in chosen:
-        stem, ending = os.path.splitext(os.path.basename(image_name(one.shot.file)))
-        if one.shot.frame >= 0:
-            stem = f"{stem}_{one.shot.frame:06d}"
+        stem, ending = os.path.splitext(one.shot.name)
         ending, number, first = ending if one.shot.is_as_stored else ".png", 2, stem
         while stem.casefold() in stems:
             stem, number = f"{first}_{number}", number + 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from semipose.data.archives import real_path
+from semipose.data.exclude import fitting_images
 from semipose.predict.instances import Instances
 from semipose.predict.next_to_label.choice import (
     CANDIDATES,
@@ -30,17 +31,22 @@ class Known:
         thumbnails: (n, 32, 32) uint8 of them, by which copies and frames of videos are known.
         features: (P, F) of the labelled persons.
         multiview: fitted to the labels; None where a picture shows nothing twice.
+        root: folder of the data, which text files of names are relative to.
+        held_names: patterns of names that belong to validation; such a picture would not be learned.
     """
 
     files: frozenset[str]
     thumbnails: np.ndarray
     features: np.ndarray
     multiview: Multiview | None = None
+    root: str = ""
+    held_names: tuple[str, ...] = ()
 
     def shows(self, seen: Seen) -> np.ndarray:
-        """(I,) bool, which pictures are among them."""
+        """(I,) bool, which pictures are among them, or have the name of a held-out one."""
         same = [shot.frame < 0 and real_path(shot.file) in self.files for shot in seen.shots]
-        return np.array(same) | known_pictures(seen.thumbnails, self.thumbnails)
+        held = fitting_images([shot.name for shot in seen.shots], self.held_names, self.root)
+        return np.array(same) | held | known_pictures(seen.thumbnails, self.thumbnails)
 
 
 @dataclass(frozen=True)

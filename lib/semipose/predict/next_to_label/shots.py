@@ -1,10 +1,12 @@
 """The pictures that may be labelled next: of sources on the command line, or of the pool of a run."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from semipose.data.archives import image_name
 from semipose.data.images import read_image
 from semipose.data.orientation import read_orientation
 from semipose.data.readings import upright_readings
@@ -33,6 +35,12 @@ class Shot:
     frame: int = -1
     reading: Reading = AS_STORED
     boxes: np.ndarray | None = None
+
+    @property
+    def name(self) -> str:
+        """Of the file that a person would label: the picture's own, or the video's with the frame's number."""
+        stem, ending = os.path.splitext(os.path.basename(image_name(self.file)))
+        return f"{stem}_{self.frame:06d}.png" if self.frame >= 0 else stem + ending
 
     def read(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB of a picture file; raises DataError."""
