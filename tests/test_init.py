@@ -297,7 +297,7 @@ def test_keypoints_that_a_mirror_shows_again_are_paired():
 
 
 def test_hidden_labels_are_counted_as_pictures_without_labels(tmp_path, capsys):
-    started(tmp_path, lambda root: write_demo_data(root, labeled=12, unlabeled=7, val=3, seed=0))
+    started(tmp_path, lambda root: write_demo_data(root, labeled=12, unlabeled=7, val=3, seed=0) and root)
     assert "without labels: 7 pictures" in capsys.readouterr().out
 
 
