@@ -75,3 +75,13 @@ def test_without_validation_the_last_networks_are_named(tmp_path):
 
 def test_a_folder_with_a_space_can_be_typed(tmp_path):
     assert f"semipose report '{tmp_path}/my run'" in "\n".join(result_lines(tmp_path / "my run", [], {}, ScoreText()))
+
+
+def test_a_lifter_is_told_in_millimetres_and_is_used_beside_a_2d_network(tmp_path):
+    row = {"epoch": 1, "MPJPE_student": 200.19, "P-MPJPE_student": 130.11, "MPJPE": 200.19, "P-MPJPE": 130.11}
+    row |= {"MPJPE_actions": 200.2, "MPJPE_action_walk": 210.0}
+    first, *rest = result_lines(tmp_path, [row], {"best_MPJPE": 200.19, "best_epoch": 1}, ScoreText())
+    assert first.startswith("student: MPJPE 200.2 mm, P-MPJPE 130.1 mm")
+    assert [line for line in rest if "semipose" in line] == [
+        f"  semipose predict RUN VIDEO --out found --lift {tmp_path}"
+    ]

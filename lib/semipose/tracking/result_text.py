@@ -10,6 +10,8 @@ NEXT = """next:
   semipose predict {run} PICTURES --out found --overlay
   semipose report {run}
   semipose label {run} PICTURES --count 20 --out to_label"""
+NEXT_OF_LIFTER = """next:
+  semipose predict RUN VIDEO --out found --lift {run}"""
 
 
 def result_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, float], text: ScoreText) -> list[str]:
@@ -20,7 +22,8 @@ def result_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, fl
         rows: of its metrics.jsonl.
         summary: `Trainer.summary`.
     """
-    return [*score_lines(folder, rows, summary, text), *NEXT.format(run=shlex.quote(str(folder))).splitlines()]
+    following = NEXT_OF_LIFTER if any("MPJPE" in row for row in rows) else NEXT
+    return [*score_lines(folder, rows, summary, text), *following.format(run=shlex.quote(str(folder))).splitlines()]
 
 
 def score_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, float], text: ScoreText) -> list[str]:

@@ -1,4 +1,4 @@
-"""How numbers are said to people: by name and unit, shares in percent, errors in pixels.
+"""How numbers are said to people: by name and unit, shares in percent, errors in pixels or millimetres.
 
 metrics.jsonl, TensorBoard and wandb hold shares as 0..1. There `AP` is the main result on the first set, and
 `AP_first`, `AP_ensemble`, ... are those of each network; people are told the main result once, by its network's name.
@@ -12,7 +12,9 @@ from semipose.evaluation import METRICS
 from semipose.evaluation.validation import EACH
 
 KEYS = {key for metric in METRICS.values() for key in metric.keys}
-GROUPS = ("group_", "category_")  # AP_group_3 is no network's
+GROUPS = ("group_", "category_", "action")  # AP_group_3 is no network's
+LIFTED = ("MPJPE", "P-MPJPE")  # of lifting, in millimetres
+SHOWN = (*EACH, *LIFTED)
 KEPT = "health_kept"
 
 
@@ -33,13 +35,15 @@ class ScoreText:
             return f"EPE {value:.1f} px"
         if metric == "PCK_px":
             return f"{100 * value:.1f} % within {self.pixels:g} px"
+        if metric in LIFTED:
+            return f"{metric} {value:.1f} mm"
         name = f"PCK@{self.pck_threshold:g}" if metric == "PCK" else metric
         return f"{name} {100 * value:.1f} %"
 
     def several(self, metrics: Mapping[str, float]) -> str:
         """The metrics that stand for their families, in the given order; undefined ones (-1) are left out."""
         plain = "tPCK" in metrics  # JHMDB has a threshold of its own
-        shown = {name: value for name, value in metrics.items() if name in EACH and value is not None and value != -1}
+        shown = {name: value for name, value in metrics.items() if name in SHOWN and value is not None and value != -1}
         texts = [f"PCK {100 * v:.1f} %" if plain and name == "PCK" else self.one(name, v) for name, v in shown.items()]
         return ", ".join(texts) or "nothing is labelled"
 
@@ -54,7 +58,7 @@ def main_network(row: Mapping[str, float]) -> str:
     """The network, or ensemble, whose metrics are those without a network's name: the last that the row names."""
     found = [
         name.removeprefix(f"{metric}_")
-        for metric in EACH
+        for metric in SHOWN
         for name in row
         if name.startswith(f"{metric}_") and name not in KEYS and "/" not in name
     ]
