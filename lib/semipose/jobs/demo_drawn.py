@@ -6,8 +6,6 @@ Killed and started again, it goes on where it was. The settings are experiments/
 """
 
 import argparse
-import sys
-import time
 
 COUNTS = {"labeled": 40, "unlabeled": 1500, "val": 500}
 
@@ -20,18 +18,11 @@ def main(arguments: list[str] | None = None) -> int:
     for name, count in COUNTS.items():
         parser.add_argument(f"--{name}", type=int, default=count, help=f"{name} pictures (default %(default)s)")
     parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="for both runs, e.g. TRAIN.END_EPOCH 2")
-    args, start = parser.parse_args(arguments), time.monotonic()
+    args = parser.parse_args(arguments)
 
-    from semipose.errors import SemiposeError
+    from semipose.jobs.demo_runs import run_demo
 
-    try:
-        code = demo(args)
-    except SemiposeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if not code:
-        print(f"demo finished in {time.monotonic() - start:.0f} s")
-    return code
+    return run_demo(demo, args)
 
 
 def demo(args: argparse.Namespace) -> int:

@@ -9,8 +9,6 @@ are experiments/lsp/lite0_supervised.yaml and lite0_cotrain.yaml.
 """
 
 import argparse
-import sys
-import time
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,18 +22,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", default="output/lsp", help="folder of runs and report (default %(default)s)")
     parser.add_argument("--data", default="data/lsp", help="folder of the divided set (default %(default)s)")
     parser.add_argument("pairs", nargs="*", metavar="KEY VALUE", help="for all runs, e.g. MODEL.IMAGE_SIZE '[96,96]'")
-    args, start = parser.parse_args(arguments), time.monotonic()
+    args = parser.parse_args(arguments)
 
-    from semipose.errors import SemiposeError
+    from semipose.jobs.demo_runs import run_demo
 
-    try:
-        code = demo(args)
-    except SemiposeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if not code:
-        print(f"demo finished in {(time.monotonic() - start) / 60:.0f} min")
-    return code
+    return run_demo(demo, args)
 
 
 def demo(args: argparse.Namespace) -> int:

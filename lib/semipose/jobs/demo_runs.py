@@ -1,7 +1,10 @@
 """What the demos share: train some settings one after another, compare them, write summary.json and report.html."""
 
+import argparse
 import json
-from collections.abc import Sequence
+import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +42,21 @@ class Row(NamedTuple):
     network: str
     title: str
     scores: dict[str, float]
+
+
+def run_demo(demo: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """The exit code of a demo, which says what is wrong in one line, and how long it took."""
+    from semipose.errors import SemiposeError
+
+    start = time.monotonic()
+    try:
+        code = demo(args)
+    except SemiposeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if not code:
+        print(f"demo finished in {(time.monotonic() - start) / 60:.1f} min")
+    return code
 
 
 def train_all(trainings: Sequence[Training], folder: Path, seed: int) -> int:

@@ -1,16 +1,15 @@
 """Data sets of moving figures, in the layout that mocap is read from: few labelled sequences, many 2D tracks."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from semipose.errors import ConfigError, DataError
+from semipose.errors import ConfigError
 from semipose.lifting.cameras import project, read_cameras
 from semipose.lifting.figures import ACTIONS, JOINTS, draw_figure, moving_figure
+from semipose.prepare.drawn_folder import fill_folder
 from semipose.skeletons import Skeleton
 
 GENERATOR = "semipose moving figures 1"  # raise the number when the figures change
@@ -52,32 +51,13 @@ def write_figures(
         )
     manifest = {"generator": GENERATOR, "seed": seed, "frames": frames, "noise": noise, "counts": counts}
     manifest["skeleton"] = skeleton.to_plain()
-    present = _read_manifest(root)
-    if present == json.loads(json.dumps(manifest)) and not force:
-        return False
-    if present is None and root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: is not a folder of moving figures (no manifest.json of them); it is left as it is")
-    work = root.with_name(f".{root.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "new").mkdir(parents=True)
-    _write_cameras(work / "new" / "cameras.json", seed)
-    for name, count in counts.items():
-        _write_set(work / "new", name, count, frames, noise, seed, skeleton)
-    (work / "new" / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    if root.exists():
-        os.replace(root, work / "old")
-    os.replace(work / "new", root)
-    shutil.rmtree(work)
-    return True
 
+    def draw(folder: Path) -> None:
+        _write_cameras(folder / "cameras.json", seed)
+        for name, count in counts.items():
+            _write_set(folder, name, count, frames, noise, seed, skeleton)
 
-def _read_manifest(root: Path) -> dict | None:
-    """The manifest of a folder of moving figures; None for any other folder."""
-    try:
-        manifest = json.loads((root / "manifest.json").read_text())
-        return manifest if manifest["generator"].startswith(GENERATOR.rpartition(" ")[0]) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    return fill_folder(root, manifest, draw, force)
 
 
 def _write_cameras(path: Path, seed: int) -> None:

@@ -1,18 +1,17 @@
 """Drawn people: pictures of one person or of several, whose 17 COCO joints are known, as COCO folders."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from semipose.errors import ConfigError, DataError
+from semipose.errors import ConfigError
 from semipose.prepare import drawn_scene as scene
 from semipose.prepare.drawn_crowd import MOST_PEOPLE, draw_crowd
 from semipose.prepare.drawn_figure import DrawnPerson, sample_figure, visible_keypoints
+from semipose.prepare.drawn_folder import fill_folder
 from semipose.skeletons import COCO
 
 GENERATOR = "semipose drawn people 2"  # raise the number when the pictures change
@@ -73,31 +72,13 @@ def write_demo_data(root, labeled=40, unlabeled=1500, val=500, size=80, seed=0, 
         raise ConfigError(f"demo data: people are {people[0]} to {people[1]}, must be 1 to {MOST_PEOPLE}, fewest first")
     crowd = {} if tuple(people) == (1, 1) else {"people": list(people)}
     manifest = {"generator": GENERATOR, "seed": seed, "size": size, "counts": counts, **crowd}
-    present = _read_manifest(root)
-    if present == manifest and not force:
-        return False
-    if present is None and root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: is not a folder of demo data (no valid manifest.json), so it is not overwritten")
-    work = root.with_name(f".{root.name}.partial")
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "new" / "annotations").mkdir(parents=True)
-    for name, count in counts.items():
-        _write_set(work / "new", name, count, size, seed, people)
-    (work / "new" / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    if root.exists():
-        os.replace(root, work / "old")  # a rename: a half-deleted folder could still show its manifest
-    os.replace(work / "new", root)
-    shutil.rmtree(work)
-    return True
 
+    def draw(folder: Path) -> None:
+        (folder / "annotations").mkdir()
+        for name, count in counts.items():
+            _write_set(folder, name, count, size, seed, people)
 
-def _read_manifest(root: Path) -> dict | None:
-    """The manifest of a folder of demo data, of any generator version; None for any other folder."""
-    try:
-        manifest = json.loads((root / "manifest.json").read_text())
-        return manifest if manifest["generator"].startswith(GENERATOR.rpartition(" ")[0]) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
+    return fill_folder(root, manifest, draw, force)
 
 
 def _write_set(root: Path, name: str, count: int, size: int, seed: int, people: tuple[int, int]) -> None:
