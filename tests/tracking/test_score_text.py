@@ -58,9 +58,8 @@ def test_the_result_comes_first_then_the_last_epoch_then_what_can_be_done(tmp_pa
     lines = result_lines(tmp_path, epochs(0.1, 0.4, 0.3), {"best_AP": 0.4, "best_epoch": 2, "AP": 0.3}, ScoreText())
     assert lines[0] == f"ema: AP 40.0 % (epoch 2, best by AP): {tmp_path}/best.pth"
     assert "AP 30.0 %" in lines[1] and lines[1].endswith(f"{tmp_path}/last.pth")
-    assert [line.split()[:3] for line in lines[3:]] == [
-        ["semipose", job, str(tmp_path)] for job in ("predict", "report", "label")
-    ]
+    for job in ("predict", "report", "label"):
+        assert f"semipose {job} {tmp_path}" in lines[2]
 
 
 def test_the_last_epoch_is_told_once_where_it_is_the_best(tmp_path):
@@ -80,8 +79,6 @@ def test_a_folder_with_a_space_can_be_typed(tmp_path):
 def test_a_lifter_is_told_in_millimetres_and_is_used_beside_a_2d_network(tmp_path):
     row = {"epoch": 1, "MPJPE_student": 200.19, "P-MPJPE_student": 130.11, "MPJPE": 200.19, "P-MPJPE": 130.11}
     row |= {"MPJPE_actions": 200.2, "MPJPE_action_walk": 210.0}
-    first, *rest = result_lines(tmp_path, [row], {"best_MPJPE": 200.19, "best_epoch": 1}, ScoreText())
+    first, following = result_lines(tmp_path, [row], {"best_MPJPE": 200.19, "best_epoch": 1}, ScoreText())
     assert first.startswith("student: MPJPE 200.2 mm, P-MPJPE 130.1 mm")
-    assert [line for line in rest if "semipose" in line] == [
-        f"  semipose predict RUN VIDEO --out found --lift {tmp_path}"
-    ]
+    assert following == f"next: semipose predict RUN VIDEO --out found --lift {tmp_path}"

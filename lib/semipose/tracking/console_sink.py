@@ -75,7 +75,8 @@ class ConsoleSink(Sink):
         folder = self.path.parent
         rows = list(read_rows(folder / "metrics.jsonl")) if summary or not exit_code else []
         if exit_code == 0:
-            lines = ["finished", *result_lines(folder, rows, summary, self._text)]
+            first, *more = result_lines(folder, rows, summary, self._text)
+            lines = [f"finished: {first}", *more]
         else:
             lines = ["stopped", *score_lines(folder, rows, summary, self._text)] if summary else []
         for line in lines:

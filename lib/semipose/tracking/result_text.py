@@ -6,12 +6,12 @@ from pathlib import Path
 
 from semipose.tracking.score_text import ScoreText, main_network
 
-NEXT = """next:
-  semipose predict {run} PICTURES --out found --overlay
-  semipose report {run}
-  semipose label {run} PICTURES --count 20 --out to_label"""
-NEXT_OF_LIFTER = """next:
-  semipose predict RUN VIDEO --out found --lift {run}"""
+# one line, so that the result stays the last thing to be seen
+NEXT = (
+    "next: semipose predict {run} PICTURES --out found --overlay; semipose report {run}; "
+    "semipose label {run} PICTURES --out to_label"
+)
+NEXT_OF_LIFTER = "next: semipose predict RUN VIDEO --out found --lift {run}"
 
 
 def result_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, float], text: ScoreText) -> list[str]:
@@ -23,7 +23,7 @@ def result_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, fl
         summary: `Trainer.summary`.
     """
     following = NEXT_OF_LIFTER if any("MPJPE" in row for row in rows) else NEXT
-    return [*score_lines(folder, rows, summary, text), *following.format(run=shlex.quote(str(folder))).splitlines()]
+    return [*score_lines(folder, rows, summary, text), following.format(run=shlex.quote(str(folder)))]
 
 
 def score_lines(folder: Path, rows: Sequence[Mapping], summary: Mapping[str, float], text: ScoreText) -> list[str]:
