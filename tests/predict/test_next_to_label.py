@@ -48,10 +48,19 @@ def test_a_planted_disagreement_ranks_first_and_its_reason_names_the_joint(field
     moved = getattr(answers, field).copy()
     moved[place] += (9, 12)  # 15 pixels of 50
     found = criteria(replace(answers, **{field: moved}), NOWHERE, None, peaks=True)
-    sure = uncertainty(found)
+    sure = uncertainty(found, np.ones(4))
     assert sure.persons.argmax() == 3 and sure.joints[3].argmax() == 2
     first = reasons(found, 3, JOINTS)[0]
     assert words in first and "foot" in first
+
+
+def test_a_joint_that_is_seldom_labelled_counts_little():
+    answers = agreed()
+    moved = answers.networks.copy()
+    moved[3, 1, 2], moved[5, 1, 1] = moved[3, 1, 2] + (9, 12), moved[5, 1, 1] + (6, 8)
+    found = criteria(replace(answers, networks=moved), NOWHERE, None, peaks=False)
+    assert uncertainty(found, np.ones(4)).persons.argmax() == 3
+    assert uncertainty(found, np.array([1, 1, 0.05, 1])).persons.argmax() == 5
 
 
 def test_low_peaks_count_only_where_scores_are_peaks():
@@ -59,7 +68,7 @@ def test_low_peaks_count_only_where_scores_are_peaks():
     scores = answers.scores.copy()
     scores[4, 1] = 0.1
     with_peaks, without = (criteria(replace(answers, scores=scores), NOWHERE, None, peaks) for peaks in (True, False))
-    assert uncertainty(with_peaks).persons.argmax() == 4
+    assert uncertainty(with_peaks, np.ones(4)).persons.argmax() == 4
     assert "hand" in reasons(with_peaks[-1:], 4, JOINTS)[0] and "0.10" in reasons(with_peaks[-1:], 4, JOINTS)[0]
     assert len(with_peaks) == len(without) + 1
 

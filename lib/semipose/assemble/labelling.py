@@ -83,7 +83,8 @@ def build_known(config: CfgNode, labeled: Persons, committee: Committee) -> Know
     features = features_of(committee, shots_of_persons(labeled, LABELLED))
     names = tuple(pattern for each in source_entries(config, "TEST_SET") for pattern in each["only"])
     multiview = multiview_of_labels(config, labeled)
-    return Known(frozenset(map(real_path, paths)), thumbnails, features, multiview, config.DATASET.ROOT, names)
+    files, labelled = frozenset(map(real_path, paths)), labeled.keypoints[..., 2].mean(axis=0)
+    return Known(files, thumbnails, features, labelled, multiview, config.DATASET.ROOT, names)
 
 
 def labels_whole_pictures(labeled: Persons) -> bool:

@@ -77,7 +77,7 @@ def label(args: argparse.Namespace) -> int:
     known = labelling.build_known(config, labeled, committee)
     shots = shots_of(args, sources, config)
     seen = look_at(committee, shots)
-    weighed = weigh(seen, committee, known.multiview, args.gap)
+    weighed = weigh(seen, committee, known, args.gap)
     rows = choose(seen, weighed, known, args.count, args.gap)
     report_seen(seen, rows, args.count)
     names = committee.predictor.skeleton.keypoints

@@ -30,6 +30,7 @@ class Known:
         files: labelled and held-out pictures, which are not chosen, links followed.
         thumbnails: (n, 32, 32) uint8 of them, by which copies and frames of videos are known.
         features: (P, F) of the labelled persons.
+        labelled: (K,) share of them in which each joint is labelled.
         multiview: fitted to the labels; None where a picture shows nothing twice.
         root: folder of the data, which text files of names are relative to.
         held_names: patterns of names that belong to validation; such a picture would not be learned.
@@ -38,6 +39,7 @@ class Known:
     files: frozenset[str]
     thumbnails: np.ndarray
     features: np.ndarray
+    labelled: np.ndarray
     multiview: Multiview | None = None
     root: str = ""
     held_names: tuple[str, ...] = ()
@@ -90,12 +92,12 @@ class Weighed:
         return self.uncertainty.persons[self.worst]
 
 
-def weigh(seen: Seen, committee: Committee, multiview: Multiview | None, gap: int) -> Weighed:
+def weigh(seen: Seen, committee: Committee, known: Known, gap: int) -> Weighed:
     """What is said of each picture in numbers; `gap` as in `choose`, for how far neighbours in time may be."""
     places = _places(seen)
     codec = committee.predictor.networks[0].codec
-    found = criteria(seen.answers, neighbours(places, max(gap, 1)), multiview, codec.has_scores)
-    sure = uncertainty(found)
+    found = criteria(seen.answers, neighbours(places, max(gap, 1)), known.multiview, codec.has_scores)
+    sure = uncertainty(found, known.labelled)
     order = np.lexsort((-sure.persons, seen.answers.picture))
     _, first = np.unique(seen.answers.picture[order], return_index=True)
     return Weighed(found, sure, order[first], places)

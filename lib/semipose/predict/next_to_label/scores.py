@@ -129,20 +129,25 @@ class Uncertainty:
 
     Attributes:
         joints: (P, K).
-        persons: (P,), the mean over the joints.
+        persons: (P,), the mean over the joints, each as often as it is labelled.
     """
 
     joints: np.ndarray
     persons: np.ndarray
 
 
-def uncertainty(found: Sequence[Criterion]) -> Uncertainty:
-    """The weighted mean of all criteria that say something of a joint, in units of its mean over all."""
+def uncertainty(found: Sequence[Criterion], labelled: np.ndarray) -> Uncertainty:
+    """The weighted mean of all criteria that say something of a joint, in units of its mean over all.
+
+    Args:
+        labelled: (K,) share of the labelled persons in which each joint is. A joint that is mostly hidden is mostly
+            uncertain too, but there would be nothing to label.
+    """
     strength = np.stack([criterion.strength for criterion in found])
     weights = np.isfinite(strength) * np.array([criterion.weight for criterion in found])[:, None, None]
     together = (weights * np.nan_to_num(strength)).sum(axis=0) / weights.sum(axis=0)
     together = together / (together.mean() or 1.0)
-    return Uncertainty(together, together.mean(axis=1))
+    return Uncertainty(together, np.average(together, axis=1, weights=labelled))
 
 
 def reasons(found: Sequence[Criterion], person: int, joints: Sequence[str]) -> list[str]:
