@@ -129,8 +129,17 @@ def add(folder: str, cfg: str) -> int:
         replace_file(cfg, with_source(cfg, entry))
         held = int(fitting_images(pictures, entry.get("exclude", []), "").sum())
         print(f"{cfg}: TRAIN_SET has it now" + f", without {held} that are named as validation" * bool(held))
-    print(f"next:\n  semipose cotrain1 --cfg {quote(cfg)} --name again")
+    print(f"next:\n  semipose cotrain1 --cfg {quote(cfg)} --name {quote(new_name(cfg))}")
     return 0
+
+
+def new_name(cfg: str) -> str:
+    """Of a run that is not there yet: mouse-2 where output/mouse is."""
+    from itertools import count
+
+    stem = os.path.splitext(os.path.basename(cfg))[0]
+    names = (f"{stem}-{number}" for number in count(2))
+    return next(name for name in names if not os.path.lexists(os.path.join("output", name)))
 
 
 def replace_file(path: str, text: str) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from semipose.data.formats.json_rows import Table
 from semipose.skeletons import Skeleton
 
+UNCERTAIN = "uncertain"  # the note of `semipose label` at a joint to look at closely
 _VISIBILITY = {"": 2, "0": 0, "1": 1, "2": 2}
 _LARGEST = 1e9  # pixels
 NO_GROUP = -1
@@ -164,7 +165,7 @@ def _visibility(shape: dict, counts: Counter) -> int:
     """COCO's v in the description; any other text there is a note, and the point is visible."""
     text = shape.get("description")
     text = "" if text is None else str(text).strip()
-    counts["notes"] += text not in _VISIBILITY
+    counts["notes"] += text not in _VISIBILITY and text != UNCERTAIN
     return _VISIBILITY.get(text, 2)
 
 

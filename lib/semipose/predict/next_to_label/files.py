@@ -11,6 +11,7 @@ import numpy as np
 
 from semipose.data.archives import read_bytes
 from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
+from semipose.data.formats.labelme_shapes import UNCERTAIN
 from semipose.data.images import cv2, write_png
 from semipose.data.video_frames import read_video
 from semipose.errors import DataError, write_error
@@ -68,7 +69,7 @@ def predicted_document(one: Chosen, name: str, boxes: bool) -> dict:
     }
     for shape in document["shapes"]:
         if shape["shape_type"] == "point" and (shape["label"], shape["group_id"]) in uncertain:
-            shape |= {"description": "uncertain", "flags": {"uncertain": True}}
+            shape |= {"description": UNCERTAIN, "flags": {UNCERTAIN: True}}
     return document | {"flags": {FLAG: True}, RECORD: {"sha1": shapes_digest(document["shapes"])}}
 
 
