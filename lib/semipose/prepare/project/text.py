@@ -165,7 +165,7 @@ def _epoch(count: int) -> int:
 
 def _pool_labels(project: Project) -> list[str]:
     few = project.facts.learned <= 60
-    lines = ["EMA_DECAY: 0.995  # a mean over about 200 steps: short runs need a short one"]
+    lines = ["EMA_DECAY: 0.995  # the teacher is a mean over 200 steps, and over a ninth of the run before step 1,790"]
     rows = ["TARGET: redrawn", f"MIN_SCORE: {0.3 if few or project.facts.view == BOTTOM_UP else 0.2}"]
     if not project.multiview:
         return [*lines, f"PSEUDO: {{{', '.join(rows)}}}  # keypoints that a teacher is less sure of are not taught"]
