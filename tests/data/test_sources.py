@@ -315,4 +315,4 @@ def test_a_skeleton_that_is_a_part_of_the_labels(root, config):
 
 
 def test_a_project_as_the_root_has_its_name(root, config):
-    assert source_entries(config("."), "TRAIN_SET")[0]["name"] == root.name
+    assert source_entries(config("{annotation: ., format: labelme}"), "TRAIN_SET")[0]["name"] == root.name
