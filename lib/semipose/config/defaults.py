@@ -162,9 +162,7 @@ KEYS = {
     "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
-    # at update t at most (t+1)/(t+10), a mean over a ninth of the run so far: 0.99 from 890 on, 0.995 from 1,790 on,
-    # 0.999 from 8,990 on; shorter runs do not see a difference between these
-    "EMA_DECAY": Key(0.999, low=0, high=1),
+    "EMA_DECAY": Key(0.999, low=0, high=1),  # (t+1)/(t+10) while that is less, so up to step 890 for 0.99, 8990 for 0.999
     "REWEIGHT": Key(False),  # pseudo-label weights times PSEUDO.REWEIGHT_BY (flag --reweight)
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
