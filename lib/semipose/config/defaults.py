@@ -162,7 +162,7 @@ KEYS = {
     "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels
     "USE_EMA": Key(True),  # cotrain, cotrain1, train_2p: teach with the EMA of a network, not the network (flag --ema)
-    "EMA_DECAY": Key(0.999, low=0, high=1),  # (t+1)/(t+10) while that is less, so up to step 890 for 0.99, 8990 for 0.999
+    "EMA_DECAY": Key(0.999, low=0, high=1),  # (t+1)/(t+10) while less: to step 890 for 0.99, 8990 for 0.999
     "REWEIGHT": Key(False),  # pseudo-label weights times PSEUDO.REWEIGHT_BY (flag --reweight)
     # redrawn = the teacher's joint, encoded again; heatmap = its own heatmap, warped; auto = heatmap where there is one
     "PSEUDO.TARGET": Key("auto", choices=("auto", "heatmap", "redrawn")),
