@@ -42,6 +42,17 @@ def test_procrustes_undoes_turn_scale_and_shift_but_no_mirror():
     assert p_mpjpe(poses * [-1, 1, 1], poses, np.ones((4, 17), bool)) > 0.1
 
 
+def test_joints_without_a_label_do_not_turn_or_scale_a_pose():
+    wanted = np.random.default_rng(0).normal(size=(3, 17, 3))
+    labelled = np.ones((3, 17), bool)
+    labelled[0, 5], labelled[1, :4], labelled[2] = False, False, False
+    found = 0.5 * wanted @ turn(0.7)
+    nowhere = np.where(labelled[..., None], wanted, 5.0)  # where unlabelled joints are after the root is taken away
+    scores = score_poses(found, nowhere, labelled)
+    assert scores["MPJPE"] > 100 and scores["P-MPJPE"] == pytest.approx(0, abs=1e-6)
+    assert score_poses(0.5 * wanted, nowhere, labelled)["N-MPJPE"] == pytest.approx(0, abs=1e-6)
+
+
 def test_a_pose_of_one_point_has_no_nan():
     everywhere = np.zeros((1, 3, 3))
     assert np.isfinite([m(everywhere, WANTED[:1, :3], np.ones((1, 3), bool)) for m in (p_mpjpe, n_mpjpe)]).all()

@@ -12,26 +12,31 @@ def distances(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.linalg.norm(found - wanted, axis=-1)
 
 
-def procrustes(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """`found` (N, K, 3) turned, scaled and shifted so that each pose is as near to `wanted` as it can be.
+def procrustes(found: np.ndarray, wanted: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """`found` (N, K, 3) turned, scaled and shifted so that the `counted` (N, K) joints of each pose, or all, are as
+    near to `wanted` as they can be.
 
     No mirror image is taken (Umeyama, 1991).
     """
-    mean_found, mean_wanted = found.mean(1, keepdims=True), wanted.mean(1, keepdims=True)
-    a, b = found - mean_found, wanted - mean_wanted
+    say = np.ones_like(found[..., :1]) if counted is None else counted[..., None].astype(found.dtype)
+    number = np.maximum(say.sum(1, keepdims=True), 1)
+    mean_found, mean_wanted = ((say * poses).sum(1, keepdims=True) / number for poses in (found, wanted))
+    a, b = say * (found - mean_found), say * (wanted - mean_wanted)
     u, values, vt = np.linalg.svd(a.transpose(0, 2, 1) @ b)
     sign = np.ones_like(values)
     sign[:, -1] = np.sign(np.linalg.det(u @ vt))
     rotation = (u * sign[:, None]) @ vt
     size = np.square(a).sum((1, 2))
     scale = (values * sign).sum(1) / np.where(size > 0, size, 1)
-    return scale[:, None, None] * (a @ rotation) + mean_wanted
+    return scale[:, None, None] * ((found - mean_found) @ rotation) + mean_wanted
 
 
-def scaled(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """`found` (N, K, 3) times the factor that brings each pose nearest to `wanted`."""
-    size = np.square(found).sum((1, 2))
-    factor = (found * wanted).sum((1, 2)) / np.where(size > 0, size, 1)
+def scaled(found: np.ndarray, wanted: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """`found` (N, K, 3) times the factor that brings the `counted` (N, K) joints of each pose, or all, nearest to
+    `wanted`."""
+    own = found if counted is None else found * counted[..., None]
+    size = np.square(own).sum((1, 2))
+    factor = (own * wanted).sum((1, 2)) / np.where(size > 0, size, 1)
     return factor[:, None, None] * found
 
 
@@ -40,14 +45,18 @@ def mpjpe(found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray) -> float:
     return float(distances(found, wanted)[labelled].mean()) if labelled.any() else -1.0
 
 
-def p_mpjpe(found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray) -> float:
-    """`mpjpe` after `procrustes` of all joints."""
-    return mpjpe(procrustes(found, wanted), wanted, labelled)
+def p_mpjpe(
+    found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray, counted: np.ndarray | None = None
+) -> float:  # fmt: skip
+    """`mpjpe` after `procrustes` of the `counted` joints, or of all."""
+    return mpjpe(procrustes(found, wanted, counted), wanted, labelled)
 
 
-def n_mpjpe(found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray) -> float:
-    """`mpjpe` after `scaled`."""
-    return mpjpe(scaled(found, wanted), wanted, labelled)
+def n_mpjpe(
+    found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray, counted: np.ndarray | None = None
+) -> float:  # fmt: skip
+    """`mpjpe` after `scaled` by the `counted` joints, or by all."""
+    return mpjpe(scaled(found, wanted, counted), wanted, labelled)
 
 
 def pck_3d(found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray, radius: float) -> float:
@@ -56,12 +65,15 @@ def pck_3d(found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray, radius: 
 
 
 def score_poses(found: np.ndarray, wanted: np.ndarray, labelled: np.ndarray) -> dict[str, float]:
-    """All metrics of poses (N, K, 3) in metres, around their root: MPJPEs in mm, 3DPCK and AUC as shares."""
+    """All metrics of poses (N, K, 3) in metres, around their root: MPJPEs in mm, 3DPCK and AUC as shares.
+
+    Joints that are not labelled have no place in `wanted`: poses are aligned by the others.
+    """
     millimetres = found * MILLIMETRES, wanted * MILLIMETRES, labelled
     hits = [pck_3d(*millimetres, radius) for radius in THRESHOLDS]
     return {
-        "MPJPE": mpjpe(*millimetres), "P-MPJPE": p_mpjpe(*millimetres), "N-MPJPE": n_mpjpe(*millimetres),
-        "3DPCK": hits[-1], "3DAUC": float(np.mean(hits)),
+        "MPJPE": mpjpe(*millimetres), "P-MPJPE": p_mpjpe(*millimetres, labelled),
+        "N-MPJPE": n_mpjpe(*millimetres, labelled), "3DPCK": hits[-1], "3DAUC": float(np.mean(hits)),
     }  # fmt: skip
 
 
