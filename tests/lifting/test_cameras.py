@@ -109,6 +109,7 @@ def test_the_pickle_of_human36m_is_read(tmp_path):
     camera = read_cameras(file, 0.001)["S1.54138969"]
     np.testing.assert_allclose(camera.intrinsics[:2], ENTRY["f"])
     np.testing.assert_allclose(camera.centre, 0.001)
+    np.testing.assert_array_equal(camera.rotation, TURN.T)  # MMPose writes R from camera to world
 
 
 @pytest.mark.promise("R13")

@@ -3,6 +3,8 @@
 import io
 import pickle
 
+import numpy as np
+
 from semipose.errors import DataError
 
 # what arrays of numpy are made of; anything else in a pickle may run code
@@ -26,7 +28,8 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_camera_pickle(content: bytes, where: str) -> dict:
-    """{NAME: entry}; a key (S, camera) becomes `S.camera`. Raises DataError for anything but plain values."""
+    """{NAME: entry}; a key (S, camera) becomes `S.camera`, and R turns world into camera axes as in the other files: in
+    MMPose's it is from camera to world. Raises DataError for anything but plain values."""
     try:
         rows = _PlainUnpickler(io.BytesIO(content), encoding="latin1").load()
     except Exception as error:  # a damaged pickle can raise nearly anything
@@ -35,4 +38,10 @@ def read_camera_pickle(content: bytes, where: str) -> dict:
         ) from error
     if not isinstance(rows, dict):
         raise DataError(f"{where}: a dict of cameras expected, found {type(rows).__name__}")
-    return {".".join(map(str, key)) if isinstance(key, tuple) else str(key): row for key, row in rows.items()}
+    names = (".".join(map(str, key)) if isinstance(key, tuple) else str(key) for key in rows)
+    return {name: _from_world(row) for name, row in zip(names, rows.values())}
+
+
+def _from_world(row: object) -> object:
+    turned = isinstance(row, dict) and isinstance(row.get("R"), np.ndarray)
+    return row | {"R": row["R"].T} if turned else row
