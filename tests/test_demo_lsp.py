@@ -95,4 +95,9 @@ def test_the_table_says_how_much_of_the_gap_each_network_gives_back():
 
 
 def test_share_of_an_error_that_falls():
-    assert share_given_back(method=14, supervised=20, all_labels=10) == pytest.approx(60)
+    assert share_given_back(method=14, supervised=20, all_labels=10, lower_is_better=True) == pytest.approx(60)
+
+
+def test_there_is_no_share_where_all_labels_are_worse():
+    assert share_given_back(method=28, supervised=30, all_labels=29) is None
+    assert share_given_back(method=32, supervised=30, all_labels=31, lower_is_better=True) is None

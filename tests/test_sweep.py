@@ -229,6 +229,8 @@ def test_the_table_has_the_share_of_the_gap_that_each_setting_gives_back(sweep):
     column = [cell.strip() for cell in head.split("|")].index("% of the gap in AP (%)")
     assert [row.split("|")[column].strip() for row in rows] == [*back.values()]
     assert given_back(plan, results[:5], plan.settings[1], plan.metrics[0]) == "-"
+    error = Metric("AP (%)", ["EPE"])  # the same numbers as an error: all labels are worse
+    assert given_back(plan, results, plan.settings[1], error) == "-"
 
 
 def test_a_plan_without_a_gap_has_no_such_column(finished):

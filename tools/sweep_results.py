@@ -9,6 +9,7 @@ from sweep_plan import Metric, Plan, Setting
 from sweep_runs import Run
 
 from semipose.evaluation.given_back import share_given_back
+from semipose.report.records import lower_is_better
 from semipose.visualize.charts import save_chart, spread_chart
 
 
@@ -82,7 +83,8 @@ def to_markdown(plan: Plan, results: list[Result]) -> str:
 
 
 def given_back(plan: Plan, results: list[Result], setting: Setting, metric: Metric) -> str:
-    """The share of a setting's gap that it gives back in percent, from the seeds that all three have; `-` without."""
+    """The share of a setting's gap that it gives back in percent, from the seeds that all three have; `-` where there
+    are none, or all labels are no better than few."""
     if not setting.gap:
         return "-"
     by_name = {other.name: other for other in plan.settings}
@@ -92,7 +94,8 @@ def given_back(plan: Plan, results: list[Result], setting: Setting, metric: Metr
         for one in three
     ]
     seeds = set.intersection(*map(set, found))
-    share = share_given_back(*(fmean(values[seed] for seed in seeds) for values in found)) if seeds else None
+    means = [fmean(values[seed] for seed in seeds) for values in found] if seeds else []
+    share = share_given_back(*means, lower_is_better(metric.keys[0])) if means else None
     return "-" if share is None else f"{share:.0f}"
 
 
