@@ -94,6 +94,15 @@ def test_tracks_of_predict_are_learned_from(figures_root, tmp_path):
     finish(trainer)
 
 
+@pytest.mark.parametrize("side", ["DATASET.TRAIN_SET", "DATASET.TRAIN_UNSUP_SET"])
+def test_validation_is_known_by_its_poses_where_a_detector_gives_the_2d(figures_root, tmp_path, side):
+    with np.load(figures_root / "val.npz") as archive:
+        np.save(tmp_path / "det.npy", archive["part"][..., :2] + 1)
+    source = f"[{{name: other, annotation: val.npz, keypoints_2d: {tmp_path / 'det.npy'}}}]"
+    with pytest.raises(DataError, match="V1/walk/cam5"):
+        make_trainer(figures_root, tmp_path, pairs=[side, source])
+
+
 @pytest.mark.parametrize(
     ("pairs", "words"),
     [

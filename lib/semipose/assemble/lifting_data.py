@@ -114,15 +114,18 @@ def _chosen(motion: Motion, entry: dict) -> Motion:
 
 
 def _refuse_shared(name: str, validation: Motion, training: list[Motion]) -> None:
-    """Raises DataError for a sequence of validation whose tracks are trained on."""
-    known = {_content(motion, n) for motion in training for n in range(len(motion.recordings))}
-    shared = [str(r) for n, r in enumerate(validation.recordings) if _content(validation, n) in known]
+    """Raises DataError for a sequence of validation that is trained on, with these 2D keypoints or with others."""
+    known = set().union(*(_contents(motion, n) for motion in training for n in range(len(motion.recordings))))
+    shared = [str(r) for n, r in enumerate(validation.recordings) if _contents(validation, n) & known]
     if shared:
         raise DataError(f"validation set {name!r}: {len(shared)} sequences are trained on too, such as {shared[0]}")
 
 
-def _content(motion: Motion, number: int) -> bytes:
-    return hashlib.sha256(motion.keypoints[motion.sequence == number].tobytes()).digest()
+def _contents(motion: Motion, number: int) -> set[bytes]:
+    """Keys of the 2D keypoints of a sequence and, if there are any, of its 3D poses."""
+    own = motion.sequence == number
+    arrays = [motion.keypoints[own]] + ([motion.poses[own]] if motion.weights[own].any() else [])
+    return {hashlib.sha256(array.tobytes()).digest() for array in arrays}
 
 
 def labelled_sequences(config: CfgNode, data: LiftData) -> dict:
