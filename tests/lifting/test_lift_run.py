@@ -118,6 +118,8 @@ def test_validation_is_known_by_its_poses_where_a_detector_gives_the_2d(figures_
         (["TEST.BEST", "AP"], ["TEST.BEST", "MPJPE"]),
         (["ALGORITHM", "pose_dual"], ["ALGORITHM", "back_projection"]),
         (["WEIGHT.LOSS_MIX", "0.5"], ["WEIGHT.LOSS_MIX", "0.0"]),
+        (["LABELS.TRIM", "0.1"], ["LABELS.TRIM", "0.0"]),
+        (["PSEUDO.TEMPORAL", "track"], ["PSEUDO.TEMPORAL", "none"]),
         (["LIFT.FRAMES", "81", "LIFT.PAD", "false"], ["81 frames", "LIFT.PAD"]),
         (["TRAIN.AMP", "bf16"], ["TRAIN.AMP", "off"]),
         (["LIFT.CAMERAS", "no.json"], ["no.json"]),
