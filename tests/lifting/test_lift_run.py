@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from run_folder import rows, same_state
 from small_lift import CFG, SMALL, finish, go_on, make_trainer, small_config, stop
 
 from semipose import assemble, cli
+from semipose.assemble.lifting import build_lifting
 from semipose.errors import ConfigError, DataError
 from semipose.lifting.algorithms import LIFT_ALGORITHMS
 from semipose.skeletons import get_skeleton
@@ -130,6 +132,14 @@ def test_what_does_not_fit_is_refused_by_name(figures_root, tmp_path, pairs, wor
         make_trainer(figures_root, tmp_path, pairs=pairs)
     message = str(error.value)
     assert "\n" not in message and all(word in message for word in words), message
+
+
+def test_a_skeleton_without_links_has_no_bones_to_hold(figures_root):
+    bare = replace(get_skeleton("h36m"), links=())
+    with pytest.raises(ConfigError, match="LOSS_SIDES"):
+        build_lifting(small_config(figures_root), bare)
+    build_lifting(small_config(figures_root, "supervised"), bare)
+    build_lifting(small_config(figures_root, pairs=["WEIGHT.LOSS_BONES", "0", "WEIGHT.LOSS_SIDES", "0"]), bare)
 
 
 def test_the_command_trains_and_looks_without_training(figures_root, tmp_path, monkeypatch, capsys):

@@ -102,9 +102,13 @@ def build_lifting(config: CfgNode, skeleton: Skeleton, epoch_steps: int = 0) -> 
     refuse_idle(config)
     if entry.takes_unlabeled and given.LOSS_PROJECTION > 0 and not config.LIFT.TRAJECTORY:
         raise ConfigError("WEIGHT.LOSS_PROJECTION is above 0, but LIFT.TRAJECTORY is False: nothing can be projected")
+    links = skeleton.link_indices
+    if entry.takes_unlabeled and not links and (given.LOSS_BONES > 0 or given.LOSS_SIDES > 0):
+        raise ConfigError(
+            f"WEIGHT.LOSS_BONES and WEIGHT.LOSS_SIDES: skeleton {skeleton.name!r} has no links, so no bones; 0 expected"
+        )
     torch.manual_seed(config.SEED)
     students = [build_lifter(config, skeleton) for _ in range(entry.students)]
-    links = skeleton.link_indices
     recipe = LiftRecipe(
         students[0].codec,
         LiftWeights(
