@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from semipose.lifting.codec import LiftCodec
 from semipose.lifting.metrics import mpjpe, n_mpjpe, p_mpjpe, pck_3d, procrustes, score_actions, score_poses
+from semipose.lifting.motion import Motion, Recording, WindowPlan, Windows
+from semipose.lifting.validator import LiftSet, LiftValidator
 
 FOUND = np.array(
     [
@@ -74,3 +77,18 @@ def test_actions_count_alike_however_long_they_are():
     scores = score_actions(found, wanted, np.ones((3, 2), bool), actions)
     assert scores == pytest.approx({"MPJPE_actions": 25, "MPJPE_action_walk": 10, "MPJPE_action_sit": 40})
     assert score_actions(found[:2], wanted[:2], np.ones((2, 2), bool), actions[:2]) == {}
+
+
+def test_the_takes_of_an_action_are_one_action():
+    names = ("Sitting_1", "Sitting", "SittingDown")
+    poses = np.random.default_rng(0).normal(size=(4, 3, 3)).astype(np.float32)
+    recordings = tuple(Recording("S9", name, "c") for name in names)
+    ones, sequence = np.ones((4, 3)), np.array([0, 1, 1, 2])
+    motion = Motion(poses[..., :2], ones, poses, ones, sequence, np.ones((3, 11)), recordings)
+    off = np.array([0.03, 0.06, 0.06, 0.2], np.float32)[:, None, None] * np.array([[[0, 0, 0], [1, 0, 0], [0, 1, 0]]])
+    codec = LiftCodec(3, (0,))
+    found = poses - poses[:, :1] + off
+    scores = LiftValidator({}, codec)._metrics(LiftSet(Windows(motion, WindowPlan(1)), ()), found)
+    actions = {name: value for name, value in scores.items() if "action" in name}
+    each = {"MPJPE_action_Sitting": 100 / 3, "MPJPE_action_SittingDown": 400 / 3, "MPJPE_actions": 250 / 3}
+    assert actions == pytest.approx(each, rel=1e-4)

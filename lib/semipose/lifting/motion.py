@@ -1,5 +1,6 @@
 """Frames of many sequences as arrays, and the windows of frames that a network sees."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -16,6 +17,11 @@ class Recording:
     action: str
     camera: str
     source: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The action without the number of its take: `Directions` of `Directions_1`."""
+        return re.sub(r"[_ ]\d$", "", self.action)
 
     def __str__(self) -> str:
         return "/".join(filter(None, (self.subject, self.action, self.camera))) or self.source

@@ -88,7 +88,7 @@ class LiftValidator:
         poses, weights = torch.from_numpy(motion.poses[targets]), torch.from_numpy(motion.weights[targets])
         wanted = self.codec.relative(poses).numpy()
         labelled = (weights * self.codec.root_weight(weights).unsqueeze(-1) > 0).numpy()
-        actions = np.array([motion.recordings[number].action for number in motion.sequence[targets]])
+        actions = np.array([motion.recordings[number].kind for number in motion.sequence[targets]])
         return score_poses(found, wanted, labelled) | score_actions(found, wanted, labelled, actions)
 
 
