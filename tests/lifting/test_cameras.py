@@ -101,6 +101,13 @@ def test_a_wrong_camera_is_named(tmp_path, change, words):
     refused(lambda: read_cameras(file), str(file), "cam7", *words)
 
 
+def test_directions_stay_small_where_a_lens_cannot_see():
+    """With k1 alone the picture of a lens ends; a detector may put a joint beyond it."""
+    camera = torch.tensor([1000.0, 1000, 500, 500, -0.3, 0, 0, 1e-3, 1e-3, 1000, 1000])
+    pixels = 500 + 1000 * torch.linspace(0, 2, 2001).unsqueeze(-1) * torch.tensor([0.8, 0.6])
+    assert directions(pixels, camera).norm(dim=-1).max() < 12
+
+
 def test_the_pickle_of_human36m_is_read(tmp_path):
     arrays = {name: np.array(value, np.float64).reshape(-1, 1) for name, value in ENTRY.items() if name in "fckp"}
     entry = {**arrays, "R": TURN, "T": np.ones((3, 1)), "w": 1000, "h": np.int64(1002), "name": "x", "id": "54138969"}

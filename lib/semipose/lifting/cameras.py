@@ -20,6 +20,7 @@ from semipose.plain_yaml import parse_yaml
 INTRINSICS = ("fx", "fy", "cx", "cy", "k1", "k2", "k3", "p1", "p2", "w", "h")
 NEAREST = 0.1  # metres; points nearer to the camera, or behind it, are projected as from here
 UNDO_STEPS = 10  # of the fixed point that undoes distortion
+STRONGEST = 0.2  # of distortion: what a direction is shortened to; farther out a polynomial folds back
 MAX_BYTES = 10_000_000
 _LENGTHS = {"R": 9, "T": 3, "f": 2, "c": 2, "k": 3, "p": 2, "w": 1, "h": 1}
 _OPTIONAL = {"R": np.eye(3), "T": np.zeros(3), "k": np.zeros(3), "p": np.zeros(2)}
@@ -66,7 +67,7 @@ def directions(pixels: Tensor, intrinsics: Tensor) -> Tensor:
     flat = bent
     for _ in range(UNDO_STEPS):
         factor, shift = _distortion(flat, intrinsics)
-        flat = (bent - shift) / factor
+        flat = (bent - shift) / factor.clamp_min(STRONGEST)
     return flat
 
 
