@@ -66,6 +66,17 @@ def test_trimming_begins_with_its_step(name):
     assert losses[0] < losses[1]
 
 
+def test_the_worst_case_head_does_not_learn_what_is_trimmed():
+    """Trimmed to none, no label moves it; the pool is not there yet."""
+    weights, late = LossWeights(pose=1, cons=0, worst=1), Ramp(5, 5)
+    moved = []
+    for trim in (0.0, 1.0):
+        algorithm = make_algorithm("mean_teacher", weights=weights, ramp=late, labels=LabelPolicy(trim=trim))
+        found = gradients(algorithm, make_batch())
+        moved.append(max(gradient.abs().max() for name, gradient in found.items() if "worst_head" in name))
+    assert moved[0] > 0 == moved[1]
+
+
 def test_trust_falls_with_the_distance_as_far_as_the_teacher_is_sure():
     labels = torch.zeros(1, 4, 2)
     points = torch.tensor([[0.0, 0.0], [0.0, 3.0], [0.0, 3.0], [300.0, 0.0]]).expand(1, 1, 4, 2)

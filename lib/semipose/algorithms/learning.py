@@ -1,7 +1,7 @@
 """What a student learns from: its tasks, and the loss terms that they give."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -69,6 +69,7 @@ def learn(
         found, weights = task_loss(student, task, output), task.weights
         if task.term == "pose" and recipe.labels.trims(step):
             weights = trimmed(weights, found, recipe.labels.trim)
+            tasks = [replace(task, weights=weights), *tasks[1:]]  # the worst-case head does not learn them either
         loss = task.factor * reduce_keypoints(found, weights)
         terms[task.term] = terms[task.term] + loss if task.term in terms else loss
     if recipe.weights.worst > 0:
