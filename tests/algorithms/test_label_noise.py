@@ -154,7 +154,7 @@ def teaching(algorithm) -> dict[str, Teacher]:
 
 
 def policy_of(*words) -> LabelPolicy:
-    return build_labels(load_config(CFG, pairs=[*words]), epoch_steps=50)
+    return build_labels(load_config(CFG, pairs=[*words]), epoch_steps=50, joints=17)
 
 
 def test_the_keys_are_counted_in_steps():
@@ -163,6 +163,12 @@ def test_the_keys_are_counted_in_steps():
     assert policy_of() == LabelPolicy()
 
 
-@pytest.mark.parametrize("words", ["LABELS.AGREEMENT 0.1 ALGORITHM supervised", "LABELS.TRIM 0.1 MODEL.CODEC dekr"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "LABELS.AGREEMENT 0.1 ALGORITHM supervised", "LABELS.TRIM 0.1 MODEL.CODEC dekr",
+        "LABELS.TRIM 0.05 TRAIN.BATCH_SIZE 1",  # less than one of 17 keypoints
+    ],
+)  # fmt: skip
 def test_what_would_do_nothing_is_refused(words):
     refused(lambda: policy_of(*words.split()), *words.split()[:2])

@@ -43,7 +43,7 @@ def build_recipe(
         mix=MixPolicy(config.MIX.WHERE, config.MIX.LAMBDA, config.MIX.BETA), worst=build_worst(config, ramp.start),
         reweight=_reweight(config), agreement_sigma=config.PSEUDO.AGREEMENT_SIGMA,
         flip=_flip(config, skeleton), ensemble=config.PSEUDO.ENSEMBLE and entry.students > 1,
-        labels=build_labels(config, epoch_steps), unlabeled_size=unlabeled_size,
+        labels=build_labels(config, epoch_steps, len(skeleton)), unlabeled_size=unlabeled_size,
         constraints=constraints,
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def build_worst(config: CfgNode, start: int) -> WorstPolicy:
     return WorstPolicy(worst.FORM, worst.ETA, schedule, worst.EASY_ONLY, worst.PSEUDO_HEAD)
 
 
-def build_labels(config: CfgNode, epoch_steps: int) -> LabelPolicy:
+def build_labels(config: CfgNode, epoch_steps: int, joints: int) -> LabelPolicy:
     """How far labels are trusted; raises ConfigError where that would do nothing."""
     labels, epochs = config.LABELS, config.TRAIN.END_EPOCH
     for key in ("TRIM", "AGREEMENT"):
@@ -96,6 +96,9 @@ def build_labels(config: CfgNode, epoch_steps: int) -> LabelPolicy:
             raise ConfigError(f"LABELS.{key} is {labels[key]:g}; {config.MODEL.CODEC} finds instances: 0 expected")
     if labels.TRIM and epochs <= labels.TRIM_EPOCH:
         raise ConfigError(f"LABELS.TRIM_EPOCH is {labels.TRIM_EPOCH}: TRIM never begins in {epochs} epochs")
+    most = config.TRAIN.BATCH_SIZE * joints
+    if labels.TRIM and labels.TRIM * most < 1:
+        raise ConfigError(f"LABELS.TRIM is {labels.TRIM:g}: less than one of the {most} keypoints of a batch")
     if labels.AGREEMENT and not algorithm_entry(config).takes_unlabeled:
         raise ConfigError(f"LABELS.AGREEMENT is {labels.AGREEMENT:g}: {config.ALGORITHM} has no teacher; 0 expected")
     return LabelPolicy(labels.TRIM, labels.TRIM_EPOCH * epoch_steps, labels.AGREEMENT)
