@@ -32,6 +32,7 @@ BEST = "MPJPE"
 # what only networks for pictures can do
 IDLE = (
     "WEIGHT.LOSS_MIX", "WEIGHT.LOSS_WORST", "REWEIGHT", "USE_EMA", "TRAIN.AMP", "TRAIN.COMPILE", "TRAIN.SYNC_BN",
+    "TRAIN.JOINT_FORWARD",
     "MODEL.PRETRAINED", "MODEL.FREEZE", "MODEL.FREEZE_BN", "LABELS.TRIM", "LABELS.AGREEMENT", "PSEUDO.FLIP",
     "PSEUDO.ENSEMBLE", "PSEUDO.TEMPORAL", "PSEUDO.PCA",
 )  # fmt: skip
@@ -135,6 +136,12 @@ def build_lift_trainer(
     labeled = LiftSide(build_windows(data.labeled, plan, "the labelled set"), train.BATCH_SIZE)
     loader = LiftLoader(labeled, unlabeled, train.STEPS_PER_EPOCH, config.SEED, rank(), ranks())
     algorithm = build_lifting(config, skeleton, len(loader) * len(lift_entry(config).phases))
+    alone = not algorithm.takes_unlabeled or algorithm.recipe.ramp.start > 0
+    if alone and loader.fewest_labeled == 1:
+        raise ConfigError(
+            f"TRAIN.BATCH_SIZE is {train.BATCH_SIZE}, for {len(labeled.windows)} windows with labels: the last batch "
+            "would have one, from which BatchNorm cannot learn; another batch size or TRAIN.STEPS_PER_EPOCH expected"
+        )
     validator = build_lift_validator(config, data.validation, algorithm.recipe.codec, interrupts)
     record = RunRecord(
         checkpoints, tracker, to_yaml(config), training_key(data), config.SEED, skeleton.to_plain()

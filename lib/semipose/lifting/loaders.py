@@ -41,6 +41,11 @@ class LiftLoader:
     def __len__(self) -> int:
         return len(self._samplers[-1])
 
+    @property
+    def fewest_labeled(self) -> int:
+        """Windows in the smallest labelled batch."""
+        return self._samplers[0].fewest
+
     def ids(self, batch: PairBatch) -> dict[str, list[int]]:
         """Target frames of the windows of a batch, by side ("labeled", "unlabeled")."""
         sides = zip(("labeled", "unlabeled"), self._windows, (batch.labeled, batch.unlabeled))
