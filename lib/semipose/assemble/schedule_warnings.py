@@ -17,7 +17,7 @@ def schedule_warnings(config: CfgNode, epoch_steps: int) -> list[str]:
     """
     found = [_few_steps(config, epoch_steps), _warm_up(config, epoch_steps)]
     if find_task(config).entry(config).takes_unlabeled:
-        found += [_pool(config, epoch_steps), _worst_case(config, epoch_steps)]
+        found += [_pool(config, epoch_steps), _time(config, epoch_steps), _worst_case(config, epoch_steps)]
     return [line for line in found if line]
 
 
@@ -61,6 +61,18 @@ def _pool(config: CfgNode, epoch_steps: int) -> str:
         f"TRAIN.UNSUP_START {train.UNSUP_START:g} and TRAIN.UNSUP_RAMP {train.UNSUP_RAMP:g} are more than 1 together: "
         f"the ramp would end at step {ramp.end} of {whole}, and the unlabelled losses reach "
         f"{PERCENT.format(100 * ramp(whole - 1))} of their weight. Lower one of them"
+    )
+
+
+def _time(config: CfgNode, epoch_steps: int) -> str:
+    """What a teacher said of other frames is known from the second epoch of pseudo-labels on."""
+    last, whole = (config.TRAIN.END_EPOCH - 1) * epoch_steps, config.TRAIN.END_EPOCH * epoch_steps
+    if config.PSEUDO.TEMPORAL == "none" or not last <= build_ramp(config, epoch_steps).start < whole:
+        return ""
+    return (
+        f"PSEUDO.TEMPORAL {config.PSEUDO.TEMPORAL} does nothing in the first epoch of pseudo-labels, which is the last "
+        f"of this run. Make more, shorter epochs (TRAIN.END_EPOCH is {config.TRAIN.END_EPOCH}, TRAIN.STEPS_PER_EPOCH "
+        f"{config.TRAIN.STEPS_PER_EPOCH})"
     )
 
 
