@@ -32,8 +32,11 @@ def test_parts_that_need_maps_are_refused_by_name(codec, key, pairs):
 
 @pytest.mark.parametrize(
     ("key", "pairs"),
-    [("PSEUDO.MIN_SCORE", ["PSEUDO.MIN_SCORE", "0.3"]), ("REWEIGHT", ["PSEUDO.MIN_SCORE", "0", "REWEIGHT", "true"])],
-)
+    [
+        ("PSEUDO.MIN_SCORE", ["PSEUDO.MIN_SCORE", "0.3"]), ("REWEIGHT", ["PSEUDO.MIN_SCORE", "0", "REWEIGHT", "true"]),
+        ("LABELS.AGREEMENT", ["PSEUDO.MIN_SCORE", "0", "LABELS.AGREEMENT", "0.1"]),
+    ],
+)  # fmt: skip
 def test_parts_that_need_scores_are_refused_by_name(key, pairs):
     with pytest.raises(ConfigError, match=rf"{key}.*MODEL.CODEC is 'regression'.*gaussian.*rle"):
         assemble.build_network(config(*pairs, "MODEL.CODEC", "regression"))

@@ -116,6 +116,7 @@ def check_codec(config: CfgNode, network: PoseNetwork, backbone: str) -> None:
     needs_scores = {
         "PSEUDO.MIN_SCORE": learns and config.PSEUDO.MIN_SCORE > 0,
         "REWEIGHT by gmm or soft": learns and config.REWEIGHT and config.PSEUDO.REWEIGHT_BY in ("gmm", "soft"),
+        "LABELS.AGREEMENT": learns and config.LABELS.AGREEMENT > 0,
     }
     for needs, has, what, others in (
         (needs_maps, codec.has_maps, "maps", with_maps()), (needs_scores, codec.has_scores, "scores", with_scores()),
