@@ -79,6 +79,7 @@ def test_other_names_are_sequences_by_folder_and_need_a_camera(write):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
+        ({"imgname": np.array([*NAMES[:4], NAMES[2]])}, ["S5_Eating.55011271_000001", "twice"]),
         ({"part": None}, ["part"]),
         ({"part": np.ones((5, 4, 3))}, ["part", "(5, 4, 3)", "(5, 3, 3)"]),
         ({"S": np.ones((4, 3, 4))}, ["S", "(4, 3, 4)"]),

@@ -43,15 +43,19 @@ def read_mocap(source: MocapSource) -> Motion:
     """All recordings of a file, the frames of each in order of their numbers.
 
     Raises:
-        DataError: the file cannot be read, an array is missing or of another shape, a number is not finite, or a camera
-            is not known; the message names file and frame.
+        DataError: the file cannot be read, an array is missing or of another shape, a number is not finite, a frame
+            comes twice (of two persons), or a camera is not known; the message names file and frame.
     """
     arrays = _load(source)
     names = [str(name) for name in arrays["imgname"]]
     parsed = [_parse(name, source) for name in names]
     order = {recording: number for number, recording in enumerate(dict.fromkeys(recording for recording, _ in parsed))}
     sequence = np.array([order[recording] for recording, _ in parsed], np.int32)
-    rows = np.lexsort(([frame for _, frame in parsed], sequence))
+    frames = np.array([frame for _, frame in parsed])
+    rows = np.lexsort((frames, sequence))
+    again = np.flatnonzero((np.diff(sequence[rows]) == 0) & (np.diff(frames[rows]) == 0))
+    if len(again):
+        raise DataError(f"{source.file}: imgname {names[rows[again[0]]][:80]!a}: comes twice; one person expected")
     poses, weights = arrays["S"][..., :3] * source.unit, arrays["S"][..., 3] > 0
     cameras = [camera_of(source.cameras, r.subject, r.camera, f"{source.file}: {r}") for r in order]
     if source.world:
