@@ -9,7 +9,7 @@ LITE, LITE_NAME = "timm/tf_efficientnet_lite0", "tf_efficientnet_lite0"
 FRAMES, BOXES, BOTTOM_UP = "frames", "boxes", "bottom-up"
 _CROP_SPACE = 0.2  # of the memory, for crops that are kept
 # labelled individuals up to which a run has so many steps; a step is an update of both networks
-_STEPS = ((10, 450), (20, 600), (60, 800), (300, 1200), (1000, 2500))
+_STEPS = ((60, 1350), (300, 1500), (1000, 2500))
 _ENLARGED = 1.5  # pictures are not blown up by more
 _LEAST = 60  # pixels of an individual, for which a larger picture is worth its time
 _MOST_STEPS, _ON_GPU = 5000, 4

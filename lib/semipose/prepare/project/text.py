@@ -160,7 +160,7 @@ def _training(project: Project) -> list[str]:
 
 
 def _epoch(count: int) -> int:
-    return _EPOCH if count <= 1200 else 100 if count <= 5000 else 500
+    return _EPOCH if count <= 1500 else 100 if count <= 5000 else 500
 
 
 def _pool_labels(project: Project) -> list[str]:
