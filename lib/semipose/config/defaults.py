@@ -134,7 +134,7 @@ KEYS = {
     # epochs without a better TEST.BEST after which the run ends; 0 = it never ends early
     "TRAIN.PATIENCE": Key(0, low=0),
     "TRAIN.DETERMINISTIC": Key(False),  # only operations that give the same bits each time, on a GPU too; slower
-    "TRAIN.COMPILE": Key(False),  # networks through torch.compile while training; for a GPU, needs a C++ compiler
+    "TRAIN.COMPILE": Key(False),  # networks through torch.compile while training; needs a C++ compiler
     "TRAIN.PRINT_FREQ": Key(50, low=1),  # steps between log lines
     "TRAIN.STOP_ON_COLLAPSE": Key(False),  # end the run when the pseudo-labels collapse, instead of a warning
     # --- CHECKPOINT: what is kept of a run
