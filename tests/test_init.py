@@ -154,6 +154,18 @@ def test_one_broken_file_does_not_hide_the_others(tmp_path, capsys):
     assert "broken.json" in capsys.readouterr().out
 
 
+def test_a_video_that_cannot_be_read_is_left_out_and_named(tmp_path, capsys):
+    def write(root):
+        own_data.labelme(root)
+        (root / "film.mp4").write_bytes(b"no video")
+        return root
+
+    file = started(tmp_path, write)
+    assert "film.mp4" in capsys.readouterr().out
+    assert "film.mp4" not in str(load_config(file).DATASET.TRAIN_UNSUP_SET)
+    assemble.build_data(small(file, tmp_path))
+
+
 def test_a_file_of_weights_is_taken(tmp_path):
     weights = tmp_path / "lite0.pth"
     weights.write_bytes(b"")

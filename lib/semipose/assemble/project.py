@@ -13,7 +13,7 @@ from semipose.data.formats.layout import first_file_names, locate_coco
 from semipose.data.formats.yolo_files import find_files
 from semipose.data.source_format import guess_format
 from semipose.data.sources import COCO_FILES, read_own, read_pool
-from semipose.data.video_frames import header_frames
+from semipose.data.video_frames import header_frames, read_video
 from semipose.errors import ConfigError, DataError, SemiposeError
 from semipose.prepare.project.contents import Contents, LabelFile, look_at
 from semipose.prepare.project.hold_out import LEAST, LEAST_OF_SOME, hold_out
@@ -51,7 +51,7 @@ def start_project(data: str, weights: str, machine: Machine) -> tuple[Project, l
     train, test, pool_files = _roles(found, said)
     skeleton, train, test = _skeleton(train, test, said)
     bare = _bare(contents, [*train, *test, *pool_files])
-    frames = {name: header_frames(os.path.join(contents.root, name)) for name in contents.videos}
+    frames = _frames(contents, said)
     if not test:
         enough = len(train) > 1 and sum(len(each.paths) for each in train) >= LEAST
         for each in train:
@@ -215,6 +215,19 @@ def _bare(contents: Contents, labelled: list[Labelled]) -> list[str]:
     known = {path for each in labelled for path in (*each.paths, *each.covered)}
     bare = [name for name in contents.pictures if os.path.normpath(os.path.join(contents.root, name)) not in known]
     return bare if len(bare) > _FEW_BARE * len(known) else []
+
+
+def _frames(contents: Contents, said: list[str]) -> dict[str, int]:
+    """How many frames each video has; one that cannot be read is left out."""
+    frames = {}
+    for name in contents.videos:
+        path = os.path.join(contents.root, name)
+        try:
+            next(read_video(path))
+            frames[name] = header_frames(path)
+        except DataError as fault:
+            said.append(f"left out: {fault}")
+    return frames
 
 
 def _hidden(pool: list[Labelled], train: list[Labelled]) -> set[str]:
