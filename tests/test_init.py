@@ -187,6 +187,18 @@ def test_rare_labels_are_slips_of_the_pen(tmp_path, capsys):
     assemble.build_data(small(file, tmp_path))
 
 
+def test_a_keypoint_of_a_single_file_is_said(tmp_path, capsys):
+    def write(root):
+        own_data.labelme(root, labelled=12)
+        document = json.loads((root / "p03.json").read_text())
+        document["shapes"][0]["label"] = "nsoe"
+        (root / "p03.json").write_text(json.dumps(document))
+        return root
+
+    started(tmp_path, write)
+    assert "nsoe (p03.json)" in capsys.readouterr().out
+
+
 def corrected(root: Path, moved: list[int], untouched: list[int]) -> Path:
     """Files as `semipose label` writes them, some of which a person has changed."""
     own_data.labelme(root, labelled=40, bare=0)

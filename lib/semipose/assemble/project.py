@@ -88,6 +88,9 @@ def _read_all(contents: Contents) -> tuple[list[Labelled], list[str]]:
         said += [] if keypoints else [f"{file.annotation}: left out; it has no keypoints"]
         if keypoints and keypoints.left_out:
             said.append(f"{file.annotation}: left out the rare labels {', '.join(keypoints.left_out)}")
+        if keypoints and keypoints.doubtful:
+            doubtful = ", ".join(keypoints.doubtful)
+            said.append(f"in one file only: {doubtful}; if it is a slip, correct it and make another file by --out")
     if faults and not found:
         raise faults[0]
     return found, said + [f"left out: {fault}" for fault in faults]

@@ -16,6 +16,7 @@ from semipose.prepare.project.contents import LabelFile
 from semipose.skeletons import SKELETONS
 
 _RARE, _FILES = 0.05, 20  # a label in fewer of the files, of so many, is taken for a slip of the pen
+_SOME = 5  # of so many files a label in a single one may be one
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Keypoints:
         format: of the source.
         skeleton: name in the catalogue; "" = none has these names.
         left_out: labels that are taken for mistakes.
+        doubtful: keypoints that may be mistakes, as a single file has them, with its name.
     """
 
     names: tuple[str, ...]
@@ -39,6 +41,7 @@ class Keypoints:
     format: str = ""
     skeleton: str = ""
     left_out: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 def keypoints_of(root: str, labels: LabelFile) -> Keypoints | None:
@@ -129,8 +132,8 @@ def _of_aic(path: str) -> Keypoints:
 
 def _of_labelme(folder: str) -> Keypoints:
     """The order is that of the file with most labels."""
-    shapes = [_points_and_boxes(file) for file in json_files(folder)]
-    files = [labels for labels, _ in shapes if labels]
+    shapes = {file: _points_and_boxes(file) for file in json_files(folder)}
+    files = [labels for labels, _ in shapes.values() if labels]
     if not files:
         raise DataError(
             f"{folder}: its labelme files have no point shapes; a keypoint is a point with its name as label"
@@ -142,7 +145,11 @@ def _of_labelme(folder: str) -> Keypoints:
     ordered = list(dict.fromkeys(map(_plain, order)))
     kept = tuple(names[key] for key in ordered if counts[key] > least)
     left_out = tuple(names[key] for key in ordered if counts[key] <= least)
-    return Keypoints(kept, own_boxes=any(boxes for _, boxes in shapes), format="labelme", left_out=left_out)
+    once = [key for key in ordered if len(files) >= _SOME and least < counts[key] == 1]
+    where = {_plain(label): os.path.basename(file) for file, (labels, _) in shapes.items() for label in labels}
+    doubtful = tuple(f"{names[key]} ({where[key]})" for key in once)
+    own_boxes = any(boxes for _, boxes in shapes.values())
+    return Keypoints(kept, own_boxes=own_boxes, format="labelme", left_out=left_out, doubtful=doubtful)
 
 
 def _points_and_boxes(file: str) -> tuple[list[str], bool]:
