@@ -329,7 +329,7 @@ def test_broken_files(tmp_path, changes, word):
 @pytest.mark.parametrize("text", ["", "{", "\ufeff{", '{"shapes": ' + "[" * 100_000])
 def test_not_json(tmp_path, text):
     write(tmp_path / "a.json", text)
-    refused(lambda: read_labelme(str(tmp_path), SKELETON), "a.json: ", "JSON")
+    refused(lambda: read_labelme(str(tmp_path), SKELETON), "a.json: ", "JSON", "; ")
 
 
 VALUES = st.one_of(

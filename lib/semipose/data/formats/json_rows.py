@@ -12,6 +12,7 @@ from semipose.errors import DataError
 
 NO_INTEGER = -(2**63)  # in place of a wrong one; no id or group is so
 _LARGEST = 1e9  # pixels; keeps every value finite as float32
+_REMEDY = "write it again with the tool that made it, or move it away"
 
 
 def load_json(path: str, keep: Callable[[dict], bool] = lambda entry: False) -> object:
@@ -32,9 +33,9 @@ def load_json(path: str, keep: Callable[[dict], bool] = lambda entry: False) -> 
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
     except RecursionError as error:
-        raise DataError(f"{path}: is not valid JSON: nested too deeply") from error
+        raise DataError(f"{path}: is not valid JSON: nested too deeply; {_REMEDY}") from error
     except ValueError as error:  # malformed, not UTF-8, or an integer with thousands of digits
-        raise DataError(f"{path}: is not valid JSON: {error}") from error
+        raise DataError(f"{path}: is not valid JSON: {error}; {_REMEDY}") from error
 
 
 class WrongRows(DataError):
