@@ -120,7 +120,7 @@ BROKEN = {
     "numbers of video frames": (
         lambda cells: [row.__setitem__(0, str(n)) for n, row in enumerate(cells[3:])], "numbers of video frames"
     ),
-    "missing image": (change(3, 0, "labeled-data/none.png"), "none.png"),
+    "missing image": (change(3, 0, "labeled-data/none.png"), "labels.csv"),
     "no image": (change(3, 0, "labels.csv"), "labels.csv"),
 }  # fmt: skip
 

@@ -115,7 +115,10 @@ def _read_file(
     keypoints = np.stack([table.keypoints(name, skeleton) for name in table.individuals], axis=1)
     if table.faults:
         raise WrongRows({"line": table.faults})
-    sizes = _frame_sizes(paths.tolist(), keypoints[..., :2], exif)
+    try:
+        sizes = _frame_sizes(paths.tolist(), keypoints[..., :2], exif)
+    except DataError as error:
+        raise DataError(f"{error}; put the picture back, or take its row out of {file}") from error
     _report(table, skeleton, keypoints)
     return LabeledFrames(file, folder, paths, sizes, _inside(table, keypoints, sizes))
 
