@@ -9,7 +9,7 @@ from refusals import refused
 from semipose.report.records import Record, network_scores, read_record, split_key
 from semipose.report.settings import common_name, differing, fold_seeds, mean_and_spread, winner
 from semipose.report.tables import settings_table
-from semipose.report.write import LOOKED_AT, choose
+from semipose.report.write import LOOKED_AT, choose, summary
 
 
 def record(name: str, values: list[float], metric: str = "AP", **settings) -> Record:
@@ -109,6 +109,11 @@ def test_networks_are_loaded_of_the_best_setting_and_the_first_others():
     assert [setting.name[-1] for setting in choose(settings)] == ["a", "b", "d"] and LOOKED_AT == 3
     assert winner(fold_seeds([record("a", [3.0], "EPE", K=1), record("b", [2.0], "EPE", K=2)])).name == "b"
     assert winner(fold_seeds([record("a", [])])) is None
+
+
+def test_the_run_that_the_summary_is_of_is_named():
+    one, other = record("mouse", [3.0], "EPE", K=1), record("people", [0.4], "AP", K=2)
+    assert "mouse" in summary(fold_seeds([one, other])) and "mouse" not in summary(fold_seeds([one]))
 
 
 def test_settings_or_keys_stand_side_by_side_whatever_is_fewer():

@@ -39,7 +39,7 @@ def write_report(folders: list[Path], names: list[str], out: Path, look: Look, l
         sections.differences(settings),
         _missing(settings, found),
     ]
-    replace_file(out, album.embed(whole_page(_title(settings), _summary(settings), parts), limit))
+    replace_file(out, album.embed(whole_page(_title(settings), summary(settings), parts), limit))
 
 
 def choose(settings: list[Setting]) -> list[Setting]:
@@ -57,7 +57,7 @@ def _title(settings: list[Setting]) -> str:
     return f"{runs} runs: {names}"
 
 
-def _summary(settings: list[Setting]) -> str:
+def summary(settings: list[Setting]) -> str:
     """The result in a sentence, of several settings the best and the first others."""
     best = winner(settings)
     if best is None:
@@ -65,7 +65,8 @@ def _summary(settings: list[Setting]) -> str:
     told, others = _told(best), [s for s in settings if s is not best and s.result and s.metric == best.metric]
     if not others:
         epochs = ", ".join(str(run.best["epoch"]) for run in best.runs if run.best)
-        return f"{result_network(best)}: {told} in epoch {epochs}, the best one."
+        told = f"{result_network(best)}: {told} in epoch {epochs}, the best one."
+        return told if len(settings) == 1 else f"{best.name}, {told} No other run has this metric."
     rest = "; ".join(f"{setting.name}: {_told(setting)}" for setting in others[:FEW])
     return f"Best: {best.name} ({result_network(best)}), {told}. {rest}{'; ...' if len(others) > FEW else '.'}"
 
