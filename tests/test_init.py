@@ -257,6 +257,17 @@ def test_a_joint_that_the_project_does_not_have_is_named_before_anything_is_writ
     assert re.search("p25.json.*'whisker'", capsys.readouterr().err) and file.read_bytes() == before
 
 
+def test_another_folder_than_that_of_the_project_is_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own_data.labelme(tmp_path / "data")
+    folder = corrected(tmp_path / "corrected", moved=[20], untouched=[])
+    assert init.main(["data"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert init.main(["--add", str(folder), "--cfg", f"../{init.PROJECT}"]) == 2
+    assert "DATASET.ROOT data " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "train", ["pictures", "[pictures]", "\n    - pictures", "\n    - pictures  # mine\n    - {annotation: more}"]
 )

@@ -28,9 +28,12 @@ def corrected_source(config: CfgNode, folder: str, pictures: list[str]) -> dict 
         pictures: of the corrected files.
 
     Raises:
-        DataError: all of them are for validation, or one cannot be read as labels of the project's keypoints.
+        DataError: all of them are for validation, one cannot be read as labels of the project's keypoints, or the
+            project's data are not there.
     """
     entries, root = source_entries(config, "TRAIN_SET"), config.DATASET.ROOT
+    if not os.path.isdir(root):
+        raise DataError(f"DATASET.ROOT {root} is not in this folder; go to where the configuration was written from")
     if any(os.path.realpath(os.path.join(root, each["annotation"])) == os.path.realpath(folder) for each in entries):
         return None
     frames = any(each["format"] == "lightning_pose" and config.DATASET.BOX_PADDING == 1 for each in entries)

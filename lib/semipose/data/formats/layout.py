@@ -36,7 +36,7 @@ def locate_coco(root: str, name: str, images: str = "") -> tuple[str, str]:
         DataError: naming the root, file or folders that do not exist.
     """
     if not os.path.isdir(root):
-        raise DataError(f"{root}: the data set's root folder does not exist")
+        raise DataError(f"{root}: the data set's root folder does not exist; go to where it is, or set DATASET.ROOT")
     annotation = _annotation_file(root, name)
     if images:
         folder = os.path.join(root, images)
