@@ -132,6 +132,19 @@ def test_several_persons_with_their_boxes(call, tmp_path):
     assert boxes == {0: [[5, 5], [35, 45]], 1: [[40, 5], [70, 45]]} and len(shapes) == 2 * 18
 
 
+def test_boxes_of_several_categories(call, tmp_path):
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(picture(0)).save(tmp_path / "photos/0.png")
+    rows = [{"image_id": 7, "category_id": kind, "bbox": [5 * kind, 5, 30, 40]} for kind in (1, 2)]
+    document = {"images": [{"id": 7, "file_name": "0.png", "width": 80, "height": 60}], "annotations": rows}
+    (tmp_path / "b.json").write_text(json.dumps(document))
+    words = (tmp_path / "photos", "--boxes", tmp_path / "b.json")
+    code, _, err = call(*words)
+    assert code == 2 and "--box-category" in err
+    code, out, err = call(*words, "--box-category", 2)
+    assert code == 0 and "1 pictures with 1 persons" in out, err
+
+
 def test_frames_of_a_video_are_not_next_to_each_other(call, tmp_path):
     path = str(tmp_path / "walk.avi")
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 25, (80, 60))

@@ -34,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("--every", type=int, default=1, metavar="N", help="look at each N-th frame of a video only")
     made.add_argument("--boxes", metavar="FILE", help="of the persons in SOURCE, as in `semipose predict`")
+    made.add_argument("--box-category", type=int, metavar="ID", help="category of --boxes; needed if it has several")
     made.add_argument("--root", default="", metavar="DIR", help="where the run's data are, in place of DATASET.ROOT")
     made.add_argument("--device", default="", help="cpu, cuda, cuda:1, ...; default: a GPU where there is one")
     return made
@@ -44,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = made.parse_intermixed_args(arguments)
     if args.count < 1 or args.gap < 0 or args.every < 1:
         made.error("--count and --every must be 1 or more, --gap 0 or more")
+    if args.box_category is not None and not args.boxes:
+        made.error("--box-category needs --boxes")
     if args.boxes and not args.sources:
         made.error("--boxes needs a SOURCE; the pool of the run has its own boxes")
 
@@ -141,7 +144,7 @@ def shots_of(args: argparse.Namespace, sources: list, config):
     if not sources:
         pool = read_pool_of(config)
         return progress_bar(shots_of_persons(pool, "pool"), "pool", len(set(pool.image_index.tolist())))
-    boxes = read_boxes(args.boxes) if args.boxes else None
+    boxes = read_boxes(args.boxes, category=args.box_category) if args.boxes else None
     bars = (progress_bar(shots_of_source(source, boxes, args.every), source.title, source.total) for source in sources)
     return chain.from_iterable(bars)
 
