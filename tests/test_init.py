@@ -154,6 +154,17 @@ def test_one_broken_file_does_not_hide_the_others(tmp_path, capsys):
     assert "broken.json" in capsys.readouterr().out
 
 
+def test_results_in_the_folder_are_no_pool(tmp_path, capsys):
+    def write(root):
+        own_data.video(own_data.labelme(root, bare=0))
+        (root / "day.overlay.avi").write_bytes((root / "day.avi").read_bytes())
+        own_data.pictures(root / "chosen.overlay")
+        return root
+
+    file = started(tmp_path, write)
+    assert "overlay" not in file.read_text() and "1 video " in capsys.readouterr().out
+
+
 def test_a_video_that_cannot_be_read_is_left_out_and_named(tmp_path, capsys):
     def write(root):
         own_data.labelme(root)

@@ -31,6 +31,13 @@ def test_all_images_below_the_folder_in_order(tmp_path):
     assert persons.boxes.dtype == np.float32 and persons.ids.dtype == np.int64
 
 
+def test_pictures_that_skeletons_were_drawn_into_are_left_out(tmp_path):
+    for name in ("a.png", "next/b.png", "next/chosen.overlay/b.png", "found/set.overlay/in/a.png.png"):
+        save(tmp_path / name, 8, 6)
+    persons = read_folder(str(tmp_path), 1)
+    assert [persons.path(row)[len(str(tmp_path)) + 1 :] for row in range(len(persons))] == ["a.png", "next/b.png"]
+
+
 def test_unreadable_files_are_left_out_and_logged(tmp_path, caplog):
     save(tmp_path / "good.png", 30, 20)
     for number in range(7):

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from semipose.data.formats.folder import OVERLAY
 from semipose.data.images import cv2, write_png
 from semipose.errors import SemiposeError, write_error
 from semipose.predict.ahead import Behind
 from semipose.predict.instances import Instances
-from semipose.predict.sources import OVERLAY, Frame, Source
+from semipose.predict.sources import Frame, Source
 from semipose.skeletons import Skeleton
 from semipose.visualize.contact_sheet import SheetEntry, write_contact_sheet
 from semipose.visualize.overlay import draw_instances

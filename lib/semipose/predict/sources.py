@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semipose.data.archives import image_name, is_archive, member_names
-from semipose.data.formats.folder import files_below, image_files, passed_over
+from semipose.data.formats.folder import files_below, image_files, is_overlay, passed_over
 from semipose.data.formats.video import VIDEOS
 from semipose.data.images import OTHER_PICTURES, PICTURES, read_image
 from semipose.data.readings import upright_readings
@@ -18,7 +18,6 @@ from semipose.errors import DataError
 from semipose.predict.videos import Camera, Video
 
 log = logging.getLogger(__name__)
-OVERLAY = ".overlay"  # ends the names of folders and, before .mp4, of videos with skeletons
 KINDS = "a picture, a folder, a pattern such as 'a/*.jpg', a zip archive, a video, a list in a .txt file or the number "
 KINDS += "of a camera"
 
@@ -165,8 +164,8 @@ def _folder(folder: str) -> list[Source]:
     for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         videos += [os.path.join(parent, n) for n in sorted(names) if n.lower().endswith(VIDEOS) and n[0] != "."]
-    videos = [path for path in videos if not _is_overlay(path, folder)]
-    paths = [path for path in image_files(folder) if not _is_overlay(path, folder)]
+    videos = [path for path in videos if not is_overlay(os.path.relpath(path, folder))]
+    paths = image_files(folder)
     other = files_below(folder, OTHER_PICTURES)
     if not paths and not videos:
         reason = passed_over(folder, other)
@@ -197,11 +196,6 @@ def _streams(videos: list[str]) -> tuple[list[Source], list[DataError]]:
         except DataError as fault:
             faults.append(fault)
     return streams, faults
-
-
-def _is_overlay(path: str, folder: str) -> bool:
-    *folders, name = os.path.relpath(path, folder).split(os.sep)
-    return os.path.splitext(name)[0].endswith(OVERLAY) or any(part.endswith(OVERLAY) for part in folders)
 
 
 def _pictures_of(archive: str, names: list[str]) -> Pictures:

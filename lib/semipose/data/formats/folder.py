@@ -14,6 +14,7 @@ from semipose.errors import DataError
 from semipose.structures import Persons
 
 _log = logging.getLogger(__name__)
+OVERLAY = ".overlay"  # ends the names of folders and, before .mp4, of videos that skeletons were drawn into
 _NAMED = 5  # unreadable files that are named one by one
 
 
@@ -58,18 +59,25 @@ def linked_folders(folder: str) -> list[str]:
 
 
 def image_files(folder: str) -> list[str]:
-    """Image files, known by their ending, in a folder and below it or in a zip archive; sorted, without hidden ones."""
+    """Image files, known by their ending, in a folder and below it or in a zip archive; as `files_below`."""
     return files_below(folder, PICTURES)
 
 
 def files_below(folder: str, endings: tuple[str, ...]) -> list[str]:
-    """Files with one of the endings in a folder and below it or in a zip archive; sorted, without hidden ones."""
+    """Files with one of the endings in a folder and below it or in a zip archive; sorted, without hidden ones and, in
+    folders, without overlays."""
     if is_archive(folder):
         return [f"{folder}@{name}" for name in member_names(folder) if name.lower().endswith(endings)]
     found = []
     for parent, names, _ in _walk(folder):
         found += [os.path.join(parent, n) for n in names if n.lower().endswith(endings) and not n.startswith(".")]
-    return sorted(found)
+    return sorted(path for path in found if not is_overlay(os.path.relpath(path, folder)))
+
+
+def is_overlay(name: str) -> bool:
+    """Whether skeletons were drawn into a file, as its name or that of a folder it is in says."""
+    *folders, name = name.split(os.sep)
+    return os.path.splitext(name)[0].endswith(OVERLAY) or any(part.endswith(OVERLAY) for part in folders)
 
 
 def _walk(folder: str) -> Iterator[tuple[str, list[str], list[str]]]:

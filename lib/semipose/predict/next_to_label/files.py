@@ -11,12 +11,12 @@ import numpy as np
 
 from semipose.data.archives import read_bytes
 from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
+from semipose.data.formats.folder import OVERLAY
 from semipose.data.formats.labelme_shapes import UNCERTAIN
 from semipose.data.images import cv2, write_png
 from semipose.data.video_frames import read_video
 from semipose.errors import DataError, write_error
 from semipose.predict.next_to_label.labelling_round import Chosen
-from semipose.predict.sources import OVERLAY
 from semipose.predict.writers.labelme import labelme_document
 from semipose.predict.writers.whole_file import whole_file
 from semipose.skeletons import Skeleton

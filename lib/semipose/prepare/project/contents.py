@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
+from semipose.data.formats.folder import is_overlay
 from semipose.data.formats.pose_project import is_project_file
 from semipose.data.formats.video import VIDEOS
 from semipose.data.formats.yolo_files import data_file, has_both, is_data_file
@@ -98,15 +99,14 @@ def _root_of(file: str) -> str:
 
 
 def _files(root: str) -> Iterator[str]:
-    """Files in a folder and below it, relative to it and sorted; not hidden ones, nor those of runs and caches."""
+    """Files in a folder and below it, relative to it, sorted; not hidden ones, nor those of runs, caches, overlays."""
     for folder, folders, names in os.walk(root):
         if "thumbnails.npy" in names or "metrics.jsonl" in names:  # frames of a video in a cache; a run
             folders[:] = []
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield os.path.normpath(os.path.join(os.path.relpath(folder, root), name))
+        paths = [os.path.normpath(os.path.join(os.path.relpath(folder, root), name)) for name in sorted(names)]
+        yield from (path for path in paths if not os.path.basename(path).startswith(".") and not is_overlay(path))
 
 
 def _labels(root: str, files: list[str]) -> Iterator[LabelFile]:
