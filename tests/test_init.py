@@ -165,6 +165,26 @@ def test_results_in_the_folder_are_no_pool(tmp_path, capsys):
     assert "overlay" not in file.read_text() and "1 video " in capsys.readouterr().out
 
 
+def test_predictions_in_the_folder_are_no_labels(tmp_path, capsys):
+    def write(root):
+        (own_data.labelme(root) / "found").mkdir()
+        columns = [(name, coord) for name in own_data.NAMES for coord in ("x", "y", "likelihood")]
+        rows = [
+            ["scorer", *["semipose"] * len(columns)],
+            *([key, *words] for key, words in zip(("bodyparts", "coords"), zip(*columns))),
+        ]
+        rows += [[path.name, *["9", "9", "0.9"] * len(own_data.NAMES)] for path in sorted(root.glob("*.png"))]
+        (root / "found/data.csv").write_text("\n".join(map(",".join, rows)) + "\n")
+        head = {"info": {"description": "predicted", "contributor": "semipose"}, "categories": [], "images": []}
+        (root / "found/data.json").write_text(json.dumps(head))
+        return root
+
+    file = started(tmp_path, write)
+    assert [source["annotation"] for source in load_config(file).DATASET.TRAIN_SET] == ["."]
+    assert "found/data.json" not in capsys.readouterr().out
+    assert init.main([str(tmp_path / "data/found/data.csv"), "--out", str(tmp_path / "named.yaml")]) == 0
+
+
 def test_a_video_that_cannot_be_read_is_left_out_and_named(tmp_path, capsys):
     def write(root):
         own_data.labelme(root)

@@ -1,6 +1,7 @@
 """What lies in a file or folder that somebody wants to train on: labels of which kind, pictures, videos."""
 
 import csv
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -15,13 +16,16 @@ from semipose.data.formats.yolo_files import data_file, has_both, is_data_file
 from semipose.data.images import PICTURES
 from semipose.errors import DataError
 
+_log = logging.getLogger(__name__)
 _HEAD = 2**16  # characters of a JSON file to look at
+_TOP = 500  # of these, in which a COCO file says who made it
 _KINDS = (  # what the head of a JSON file looks like
     ("labelme", re.compile(r'"(?:shapes|imagePath|imageData)"\s*:')),
     ("coco", re.compile(r'\A\{.*"(?:images|annotations|categories)"\s*:', re.DOTALL)),
     ("aic", re.compile(r'\A\[.*"keypoint_annotations"\s*:', re.DOTALL)),
     ("mpii", re.compile(r'\A\[.*"joints(?:_vis)?"\s*:', re.DOTALL)),
 )
+_PREDICTED = re.compile(r'"contributor":\s*"semipose"')  # as semipose predict writes COCO files
 _FOR_VALIDATION = re.compile(r"(?:^|[^a-z])(?:val|valid|validation)(?:[^a-z]|$)|val\d{4}", re.IGNORECASE)
 _UNLABELLED = re.compile(r"unlabel", re.IGNORECASE)
 
@@ -142,7 +146,7 @@ def _project(root: str, own: str) -> tuple[LabelFile, ...]:
 
 def _tables(root: str, files: list[str]) -> Iterator[LabelFile]:
     """CSV files of labels; those of one project together, by its folder."""
-    found = [name for name in files if name.lower().endswith(".csv") and _has_labels(os.path.join(root, name))]
+    found = [name for name in files if name.lower().endswith(".csv") and _has_labels(root, name, len(files) > 1)]
     found = [name for name in found if not name.endswith("_new.csv")]
     while found:
         project = _project_of(root, found[0])
@@ -157,14 +161,23 @@ def _project_of(root: str, name: str) -> str:
     return str(parents[0].parent) if parents else ""
 
 
-def _has_labels(path: str) -> bool:
-    """Whether a CSV is of labels: its header is that of DeepLabCut, and its rows name images."""
+def _has_labels(root: str, name: str, one_of_many: bool) -> bool:
+    """Whether a CSV is of labels: its header is that of DeepLabCut, and its rows name images.
+
+    Args:
+        one_of_many: nobody has named it, so one with the columns of a prediction is none.
+    """
+    path = os.path.join(root, name)
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = [row for row, _ in zip(csv.reader(file), range(5)) if row]
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
-    return len(rows) > 3 and rows[0][0].strip() == "scorer" and not rows[-1][0].strip().isdecimal()
+    labels = len(rows) > 3 and rows[0][0].strip() == "scorer" and not rows[-1][0].strip().isdecimal()
+    predicted = labels and one_of_many and any("likelihood" in row for row in rows[1:4])
+    if predicted:
+        _log.warning("%s: left out; its columns 'likelihood' are of predictions. If not, name this file alone", path)
+    return labels and not predicted
 
 
 def _json_labels(root: str, files: list[str]) -> Iterator[LabelFile]:
@@ -184,7 +197,8 @@ def _json_kind(path: str) -> str:
             head = file.read(_HEAD).lstrip()
     except OSError:
         return ""
-    return next((kind for kind, looks in _KINDS if looks.search(head)), "")
+    kind = next((kind for kind, looks in _KINDS if looks.search(head)), "")
+    return "" if kind == "coco" and _PREDICTED.search(head[:_TOP]) else kind
 
 
 def _role(name: str) -> str:
