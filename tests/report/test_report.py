@@ -75,6 +75,11 @@ def trained_root(trained):
     return Path(str(read_record(trained[0], "x").settings["DATASET.ROOT"]))
 
 
+def test_a_run_that_is_named_twice_is_one(trained, tmp_path):
+    page, text = report(tmp_path / "r.html", trained[0], trained[0].parent / "cot/.." / trained[0].name)
+    assert "Run sup_0" in text and "±" not in text
+
+
 def test_pseudo_labels_and_their_pictures(trained, tmp_path):
     page, text = report(tmp_path / "r.html", trained[2], "--examples", 4)
     pool = {attrs["alt"] for tag, attrs in page.tags if tag == "img" and attrs["alt"].endswith(".png")}

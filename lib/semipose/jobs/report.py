@@ -55,6 +55,6 @@ def write(args: argparse.Namespace) -> None:
     for name, least in (("persons", 1), ("examples", 1), ("megabytes", 0.1)):
         if not getattr(args, name) >= least:
             raise ConfigError(f"--{name} is {getattr(args, name):g}; {least:g} or more expected")
-    runs = [Path(run) for run in args.runs]
+    runs = list({Path(run).resolve(): Path(run) for run in args.runs}.values())  # a run named twice is no second seed
     look = Look(args.persons, args.examples, args.root)
     write_report(runs, short_names(runs), Path(args.out), look, round(args.megabytes * 1e6))
