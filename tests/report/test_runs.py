@@ -60,7 +60,8 @@ def test_a_folder_is_read(tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    refused(lambda: read_record(tmp_path / "nowhere", "x"), "nowhere", "metrics.jsonl")
+    refused(lambda: read_record(tmp_path / "nowhere", "x"), "nowhere", "does not exist")
+    refused(lambda: read_record(tmp_path, "x"), str(tmp_path), "metrics.jsonl")
 
 
 def test_runs_that_differ_by_their_seed_are_one_setting():

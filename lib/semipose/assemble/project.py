@@ -21,7 +21,15 @@ from semipose.prepare.project.keypoints import Keypoints, keypoints_of
 from semipose.prepare.project.labelled import Labelled
 from semipose.prepare.project.measure import is_grey, lengths, picture_size, several, shown_twice
 from semipose.prepare.project.plan import BOXES, FRAMES, Facts, Machine, every_frame
-from semipose.prepare.project.sides import held_text, pool_sources, pool_text, summary, test_entry, train_entry
+from semipose.prepare.project.sides import (
+    held_text,
+    pool_sources,
+    pool_text,
+    skeleton_text,
+    summary,
+    test_entry,
+    train_entry,
+)
 from semipose.prepare.project.text import Project
 from semipose.skeletons import SKELETONS, Skeleton
 from semipose.skeletons.sides import find_sides
@@ -71,7 +79,7 @@ def start_project(data: str, weights: str, machine: Machine) -> tuple[Project, l
         tuple(said), contents.root, skeleton, [train_entry(each, facts) for each in train], pool,
         [test_entry(each, facts) for each in tests], held_text(tests), pool_text(pool, facts), facts, machine, weights,
         mirrored, any(each.held_out is None or each.held_out.in_time for each in tests) or bool(frames),
-    ), said  # fmt: skip
+    ), [*said, skeleton_text(skeleton)]  # fmt: skip
 
 
 def _read_all(contents: Contents) -> tuple[list[Labelled], list[str]]:

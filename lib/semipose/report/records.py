@@ -71,9 +71,13 @@ class Record:
 
 def read_record(folder: Path, name: str) -> Record:
     """Everything in a run folder but its networks. Raises ConfigError where there is no metrics.jsonl with a row."""
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: does not exist; a run folder expected")
     rows = list(read_rows(folder / "metrics.jsonl"))
     if not rows:
-        raise ConfigError(f"{folder}: holds no metrics.jsonl with any row; a run folder expected")
+        raise ConfigError(
+            f"{folder}: nothing is measured yet (no metrics.jsonl with a row); the folder of a run expected"
+        )
     settings, missing = _read_settings(folder / "config.yaml")
     epochs = {}
     for row in rows:

@@ -7,6 +7,7 @@ from semipose.errors import DataError
 from semipose.prepare.project.folders import folders_of, pictures_below
 from semipose.prepare.project.labelled import Labelled
 from semipose.prepare.project.plan import BOXES, FRAMES, Facts
+from semipose.skeletons import Skeleton
 
 
 def train_entry(labelled: Labelled, facts: Facts) -> dict:
@@ -92,6 +93,12 @@ def pool_text(pool: Sequence[dict], facts: Facts) -> str:
     return (
         "pictures without labels; held-out ones are left out of it" if facts.view != BOXES else "boxes without labels"
     )
+
+
+def skeleton_text(skeleton: Skeleton) -> str:
+    """Its keypoints, and which of them change places in a mirrored picture."""
+    pairs = ", ".join(f"{first} - {second}" for first, second in skeleton.swaps) or "none"
+    return f"{len(skeleton)} keypoints: {', '.join(skeleton.keypoints)}; left and right: {pairs}"
 
 
 def summary(
