@@ -8,6 +8,7 @@ from semipose.report.looking import Seen
 from semipose.report.page import bar_cell, cell, facts, table
 from semipose.report.records import RESULT, Record, in_pixels, lower_is_better, shown, with_unit
 from semipose.report.settings import Setting, differing, mean_and_spread
+from semipose.tracking.score_text import ScoreText
 
 ENSEMBLE = "ensemble"
 LONGEST = 60  # characters of a value in a table
@@ -65,8 +66,18 @@ def network_table(settings: list[Setting], all_networks: bool) -> str:
         for n, (metric, _) in enumerate(columns):
             cells.append(cell(_number(values[number][n], metric), bold=number == best[n], number=True))
         body.append(cells)
-    head = (["run"] if several else []) + ["network", *map(with_unit, metrics), f"{with_unit(main)}, last epoch"]
+    names = [_titled(metric, settings) for metric in [*metrics, main]]
+    head = (["run"] if several else []) + ["network", *names[:-1], f"{names[-1]}, last epoch"]
     return table(head, body, 1 + several) if body else ""
+
+
+def _titled(metric: str, settings: list[Setting]) -> str:
+    """`within 20 px (%)`, as runs say it themselves, where all runs have the same threshold."""
+    texts = {
+        ScoreText(run.settings["TEST.PCK_THRESHOLD"], run.settings["TEST.PIXELS"]).name(metric)
+        for setting in settings for run in setting.runs if run.settings
+    }  # fmt: skip
+    return with_unit(metric).replace(metric, texts.pop(), 1) if len(texts) == 1 else with_unit(metric)
 
 
 def keypoint_table(seen: dict[str, Seen], in_px: bool) -> str:

@@ -34,11 +34,15 @@ class ScoreText:
         if metric == "EPE":
             return f"EPE {value:.1f} px"
         if metric == "PCK_px":
-            return f"{100 * value:.1f} % within {self.pixels:g} px"
+            return f"{100 * value:.1f} % {self.name(metric)}"
         if metric in LIFTED:
             return f"{metric} {value:.1f} mm"
-        name = f"PCK@{self.pck_threshold:g}" if metric == "PCK" else metric
-        return f"{name} {100 * value:.1f} %"
+        return f"{self.name(metric)} {100 * value:.1f} %"
+
+    def name(self, metric: str) -> str:
+        """`PCK@0.1` and `within 20 px`; other metrics as they are called."""
+        names = {"PCK": f"PCK@{self.pck_threshold:g}", "PCK_px": f"within {self.pixels:g} px"}
+        return names.get(metric, metric)
 
     def several(self, metrics: Mapping[str, float]) -> str:
         """The metrics that stand for their families, in the given order; undefined ones (-1) are left out."""
