@@ -147,6 +147,7 @@ def test_a_stopped_sweep_saves_and_goes_on(sweep):
     assert sweep.rows()["one", 0]["state"] == "finished" and sweep.rows()["two", 0]["state"] == "not finished"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the child in /proc")
 def test_runs_of_a_killed_sweep_are_not_trained_twice(sweep):
     sweep.content["base"]["overrides"]["TRAIN.END_EPOCH"] = 100_000
