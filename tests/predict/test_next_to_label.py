@@ -1,6 +1,7 @@
 """`semipose label`: what is uncertain is found and said in words, and what is chosen is diverse and new."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from semipose.predict.next_to_label.choice import (
     numbered_names,
 )
 from semipose.predict.next_to_label.committee import Answers
+from semipose.predict.next_to_label.labelling_round import Known, choose
 from semipose.predict.next_to_label.scores import criteria, person_sizes, reasons, uncertainty
 from semipose.pseudo_labels import Multiview
 
@@ -157,3 +159,18 @@ def test_a_picture_that_is_known_is_found_again():
     brighter = (known[1].astype(int) + 1).astype(np.uint8)
     assert known_pictures(np.stack([film(1)[0], brighter]), known[:2]).tolist() == [False, True]
     assert known_pictures(known, known[:0]).tolist() == [False] * 3
+
+
+def test_frames_beside_names_of_validation_are_chosen():
+    """Of a film every fifth frame has such a name, and no frame would be left if none beside it were taken."""
+    rng, count = np.random.default_rng(0), 20
+    shots = [SimpleNamespace(name=f"{n:03}.png", file=f"film/{n:03}.png", frame=-1) for n in range(count)]
+    thumbnails = rng.integers(0, 255, (count, 32, 32), np.uint8)
+    seen = SimpleNamespace(
+        shots=shots, thumbnails=thumbnails, answers=SimpleNamespace(features=rng.normal(size=(count, 3)))
+    )
+    places = [("film", n) for n in range(count)]
+    weighed = SimpleNamespace(scores=np.ones(count), places=places, worst=np.arange(count))
+    known = Known(frozenset(), thumbnails[:0], np.zeros((0, 3)), np.ones(4), held_names=("*[05].*",))
+    chosen = choose(seen, weighed, known, 4, gap=3)
+    assert len(chosen) == 4 and not any(row % 5 == 0 for row in chosen)

@@ -45,10 +45,13 @@ class Known:
     held_names: tuple[str, ...] = ()
 
     def shows(self, seen: Seen) -> np.ndarray:
-        """(I,) bool, which pictures are among them, or have the name of a held-out one."""
+        """(I,) bool, which pictures are among them."""
         same = [shot.frame < 0 and real_path(shot.file) in self.files for shot in seen.shots]
-        held = fitting_images([shot.name for shot in seen.shots], self.held_names, self.root)
-        return np.array(same) | held | known_pictures(seen.thumbnails, self.thumbnails)
+        return np.array(same) | known_pictures(seen.thumbnails, self.thumbnails)
+
+    def holds_out(self, seen: Seen) -> np.ndarray:
+        """(I,) bool, which pictures have the name of a held-out one."""
+        return fitting_images([shot.name for shot in seen.shots], self.held_names, self.root)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def choose(seen: Seen, weighed: Weighed, known: Known, count: int, gap: int) -> 
     Args:
         gap: of two frames of a film with at most this distance one is chosen; and none so near to a known one.
     """
-    taken = beside(weighed.places, known.shows(seen), gap)
+    taken = beside(weighed.places, known.shows(seen), gap) | known.holds_out(seen)
     best = best_apart(np.where(taken, np.nan, weighed.scores), weighed.places, gap, CANDIDATES * count)
     features = seen.answers.features[weighed.worst]
     return best[k_centres(features[best], weighed.scores[best], known.features, count)].tolist()
