@@ -204,29 +204,24 @@ def test_a_file_of_weights_is_taken(tmp_path):
     assert str(weights) == config.MODEL.PRETRAINED and config.MODEL.BACKBONE == "timm/tf_efficientnet_lite0"
 
 
-def test_rare_labels_are_slips_of_the_pen(tmp_path, capsys):
-    def write(root):
-        own_data.labelme(root, labelled=25)
-        document = json.loads((root / "p03.json").read_text())
-        document["shapes"][0]["label"] = "nsoe"
-        (root / "p03.json").write_text(json.dumps(document))
-        return root
+def misspelt(root: Path, labelled: int) -> Path:
+    """Labelme files, in one of which a nose is a nsoe."""
+    own_data.labelme(root, labelled=labelled)
+    document = json.loads((root / "p03.json").read_text())
+    document["shapes"][0]["label"] = "nsoe"
+    (root / "p03.json").write_text(json.dumps(document))
+    return root
 
-    file = started(tmp_path, write)
+
+def test_rare_labels_are_slips_of_the_pen(tmp_path, capsys):
+    file = started(tmp_path, lambda root: misspelt(root, 25))
     assert get_skeleton(load_config(file).DATASET.SKELETON).keypoints == own_data.NAMES
     assert "nsoe" in capsys.readouterr().out
     assemble.build_data(small(file, tmp_path))
 
 
 def test_a_keypoint_of_a_single_file_is_said(tmp_path, capsys):
-    def write(root):
-        own_data.labelme(root, labelled=12)
-        document = json.loads((root / "p03.json").read_text())
-        document["shapes"][0]["label"] = "nsoe"
-        (root / "p03.json").write_text(json.dumps(document))
-        return root
-
-    started(tmp_path, write)
+    started(tmp_path, lambda root: misspelt(root, 12))
     assert "nsoe (p03.json)" in capsys.readouterr().out
 
 
