@@ -43,7 +43,7 @@ from semipose.writable import check_file, check_folder
 
 log = logging.getLogger(__name__)
 
-# what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer
+# what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer (same ramp)
 FREE_ON_RESUME = (
     "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
     "DATASET.LINKS", "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
@@ -56,7 +56,7 @@ MACHINE_KEYS = (
 # what last.pth holds, and best.pth does not
 RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
-    "data_key", "wandb_run_id", "best_epoch",
+    "data_key", "wandb_run_id", "best_epoch", "ramp",
 }  # fmt: skip
 
 

@@ -150,6 +150,17 @@ def test_the_unlabelled_ramp_begins_after_the_warm_up(data_root, tmp_path):
     assert (ramp.start, ramp.end) == (3 * 4 + 4, 3 * 4 + 6)
 
 
+def test_a_resumed_run_that_is_made_longer_keeps_its_ramp(data_root, tmp_path):
+    pairs = ["TRAIN.UNSUP_START", "0.5", "TRAIN.UNSUP_RAMP", "0.25", "TRAIN.STEPS_PER_EPOCH", "4"]
+    trainer = make_trainer(data_root, tmp_path / "short", "mean_teacher", pairs=[*pairs, "TRAIN.END_EPOCH", "2"])
+    finish(trainer)
+    longer = make_trainer(data_root, tmp_path / "long", "mean_teacher", pairs=[*pairs, "TRAIN.END_EPOCH", "20"])
+    assert longer.algorithm.unlabeled_factor(8) == 0
+    longer.load_state_dict(trainer.state_dict(), "last.pth")
+    assert longer.algorithm.recipe.ramp == trainer.algorithm.recipe.ramp and longer.algorithm.unlabeled_factor(8) == 1
+    assert longer.algorithm.recipe.worst.schedule.start == longer.algorithm.recipe.ramp.start == 4
+
+
 def test_a_collapse_stops_the_run_where_that_is_asked_for_and_is_kept(data_root, tmp_path):
     pairs = ["TRAIN.STOP_ON_COLLAPSE", "true", "PSEUDO.MIN_SCORE", "5", "TRAIN.END_EPOCH", "9", "TRAIN.UNSUP_RAMP", "0"]
     trainer = make_trainer(data_root, tmp_path, "mean_teacher", pairs=[*pairs, "TRAIN.UNSUP_START", "0"])
@@ -175,6 +186,18 @@ def test_best_is_kept_and_the_last_epoch_is_always_evaluated(data_root, tmp_path
     best = torch.load(tmp_path / "best.pth", weights_only=True)
     assert best["metrics"]["AP"] == max(row["AP"] for row in epochs) == best["best"]
     assert torch.load(tmp_path / f"best_AP_epoch_{best['best_epoch']}.pth", weights_only=True)["best"] == best["best"]
+
+
+def test_networks_that_were_not_evaluated_are_not_the_best(data_root, tmp_path):
+    """Neither after a resume that chooses the best by another metric, which has no value yet."""
+    pairs = ["TRAIN.END_EPOCH", "2", "TRAIN.STEPS_PER_EPOCH", "1", "TRAIN.EVAL_INTERVAL", "2"]
+    trainer = make_trainer(data_root, tmp_path / "a", "supervised", pairs=pairs)
+    finish(trainer)
+    other = ["TRAIN.END_EPOCH", "4", "TRAIN.STEPS_PER_EPOCH", "1", "TRAIN.EVAL_INTERVAL", "4", "TEST.BEST", "PCK"]
+    resumed = make_trainer(data_root, tmp_path / "b", "supervised", pairs=other)
+    resumed.load_state_dict(trainer.state_dict(), "last.pth")
+    finish(resumed)
+    assert resumed.best_epoch == 4
 
 
 SCORES = (0.1, 0.3, 0.2, 0.3, 0.4, 0.1, 0.2, 0.3, 0.5)

@@ -77,3 +77,15 @@ def test_nothing_is_left_behind(network):
             raise ValueError("inside")
         assert not has_hooks(network)
         assert torch.equal(network(images), plain)
+
+
+def test_statistics_of_batchnorm_do_not_move(network):
+    before = {name: value.clone() for name, value in network.named_buffers() if "running" in name}
+    network.train()
+    with mixed_inside(network, 1, PERMUTATION, 0.3):
+        network(torch.rand(3, 3, 64, 32))
+    after = dict(network.named_buffers())
+    assert before and all(torch.equal(value, after[name]) for name, value in before.items())
+    network(torch.rand(3, 3, 64, 32))
+    assert not any(torch.equal(value, after[name]) for name, value in before.items())
+    network.eval()

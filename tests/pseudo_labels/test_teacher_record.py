@@ -129,3 +129,15 @@ def test_the_newest_prediction_of_each_row_is_kept():
     for row, (keypoints, peaks, step) in newest.items():
         assert torch.equal(record.keypoints[row], keypoints) and torch.equal(record.peaks[row], peaks)
         assert record.stamp[row] == step
+
+
+def test_the_split_is_that_of_the_pictures_of_the_epoch():
+    """Older scores are of a teacher that was less sure; beside new ones they would all be hard."""
+    draw = torch.Generator().manual_seed(0)
+    old, new = (level + 0.02 * torch.randn(200, 3, generator=draw) for level in (0.2, 0.8))
+    record, alone = TeacherRecord(400, 3), TeacherRecord(200, 3)
+    record.fill(torch.arange(200), torch.zeros(200, 3, 2), old, 5)
+    record.fill(torch.arange(200, 400), torch.zeros(200, 3, 2), new, 15)
+    alone.fill(torch.arange(200), torch.zeros(200, 3, 2), new, 15)
+    assert record.refit(10).edges.tolist() == alone.refit(10).edges.tolist()
+    assert record.refit(0).count == record.refit(16).count == 400  # none in an epoch that begins at 16: of all

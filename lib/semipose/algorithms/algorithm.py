@@ -7,9 +7,11 @@ To add an algorithm: write one file like `mean_teacher.py`, add one entry to the
 set `ALGORITHM` in a YAML file.
 """
 
+from dataclasses import replace
+
 from torch import nn
 
-from semipose.algorithms.recipe import Recipe
+from semipose.algorithms.recipe import Ramp, Recipe
 from semipose.algorithms.student import Student
 from semipose.errors import ModelError
 from semipose.pseudo_labels import SplitReport, TeacherRecord
@@ -52,6 +54,11 @@ class Algorithm(nn.Module):
         """Factor of the unlabelled losses at a step, 0 to 1."""
         return self.recipe.ramp(step)
 
+    def keep_ramp(self, start: int, end: int) -> None:
+        """Of a run that is resumed and made longer: the unlabelled losses rise where they rose before."""
+        worst = replace(self.recipe.worst, schedule=replace(self.recipe.worst.schedule, start=start))
+        self.recipe = replace(self.recipe, ramp=Ramp(start, end), worst=worst)
+
     def learners(self, phase: str) -> list[nn.Module]:
         """The modules that the optimiser of `phase` moves."""
         raise TypeError(f"{type(self).__name__} must define learners()")
@@ -63,9 +70,10 @@ class Algorithm(nn.Module):
     def after_step(self, phase: str) -> None:
         """Called after each optimiser step: move EMA teachers here."""
 
-    def after_epoch(self) -> dict[str, SplitReport]:
-        """Called after each epoch: fit the easy/hard split of each teacher again, and find the tracks."""
-        reports = {name: record.refit() for name, record in self.records.items()}
+    def after_epoch(self, first_step: int = 0) -> dict[str, SplitReport]:
+        """Called after each epoch, which began with `first_step`: fit the easy/hard split of each teacher again, and
+        find the tracks."""
+        reports = {name: record.refit(first_step) for name, record in self.records.items()}
         if self.recipe.constraints.peak_tracks is not None:
             for record in self.records.values():
                 self.recipe.constraints.peak_tracks.settle(record)

@@ -104,7 +104,7 @@ KEYS = {
     "TRAIN.LR": Key(0.001, low=0),
     "TRAIN.WD": Key(0.0, low=0),  # weight decay
     "TRAIN.MOMENTUM": Key(0.9, low=0, high=1),  # for sgd
-    "TRAIN.CLIP_NORM": Key(0.0, low=0),  # largest gradient norm; 0 = no clipping
+    "TRAIN.CLIP_NORM": Key(0.0, low=0),  # largest gradient norm, of all networks of a step together; 0 = off
     # With it WARMUP_STEPS counts updates; all other keys still count epochs or steps.
     "TRAIN.ACCUMULATE": Key(1, low=1),  # one update for the mean gradient of this many steps
     # Factors of LR and WD for parts of the networks, such as ["backbone lr=0.1", "*.bn* wd=0"]: a pattern as in
@@ -157,7 +157,7 @@ KEYS = {
     # --- LABELS: where labels may be wrong; not bottom-up
     "LABELS.TRIM": Key(0.0, low=0, high=0.9),  # share of a batch's labelled keypoints, of the largest loss, not learned
     "LABELS.TRIM_EPOCH": Key(0, low=0),  # first epochs, in which all are
-    # A label far from what all teachers say loses weight, the surer they are, and rising as the unlabelled losses do:
+    # A label far from what all teachers of a step say loses weight, the surer they are, rising as unlabelled losses do:
     # distance at which the weight has fallen to 0.61, in parts of the longer side of the padded person box; 0 = off
     "LABELS.AGREEMENT": Key(0.0, low=0, high=1),
     # --- Teachers and pseudo-labels

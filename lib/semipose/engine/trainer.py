@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 
 import torch
 
@@ -195,13 +195,13 @@ class Trainer:
         if evaluated:
             with timed("evaluation"):
                 self.metrics = self.validate(self.algorithm.predictors(), self.algorithm.main_predictors())
-        with timed("GMM"):
-            splits = self.algorithm.after_epoch()
-        losses = self._epoch_averages.take()
         first_step = self.step - self.epoch_steps
+        with timed("GMM"):
+            splits = self.algorithm.after_epoch(first_step)
+        losses = self._epoch_averages.take()
         health = self._log_epoch(splits, first_step, self.metrics if evaluated else {})
         self.epoch += 1
-        if self._is_better(self.metrics.get(self.options.best)):
+        if evaluated and self._is_better(self.metrics.get(self.options.best)):
             self.best, self.best_epoch = self.metrics[self.options.best], self.epoch
             if is_first():
                 with timed("checkpoint"):
@@ -263,7 +263,7 @@ class Trainer:
             "other_ranks": others, "stepper": self.stepper.state_dict(), "alarm": self.health.alarm.state_dict(),
             "records": {name: record.state_dict() for name, record in self.algorithm.records.items()},
             "epoch_steps": self.epoch_steps, "data_key": self.record.data_key,
-            "wandb_run_id": self.record.tracker.wandb_run_id,
+            "wandb_run_id": self.record.tracker.wandb_run_id, "ramp": astuple(self.algorithm.recipe.ramp),
         }  # fmt: skip
 
     def _own_state(self) -> dict:
@@ -286,12 +286,12 @@ class Trainer:
         if state["data_key"] != self.record.data_key:
             raise ModelError(f"{source}: the training data have changed since this run began, start a new run")
         load_networks(self.algorithm, state, source)
+        self.algorithm.keep_ramp(*state.get("ramp", astuple(self.algorithm.recipe.ramp)))
         self.stepper.load_state_dict(state["stepper"])
         own = [state, *state["other_ranks"]][rank()]
         restore_rng_state(own["rng"])
-        self.step, self.epoch = state["step"], state["epoch"]
+        self.step, self.epoch, self.best_epoch = (state[key] for key in ("step", "epoch", "best_epoch"))
         self.best = state["best"] if state["best_metric"] == self.options.best else None
-        self.best_epoch = state["best_epoch"]
         self.metrics = dict(state["metrics"])
         self._averages.load_state_dict(own["averages"])
         self._epoch_averages.load_state_dict(own["epoch_averages"])

@@ -143,7 +143,10 @@ class Lifting(nn.Module):
             if name in self.teachers:
                 self.teachers[name].update(self.students[name])
 
-    def after_epoch(self) -> dict:
+    def keep_ramp(self, start: int, end: int) -> None:
+        self.recipe = replace(self.recipe, ramp=Ramp(start, end))
+
+    def after_epoch(self, first_step: int = 0) -> dict:
         return {}
 
     def forward(self, batch: PairBatch, step: int, phase: str) -> StepOutput:

@@ -4,7 +4,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from semipose.pseudo_labels.difficulty import Difficulty, SplitReport, image_scores
+from semipose.pseudo_labels.difficulty import MIN_IMAGES, Difficulty, SplitReport, image_scores
 from semipose.runtime.ranks import rank, ranks
 
 NEVER = -1
@@ -81,13 +81,21 @@ class TeacherRecord(nn.Module):
         """(B,) bool, which images with heatmap maxima (B, K) are easy; None while there is no split."""
         return self.difficulty.p_easy(image_scores(peaks)) > 0.5 if self.difficulty.ready else None
 
-    def refit(self) -> SplitReport:
-        """At the end of an epoch: fit the split to all images seen so far, by any process, and keep them as past."""
+    def refit(self, first_step: int = 0) -> SplitReport:
+        """At the end of an epoch: fit the split to the images seen in it, by any process, and keep all as past.
+
+        Scores rise while a teacher learns: of an epoch that is shorter than the pool, a split of all scores so far
+        would part old ones from new ones. Where the epoch has too few for a split, all are taken.
+
+        Args:
+            first_step: of the epoch.
+        """
         self.gather()
         if self.past_keypoints is not None:
             self.past_keypoints.copy_(self.keypoints)
             self.past_peaks.copy_(torch.where(self.seen().unsqueeze(1), self.peaks, -torch.inf))
-        return self.difficulty.refit(self.peaks[self.seen()])
+        fresh = self.stamp >= max(0, first_step)
+        return self.difficulty.refit(self.peaks[fresh if fresh.sum() >= MIN_IMAGES else self.seen()])
 
     @torch.no_grad()
     def gather(self) -> None:
