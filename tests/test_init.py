@@ -6,6 +6,8 @@ from pathlib import Path
 
 import own_data
 import pytest
+from PIL import Image
+from small_coco import draw
 
 from semipose import assemble, runs
 from semipose.config import load_config
@@ -355,6 +357,67 @@ def test_keypoints_that_a_mirror_shows_again_are_paired():
     names = [f"{part}_{view}" for view in ("top", "bot") for part in ("nose", "paw", "tail")]
     assert shown_twice([*names, "obs"]) == [("nose_top", "nose_bot"), ("paw_top", "paw_bot"), ("tail_top", "tail_bot")]
     assert shown_twice(own_data.NAMES) == [] and shown_twice(["lip_top", "lip_bot", "a", "b", "c"]) == []
+
+
+def test_folders_that_are_held_out_whole_are_no_pool(tmp_path):
+    def write(root):
+        for film in range(5):
+            for number in range(8):
+                draw(root / f"walk{film}/img{number:03d}.png", 100 * film + number)
+            own_data.labelme(root / f"walk{film}", labelled=3, bare=0)
+        return root
+
+    file = started(tmp_path, write)
+    config = load_config(file)
+    held = {pattern.split("/")[0] for source in config.DATASET.TEST_SET for pattern in source["only"]}
+    pool = {source["annotation"] for source in config.DATASET.TRAIN_UNSUP_SET}
+    assert held and pool and not held & pool
+    assert assemble.build_data(small(file, tmp_path)).unlabeled is not None
+
+
+def test_labelme_files_in_another_folder_than_their_pictures(tmp_path, capsys):
+    def write(root):
+        own_data.labelme(root / "pics")
+        (root / "labels").mkdir()
+        for path in sorted((root / "pics").glob("*.json")):
+            document = json.loads(path.read_text()) | {"imagePath": f"..\\pics\\{path.stem}.png"}
+            (root / "labels" / path.name).write_text(json.dumps(document))
+            path.unlink()
+        return root
+
+    file = started(tmp_path, write)
+    assert {source["images"] for source in load_config(file).DATASET.TRAIN_SET} == {"pics"}
+    assert runs.train(small(file, tmp_path), None) == 0
+    capsys.readouterr()
+    assert init.main([str(tmp_path / "data/labels"), "--out", str(tmp_path / "b.yaml")]) == 2
+    assert "labels" in capsys.readouterr().err
+
+
+def test_pictures_of_a_phone_are_as_large_as_they_are_shown(tmp_path):
+    def write(root):
+        own_data.labelme(root, bare=0)
+        upright = Image.Exif()
+        upright[0x0112] = 6
+        for path in sorted(root.glob("*.png")):
+            Image.open(path).rotate(90, expand=True).convert("RGB").save(path.with_suffix(".jpg"), exif=upright)
+            label = path.with_suffix(".json")
+            label.write_text(label.read_text().replace(path.name, f"{path.stem}.jpg"))
+            path.unlink()
+        return root
+
+    turned = load_config(started(tmp_path, write)).MODEL.IMAGE_SIZE
+    (tmp_path / "plain").mkdir()
+    assert turned == load_config(started(tmp_path / "plain", KINDS["labelme"])).MODEL.IMAGE_SIZE != turned[::-1]
+
+
+@pytest.mark.parametrize(("comma", "ear"), [(",", "左耳"), (";", "left_ear")])
+def test_a_table_as_excel_saves_it_is_named(tmp_path, caplog, comma, ear):
+    data = own_data.deeplabcut(tmp_path / "data")
+    tables = list(data.rglob("*.csv"))
+    for table in tables:
+        table.write_bytes(table.read_text().replace(",", comma).replace("left_ear", ear).encode("gbk"))
+    assert init.main([str(data), "--out", str(tmp_path / "x.yaml")]) == 2
+    assert all(str(table) in caplog.text for table in tables)
 
 
 def test_hidden_labels_are_counted_as_pictures_without_labels(tmp_path, capsys):

@@ -18,8 +18,10 @@ from semipose.predict.next_to_label.choice import (
     numbered_names,
 )
 from semipose.predict.next_to_label.committee import Answers
+from semipose.predict.next_to_label.files import _names
 from semipose.predict.next_to_label.labelling_round import Known, choose
 from semipose.predict.next_to_label.scores import criteria, person_sizes, reasons, uncertainty
+from semipose.predict.next_to_label.shots import Shot
 from semipose.pseudo_labels import Multiview
 
 JOINTS = ("head", "hand", "foot", "tail")
@@ -164,7 +166,7 @@ def test_a_picture_that_is_known_is_found_again():
 def test_frames_beside_names_of_validation_are_chosen():
     """Of a film every fifth frame has such a name, and no frame would be left if none beside it were taken."""
     rng, count = np.random.default_rng(0), 20
-    shots = [SimpleNamespace(name=f"{n:03}.png", file=f"film/{n:03}.png", frame=-1) for n in range(count)]
+    shots = [Shot("film", f"film/{n:03}.png") for n in range(count)]
     thumbnails = rng.integers(0, 255, (count, 32, 32), np.uint8)
     seen = SimpleNamespace(
         shots=shots, thumbnails=thumbnails, answers=SimpleNamespace(features=rng.normal(size=(count, 3)))
@@ -174,3 +176,16 @@ def test_frames_beside_names_of_validation_are_chosen():
     known = Known(frozenset(), thumbnails[:0], np.zeros((0, 3)), np.ones(4), held_names=("*[05].*",))
     chosen = choose(seen, weighed, known, 4, gap=3)
     assert len(chosen) == 4 and not any(row % 5 == 0 for row in chosen)
+
+
+def test_frames_of_held_out_folders_and_films_are_not_chosen():
+    shots = [Shot("a", "data/walk0/001.png"), Shot("b", "data/walk1/001.png"), Shot("c", "videos/walk0.mp4", frame=3)]
+    known = Known(frozenset(), np.zeros((0, 32, 32), np.uint8), np.zeros((0, 3)), np.ones(4), held_names=("walk0/*",))
+    assert known.holds_out(SimpleNamespace(shots=shots)).tolist() == [True, False, True]
+
+
+def test_pictures_of_one_name_keep_the_end_of_it(tmp_path):
+    """By which a validation set knows its own."""
+    chosen = [SimpleNamespace(shot=Shot("x", str(tmp_path / folder / "07.png"))) for folder in "abc"]
+    names = _names(chosen)
+    assert len(set(names)) == 3 and all(name.endswith("07.png") for name in names)

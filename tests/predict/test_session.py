@@ -20,10 +20,11 @@ from untrained_run import CFG, ROOT, SMALL, picture, write_run
 from semipose import cli, load_model
 from semipose.data.formats import read_coco
 from semipose.data.formats.labelme import read_labelme
-from semipose.errors import NoSpaceError
+from semipose.errors import DataError, NoSpaceError
 from semipose.jobs import predict as job
 from semipose.predict import session
 from semipose.predict.ahead import Behind
+from semipose.predict.overlay import OverlayVideo
 from semipose.predict.predictor import Predictor
 from semipose.predict.records import Records
 from semipose.predict.session import Options, predict_source
@@ -57,6 +58,11 @@ def refused(answer, *words: str) -> None:
     code, _, err = answer
     lines = [line for line in err.splitlines() if line.startswith("error:")]
     assert code == 2 and len(lines) == 1 and all(word in lines[0] for word in words), err
+
+
+def say_right(file: Path) -> None:
+    """As a person does in labelme who finds that a prediction is right."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"flags": {"semipose_predicted": False}}))
 
 
 def save(folder: Path, count: int = 3) -> list[str]:
@@ -144,6 +150,9 @@ def test_labelme_files_open_again_with_the_same_points(call, model, tmp_path, or
     (tmp_path / "b.csv").write_text("name,x,y,width,height\nin/a.jpg,5,5,30,40\nin/a.jpg,20,10,35,45\n")
     code, _, err = call(tmp_path / "set", "--boxes", tmp_path / "b.csv", "--format", "labelme", "--nms", "0")
     assert code == 0, err
+    with pytest.raises(DataError, match="corrected"):  # nobody has looked at them: no labels
+        read_labelme(str(tmp_path / "out/set.labelme"), COCO, str(tmp_path))
+    say_right(tmp_path / "out/set.labelme/in/a.json")
     people = read_labelme(str(tmp_path / "out/set.labelme"), COCO, str(tmp_path))
     found = model(tmp_path / "set/in/a.jpg", boxes=boxes)  # both are for the upright picture
     inside = people.keypoints[..., 2] > 0
@@ -159,6 +168,31 @@ def test_pictures_of_one_stem_get_a_labelme_file_each(call, tmp_path):
     assert call(tmp_path / "set", "--format", "labelme")[0] == 0
     files = sorted((tmp_path / "out/set.labelme").iterdir())
     assert [Path(json.loads(file.read_text())["imagePath"]).name for file in files] == ["a.jpg", "a.png"]
+
+
+def test_what_a_person_has_made_is_not_replaced(call, tmp_path):
+    (path,) = save(tmp_path / "set", 1)
+    assert call(tmp_path / "set", "--format", "csv", "coco", "labelme")[0] == 0
+    assert call(tmp_path / "set", "--format", "csv", "coco", "labelme")[0] == 0  # its own files
+    say_right(tmp_path / "out/set.labelme/1.json")
+    refused(call(tmp_path / "set", "--format", "labelme"), "1.json")
+    assert call(tmp_path / "set")[0] == 0
+    for name, text in (("1.json", '{"shapes": []}'), ("1.csv", "scorer,me\nbodyparts,nose\n")):
+        (tmp_path / "set" / name).write_text(text)
+        refused(call(path, out="set"), name)
+        assert (tmp_path / "set" / name).read_text() == text
+        (tmp_path / "set" / name).unlink()
+
+
+@pytest.mark.parametrize("rate", [239.9432, 119.9443, 59.9401, 29.97002997, 0.4])
+def test_an_overlay_has_the_rate_of_its_video_as_near_as_mpeg4_can(tmp_path, rate):
+    video = OverlayVideo(tmp_path / "a.mp4", rate)
+    for _ in range(3):
+        video.add(None, np.zeros((48, 64, 3), np.uint8), None)
+    video.close()
+    found = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    assert found.get(cv2.CAP_PROP_FPS) == pytest.approx(rate, rel=1e-3)
+    assert found.get(cv2.CAP_PROP_FRAME_COUNT) == 3
 
 
 def test_a_video(call, model, tmp_path):

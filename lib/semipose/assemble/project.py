@@ -16,6 +16,7 @@ from semipose.data.sources import COCO_FILES, read_own, read_pool
 from semipose.data.video_frames import header_frames, read_video
 from semipose.errors import ConfigError, DataError, SemiposeError
 from semipose.prepare.project.contents import Contents, LabelFile, look_at
+from semipose.prepare.project.corrected import corrected_pictures, pictures_folder
 from semipose.prepare.project.hold_out import LEAST, LEAST_OF_SOME, hold_out
 from semipose.prepare.project.keypoints import Keypoints, keypoints_of
 from semipose.prepare.project.labelled import Labelled
@@ -109,11 +110,16 @@ def _read(contents: Contents, file: LabelFile, keypoints: Keypoints) -> list[Lab
     root = contents.root
     entry = {"annotation": file.annotation} | _format_of(root, file.annotation, keypoints.format)
     entry |= _images_of(contents, file) if keypoints.format in COCO_FILES else {}
+    entry |= _labelme_images(os.path.join(root, file.annotation), root) if file.kind == "labelme" else {}
     entry |= {"ignore_unknown": True} if keypoints.left_out else {}
     files = [(file, entry)]
     if file.kind == "yolo" and _has_validation(os.path.join(root, file.annotation), root):
         files.append((replace(file, role="validation", split="val"), entry | {"split": "val"}))
-    return [_labelled(root, own, keypoints, keys) for own, keys in files]
+    found = [_labelled(root, own, keypoints, keys) for own, keys in files]
+    if file.kind == "labelme" and not any(map(os.path.isfile, found[0].paths)):
+        folder = os.path.normpath(os.path.join(root, file.annotation))
+        raise DataError(f"{folder}: no picture that its labelme files name is there; name a folder that has both")
+    return found
 
 
 def _images_of(contents: Contents, file: LabelFile) -> dict:
@@ -129,6 +135,12 @@ def _images_of(contents: Contents, file: LabelFile) -> dict:
         if found:
             return {"images": picture[1:].removesuffix(found[1:]).rstrip("/") or "."}
     return {}
+
+
+def _labelme_images(folder: str, root: str) -> dict:
+    """The key `images` where the pictures of labelme files lie in another folder below the root."""
+    images = pictures_folder(folder, corrected_pictures(folder)[0], root)
+    return {"images": images} if images and not images.startswith("..") else {}
 
 
 def _has_validation(path: str, root: str) -> bool:
@@ -249,7 +261,7 @@ def _hidden(pool: list[Labelled], train: list[Labelled]) -> set[str]:
 
 def _facts(train: list[Labelled], skeleton: Skeleton, bare: int) -> Facts:
     paths = [path for each in train for path in each.paths]
-    size = picture_size(paths)
+    size = picture_size([each.persons for each in train])
     long = np.concatenate([lengths(each.persons, each.keypoints.own_boxes) for each in train])
     return Facts(
         pictures=len(paths), individuals=len(long), points=sum(each.points for each in train),

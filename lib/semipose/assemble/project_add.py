@@ -11,6 +11,7 @@ from semipose.config.load import config_of_text, load_config, to_plain
 from semipose.data.exclude import named_images
 from semipose.data.sources import read_labeled
 from semipose.errors import ConfigError, DataError
+from semipose.prepare.project.corrected import pictures_folder
 from semipose.prepare.project.sides import fitting
 from semipose.prepare.project.text import quoted
 from semipose.skeletons import get_skeleton
@@ -28,8 +29,8 @@ def corrected_source(config: CfgNode, folder: str, pictures: list[str]) -> dict 
         pictures: of the corrected files.
 
     Raises:
-        DataError: all of them are for validation, one cannot be read as labels of the project's keypoints, or the
-            project's data are not there.
+        DataError: all of them are for validation, a picture is not there, a file cannot be read as labels of the
+            project's keypoints, or the project's data are not there.
     """
     entries, root = source_entries(config, "TRAIN_SET"), config.DATASET.ROOT
     if not os.path.isdir(root):
@@ -39,7 +40,9 @@ def corrected_source(config: CfgNode, folder: str, pictures: list[str]) -> dict 
     frames = any(each["format"] == "lightning_pose" and config.DATASET.BOX_PADDING == 1 for each in entries)
     whole = not bottom_up(config) and (frames or any(each["whole_frames"] for each in entries))
     name = os.path.relpath(folder, root).replace(os.sep, "/")
-    entry = {"annotation": name, "format": "labelme"} | ({"whole_frames": True} if whole else {})
+    images = pictures_folder(folder, pictures, root)
+    entry = {"annotation": name, "format": "labelme"} | ({"images": images} if images else {})
+    entry |= {"whole_frames": True} if whole else {}
     held = [pattern for each in source_entries(config, "TEST_SET") for pattern in each["only"]]
     kept_out = fitting(held, pictures)
     if kept_out and named_images(pictures, kept_out["exclude"], "", "").all():
@@ -53,7 +56,11 @@ def _read(config: CfgNode, entry: dict) -> None:
     config = config.clone()
     config.defrost()
     config.DATASET.TRAIN_SET = [entry]
-    read_labeled(build_source(config, source_entries(config, "TRAIN_SET")[0]), get_skeleton(config.DATASET.SKELETON))
+    source = build_source(config, source_entries(config, "TRAIN_SET")[0])
+    persons = read_labeled(source, get_skeleton(config.DATASET.SKELETON))
+    lost = next((path for path in persons.image_paths.tolist() if not os.path.isfile(path)), None)
+    if lost:
+        raise DataError(f"{source.path(source.annotation)}: picture {lost} is not there")
 
 
 def with_source(file: str, entry: dict) -> str:

@@ -63,7 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def label(args: argparse.Namespace) -> int:
     """Do the job; returns the exit code. Raises SemiposeError."""
+    import os
+
     from semipose.api import find_device
+    from semipose.errors import ConfigError
     from semipose.predict.next_to_label.files import write_round
     from semipose.predict.next_to_label.labelling_round import choose, describe, weigh
     from semipose.predict.next_to_label.shots import look_at
@@ -76,6 +79,8 @@ def label(args: argparse.Namespace) -> int:
 
     committee = labelling.build_committee(state, source, find_device(args.device))
     config = labelling.run_config(state, source, args.root)
+    if not os.path.isdir(config.DATASET.ROOT):
+        raise ConfigError(f"DATASET.ROOT {config.DATASET.ROOT} of {source} is not here; --root DIR says where it is")
     labeled = labelling.read_labels_of(config)
     known = labelling.build_known(config, labeled, committee)
     shots = shots_of(args, sources, config)

@@ -123,6 +123,7 @@ def predict(args: argparse.Namespace) -> int:
     from semipose.errors import ConfigError
     from semipose.predict.boxes import read_boxes
     from semipose.predict.sources import find_sources
+    from semipose.predict.writers import check_replaceable
 
     sources = find_sources(args.sources)
     unfit = next((s for s in sources if "labelme" in args.format and not writes_labelme(s)), None)
@@ -131,6 +132,8 @@ def predict(args: argparse.Namespace) -> int:
     if args.boxes and args.detector:
         raise ConfigError("--boxes and --detector are both given; give one of them")
     check_video_flags(args, sources)
+    for source in sources:
+        check_replaceable(out, source.title, args.format)
     boxes = read_boxes(args.boxes, args.images, args.box_score, args.box_category) if args.boxes else None
 
     from semipose.api import load_model

@@ -64,9 +64,7 @@ class OverlayVideo:
         """Append `picture` (H, W, 3) uint8 RGB; a picture of another size than the first is scaled to it."""
         if self._writer is None:
             self._size = picture.shape[1], picture.shape[0]
-            self._writer = cv2.VideoWriter(str(self.path), cv2.VideoWriter_fourcc(*"mp4v"), self.rate, self._size)
-            if not self._writer.isOpened():
-                raise SemiposeError(f"{self.path}: OpenCV cannot write a video of {self._size[0]}x{self._size[1]} here")
+            self._writer = _opened(self.path, self.rate, self._size)
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = cv2.resize(picture, self._size, interpolation=cv2.INTER_AREA)
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -75,6 +73,15 @@ class OverlayVideo:
         """Finish the file."""
         if self._writer is not None:
             self._writer.release()
+
+
+def _opened(path: Path, rate: float, size: tuple[int, int]) -> cv2.VideoWriter:
+    """MPEG-4 has at most 65,535 ticks in a second: a mean rate such as 239.943 has to be rounded for it."""
+    for near in (rate, round(rate, 2), round(rate, 1), round(rate)):
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), near, size)
+        if writer.isOpened():
+            return writer
+    raise SemiposeError(f"{path}: OpenCV cannot write a video of {size[0]}x{size[1]} at {rate:g} frames a second here")
 
 
 @dataclass(frozen=True)

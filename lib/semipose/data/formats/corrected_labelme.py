@@ -21,6 +21,11 @@ def shapes_digest(shapes: list) -> str:
     return hashlib.sha1("\n".join(rows).encode()).hexdigest()
 
 
+def as_predicted(document: dict) -> dict:
+    """The document of a labelme file, which now says that nobody has corrected it yet."""
+    return document | {"flags": {FLAG: True}, RECORD: {"sha1": shapes_digest(document["shapes"])}}
+
+
 def is_corrected(document: dict) -> bool:
     """Whether the shapes of a labelme file are a person's: never predicted, changed since, or its flag is off."""
     record, flags, shapes = (document.get(key) for key in (RECORD, "flags", "shapes"))

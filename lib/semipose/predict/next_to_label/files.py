@@ -10,7 +10,7 @@ from shlex import quote
 import numpy as np
 
 from semipose.data.archives import read_bytes
-from semipose.data.formats.corrected_labelme import FLAG, RECORD, shapes_digest
+from semipose.data.formats.corrected_labelme import as_predicted
 from semipose.data.formats.folder import OVERLAY
 from semipose.data.formats.labelme_shapes import UNCERTAIN
 from semipose.data.images import cv2, write_png
@@ -70,7 +70,7 @@ def predicted_document(one: Chosen, name: str, boxes: bool) -> dict:
     for shape in document["shapes"]:
         if shape["shape_type"] == "point" and (shape["label"], shape["group_id"]) in uncertain:
             shape |= {"description": UNCERTAIN, "flags": {UNCERTAIN: True}}
-    return document | {"flags": {FLAG: True}, RECORD: {"sha1": shapes_digest(document["shapes"])}}
+    return as_predicted(document)
 
 
 def _names(chosen: Sequence[Chosen]) -> list[str]:
@@ -79,8 +79,8 @@ def _names(chosen: Sequence[Chosen]) -> list[str]:
     for one in chosen:
         stem, ending = os.path.splitext(one.shot.name)
         ending, number, first = ending if one.shot.is_as_stored else ".png", 2, stem
-        while stem.casefold() in stems:
-            stem, number = f"{first}_{number}", number + 1
+        while stem.casefold() in stems:  # the end stays, which names that are held out for validation are known by
+            stem, number = f"{number}_{first}", number + 1
         stems.add(stem.casefold())
         names.append(stem + ending)
     return names

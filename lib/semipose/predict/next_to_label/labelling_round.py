@@ -50,8 +50,9 @@ class Known:
         return np.array(same) | known_pictures(seen.thumbnails, self.thumbnails)
 
     def holds_out(self, seen: Seen) -> np.ndarray:
-        """(I,) bool, which pictures have the name of a held-out one."""
-        return fitting_images([shot.name for shot in seen.shots], self.held_names, self.root)
+        """(I,) bool, which pictures have the name of a held-out one, or lie in a held-out folder or film."""
+        names, places = ([getattr(shot, key) for shot in seen.shots] for key in ("name", "place"))
+        return fitting_images(names, self.held_names, self.root) | fitting_images(places, self.held_names, self.root)
 
 
 @dataclass(frozen=True)

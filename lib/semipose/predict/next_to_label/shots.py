@@ -42,6 +42,11 @@ class Shot:
         stem, ending = os.path.splitext(os.path.basename(image_name(self.file)))
         return f"{stem}_{self.frame:06d}.png" if self.frame >= 0 else stem + ending
 
+    @property
+    def place(self) -> str:
+        """Where the picture lies, as patterns of names see it; a frame lies in the folder of its video."""
+        return os.path.join(os.path.splitext(self.file)[0], self.name) if self.frame >= 0 else self.file
+
     def read(self) -> np.ndarray:
         """(H, W, 3) uint8 RGB of a picture file; raises DataError."""
         return read_image(self.file, reading=self.reading)

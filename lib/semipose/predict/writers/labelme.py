@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+from semipose.data.formats.corrected_labelme import as_predicted
 from semipose.errors import write_error
 from semipose.predict.instances import Instances
 from semipose.predict.records import Records
@@ -13,7 +14,8 @@ from semipose.predict.writers.whole_file import whole_file
 def write_labelme(folder: Path, records: Records, paths: tuple[str, ...], boxes: bool, least: float = 0.0) -> None:
     """`FOLDER/NAME.json` for each picture: a point for each keypoint, with one group_id for each person.
 
-    Labelme turns a picture by its EXIF orientation, as it was turned to be predicted.
+    Labelme turns a picture by its EXIF orientation, as it was turned to be predicted. A file counts as labels only when
+    a person has corrected it (corrected_labelme.py).
 
     Args:
         paths: of the picture files, by `Record.number`.
@@ -35,7 +37,8 @@ def write_labelme(folder: Path, records: Records, paths: tuple[str, ...], boxes:
             raise write_error(error, target.parent) from error
         with whole_file(target) as file:
             image_path = os.path.relpath(path, target.parent)
-            file.write(json.dumps(labelme_document(record.instances, image_path, record.size, boxes, least)))
+            document = labelme_document(record.instances, image_path, record.size, boxes, least)
+            file.write(json.dumps(as_predicted(document)))
 
 
 def labelme_document(found: Instances, image_path: str, size: tuple[int, int], boxes: bool, least: float = 0.0) -> dict:

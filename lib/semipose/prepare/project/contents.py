@@ -172,12 +172,22 @@ def _has_labels(root: str, name: str, one_of_many: bool) -> bool:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = [row for row, _ in zip(csv.reader(file), range(5)) if row]
     except (OSError, UnicodeDecodeError, csv.Error):
-        return False
+        rows = [[f"scorer;{path}"]] if _starts_with_scorer(path) else []
+    if rows and rows[0][0].startswith("scorer;"):
+        _log.warning("%s: left out; it is not UTF-8 with commas. Save it as 'CSV UTF-8, comma delimited'", path)
     labels = len(rows) > 3 and rows[0][0].strip() == "scorer" and not rows[-1][0].strip().isdecimal()
     predicted = labels and one_of_many and any("likelihood" in row for row in rows[1:4])
     if predicted:
         _log.warning("%s: left out; its columns 'likelihood' are of predictions. If not, name this file alone", path)
     return labels and not predicted
+
+
+def _starts_with_scorer(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return file.read(6) == b"scorer"
+    except OSError:
+        return False
 
 
 def _json_labels(root: str, files: list[str]) -> Iterator[LabelFile]:

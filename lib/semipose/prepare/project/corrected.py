@@ -1,6 +1,7 @@
 """A folder of labelme files that a network filled in and a person went through."""
 
 import os
+from collections.abc import Sequence
 
 from semipose.data.formats.corrected_labelme import is_corrected
 from semipose.data.formats.json_rows import load_json
@@ -25,7 +26,21 @@ def corrected_pictures(folder: str) -> tuple[list[str], int]:
     return corrected, len(documents) - len(corrected)
 
 
+def pictures_folder(folder: str, pictures: Sequence[str], root: str) -> str:
+    """Where the pictures of labelme files lie, relative to `root`; "" if that is the folder of the files.
+
+    Args:
+        folder: of the labelme files.
+        pictures: as `corrected_pictures` finds them.
+    """
+    if all(not os.path.relpath(each, folder).startswith("..") for each in pictures):
+        return ""
+    common = os.path.commonpath([os.path.dirname(os.path.abspath(each)) for each in pictures])
+    return os.path.relpath(common, root).replace(os.sep, "/")
+
+
 def _picture(file: str, document: dict) -> str:
-    """Beside its file, or by the name of the file where it names none."""
+    """Where the file says, or beside it; by its own name where it says nothing."""
     name = str(document.get("imagePath") or os.path.basename(file)).replace("\\", "/")
-    return os.path.join(os.path.dirname(file), os.path.basename(name))
+    said = os.path.normpath(os.path.join(os.path.dirname(file), name))
+    return said if os.path.isfile(said) else os.path.join(os.path.dirname(file), os.path.basename(name))

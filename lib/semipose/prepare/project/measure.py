@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from semipose.data.images import image_size, read_image
+from semipose.data.orientation import turned_size
 from semipose.errors import DataError
 from semipose.structures import Persons
 
@@ -19,12 +20,16 @@ _MIRRORED = (
 )  # fmt: skip
 
 
-def picture_size(paths: Sequence[str]) -> tuple[int, int]:
-    """(width, height) of the median picture, of at most 50; raises DataError if none can be read."""
-    sizes = []
-    for path in spread(paths, _LOOKED_AT):
+def picture_size(people: Sequence[Persons]) -> tuple[int, int]:
+    """(width, height) of the median picture with a person, turned as its labels are, of at most 50; raises DataError if
+    none can be read."""
+    sizes, files = [], []
+    for persons in people:
+        rows = np.unique(persons.image_index)
+        files += zip(persons.image_paths[rows].tolist(), persons.image_orientations[rows].tolist())
+    for path, orientation in spread(files, _LOOKED_AT):
         try:
-            sizes.append(image_size(path))
+            sizes.append(turned_size(image_size(path), orientation))
         except DataError as error:
             fault = error
     if not sizes:
@@ -71,7 +76,7 @@ def shown_twice(names: Sequence[str]) -> list[tuple[str, str]]:
     return []
 
 
-def spread(paths: Sequence[str], count: int) -> list[str]:
-    """At most `count` of the paths, evenly."""
-    rows = np.unique(np.linspace(0, len(paths) - 1, min(len(paths), count)).astype(int)) if len(paths) else []
-    return [str(paths[row]) for row in rows]
+def spread(files: Sequence, count: int) -> list:
+    """At most `count` of the files, evenly."""
+    rows = np.unique(np.linspace(0, len(files) - 1, min(len(files), count)).astype(int)) if len(files) else []
+    return [files[row] for row in rows]

@@ -51,14 +51,18 @@ def pool_sources(
         return own + [_without_held(each) for each in train] if own or more else []
     held = [each.held_out for each in train if each.held_out and each.held_out.in_time]
     patterns = [pattern for each in held for pattern in each.exclude]
-    folders = [{"annotation": each} | fitting(patterns, pictures_below(each, pictures)) for each in folders_of(bare)]
-    own += [_pictures(each) for each in folders] if bare else []
+    own += [
+        entry for folder in folders_of(bare) for entry in _folder(folder, pictures_below(folder, pictures), patterns)
+    ]
     return own + [{"annotation": name} | ({"every": every} if every > 1 else {}) for name in videos]
 
 
-def _pictures(entry: dict) -> dict:
-    """The source of a folder; one that is the root has to be told from its labels."""
-    return {"annotation": entry["annotation"], "format": "images"} | entry
+def _folder(folder: str, names: Sequence[str], patterns: Sequence[str]) -> list[dict]:
+    """The source of a folder of pictures; [] where all of them are held out."""
+    out = fitting(patterns, names)
+    if out and named_images(names, out["exclude"], "", "").all():
+        return []
+    return [{"annotation": folder, "format": "images"} | out]
 
 
 def _without_held(labelled: Labelled) -> dict:
