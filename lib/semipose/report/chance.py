@@ -52,12 +52,12 @@ def said(seen: dict[str, Seen], main: str, in_px: bool) -> str:
             return ""
         chance = ", which can be chance" if found[1] <= 0 <= found[2] else ""
         unit = "px" if in_px else "points"
-        told.append(f"{main} less {name} {found[0]:+.1f} {unit} ({found[1]:+.1f} to {found[2]:+.1f}{chance})")
+        told.append(f"{main} minus {name} {found[0]:+.1f} {unit} ({found[1]:+.1f} to {found[2]:+.1f}{chance})")
     if not told:
         return ""
     return (
-        f"All keypoints: {'; '.join(told)}. In brackets where 95 % of other samples of such pictures would lie; "
-        "another seed moves it further."
+        f"All keypoints: {'; '.join(told)}. In brackets the range that holds, with 95 % certainty, for other pictures "
+        "like these; other seeds vary too."
     )
 
 
