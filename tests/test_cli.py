@@ -16,12 +16,12 @@ import torch
 import yaml
 
 from semipose import cli
+from semipose.assemble.resumed import compare
 from semipose.config import default_config, flat_keys, to_plain
 from semipose.errors import ConfigError, DivergedError
 from semipose.evaluation import KeypointPredictions, load_ground_truth
 from semipose.evaluation.coco_protocol import evaluate_selected
 from semipose.prepare.drawn_people import write_demo_data
-from semipose.runs import _refuse_changes
 from semipose.skeletons import COCO
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -431,10 +431,10 @@ def test_a_run_that_is_older_than_a_key_goes_on_with_its_default():
     before = flat_keys(to_plain(default_config()))
     del before["MODEL.FREEZE_BN"]
     config = default_config()
-    _refuse_changes(before, config, "last.pth")
+    compare(before, config, "last.pth")
     config.MODEL.FREEZE_BN = True
     with pytest.raises(ConfigError, match="MODEL.FREEZE_BN is True, but the run in last.pth has False"):
-        _refuse_changes(before, config, "last.pth")
+        compare(before, config, "last.pth")
 
 
 def test_a_resumed_run_goes_on_in_the_same_wandb_run(call, monkeypatch):
@@ -444,6 +444,19 @@ def test_a_resumed_run_goes_on_in_the_same_wandb_run(call, monkeypatch):
     assert call("train", "--name", "x", "--resume", "auto", "TRAIN.END_EPOCH", "2", "TRACKING.WANDB", "online")[0] == 0
     first, second = (options.kwargs for options in wandb.init.call_args_list)
     assert first["id"] == second["id"] and second["resume"] == "allow" and second["name"] == "x"
+
+
+def test_a_run_that_goes_on_under_another_name_has_its_own_record(call, tmp_path, monkeypatch):
+    wandb = MagicMock()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    assert call("train", "--name", "x", "TRACKING.WANDB", "online")[0] == 0
+    more = "TRAIN.END_EPOCH 2 TRACKING.WANDB online".split()
+    assert call("train", "--name", "y", "--resume", str(tmp_path / "out/x/last.pth"), *more)[0] == 0
+    assert "cosine" in (tmp_path / "out/y/run.log").read_text()
+    first, second = (options.kwargs for options in wandb.init.call_args_list)
+    assert first["id"] != second["id"] and second["name"] == "y"
+    best = torch.load(tmp_path / "out/y/best.pth", weights_only=True)
+    assert best["epoch"] == best["best_epoch"] == 2
 
 
 def test_every_key_of_this_kind_reaches_the_run(call, tmp_path):

@@ -135,6 +135,17 @@ def test_finished_runs_are_left_alone_and_a_changed_one_is_not_taken_for_finishe
     assert "TRAIN.LR" in sweep.rows()["two", 0]["fault"], "the script refuses to go on with other settings"
 
 
+def test_a_file_that_was_edited_is_not_taken_for_trained(sweep, tmp_path):
+    extra = tmp_path / "extra.yaml"
+    extra.write_text("TRAIN: {WD: 0.1}\n")
+    sweep.content["base"]["cfg"] = [SUPERVISED, str(extra)]
+    only = "--seeds", 0, "--only", "one"
+    assert sweep.run(*only).returncode == 0 and "0 of 2 runs" in sweep.run(*only).stdout
+    extra.write_text("TRAIN: {WD: 0.2}\n")
+    done = sweep.run(*only)
+    assert done.returncode == 1 and "1 of 2 runs" in done.stdout and "TRAIN.WD" in sweep.rows()["one", 0]["fault"]
+
+
 def test_a_stopped_sweep_saves_and_goes_on(sweep):
     process = sweep.start()
     os.killpg(process.pid, signal.SIGINT)

@@ -25,6 +25,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from yacs.config import CfgNode
+
 from semipose.cli import FLAG_KEYS
 from semipose.config import load_config
 from semipose.errors import ConfigError
@@ -137,13 +139,18 @@ def _setting(name: str, base: dict, own: object, where: str) -> Setting:
     return Setting(name, title, script, files, flags, overrides, base.get("gap", {}) | own.get("gap", {}))
 
 
-def _check(setting: Setting, seed: int, where: str) -> None:
-    """Raises ConfigError if no configuration can be made of a setting."""
+def configuration(setting: Setting, seed: int) -> CfgNode:
+    """What a setting trains with, but for name and folder. Raises ConfigError."""
     fixed = {"ALGORITHM": setting.script} if setting.script in FIXED_ALGORITHM else {}
     flags = {FLAG_KEYS[name]: filled(value, seed) for name, value in setting.flags.items()}
     files = setting.files if len(setting.files) > 1 else setting.files[0]
+    return load_config(files, fixed | {"SEED": seed} | flags, setting.pairs(seed))
+
+
+def _check(setting: Setting, seed: int, where: str) -> None:
+    """Raises ConfigError if no configuration can be made of a setting."""
     try:
-        load_config(files, fixed | flags, setting.pairs(seed))
+        configuration(setting, seed)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 

@@ -8,13 +8,16 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from sweep_plan import Setting, filled
+from sweep_plan import Setting, configuration, filled
 
+from semipose.assemble.resumed import MACHINE_KEYS, keys_without
+from semipose.config import load_config
 from semipose.runtime.processes import start
 from semipose.tracking.sinks import read_epochs
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_END = 4000
+ELSEWHERE = ("NAME", *MACHINE_KEYS)  # keys that change nothing of what is trained
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,15 @@ class Run:
         """Whether it has been trained to its end, with the settings that it has now."""
         state = self.state()
         same = state["trained"] == [self.setting.script, *self.words()]
-        return same and (self.folder / "metrics.jsonl").exists()
+        return same and (self.folder / "metrics.jsonl").exists() and not self._is_edited()
+
+    def _is_edited(self) -> bool:
+        """Whether the files that it names say something else than when it was trained."""
+        before = self.folder / "config.yaml"
+        if not before.exists():
+            return True
+        now, then = configuration(self.setting, self.seed), load_config(before)
+        return keys_without(ELSEWHERE, now) != keys_without(ELSEWHERE, then)
 
     def state(self) -> dict:
         """`trained`: script and words of the finished run; `seconds` of all its processes whose end was seen."""

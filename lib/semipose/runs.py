@@ -13,8 +13,9 @@ from yacs.config import CfgNode
 
 from semipose import assemble
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
+from semipose.assemble.resumed import MACHINE_KEYS, compare, keys_without, warn_of_another_cosine
 from semipose.assemble.run import build_run
-from semipose.config import changed_keys, default_config, flat_keys, to_plain, to_yaml
+from semipose.config import changed_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
 from semipose.engine.checkpoint import CheckpointFolder
 from semipose.engine.estimate import estimate
@@ -43,16 +44,6 @@ from semipose.writable import check_file, check_folder
 
 log = logging.getLogger(__name__)
 
-# what may differ from the run that is resumed, by the start of the key; END_EPOCH: to train longer (same ramp)
-FREE_ON_RESUME = (
-    "NAME", "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "CHECKPOINT", "TEST", "MODEL.PRETRAINED", "DATASET.ROOT",
-    "DATASET.LINKS", "DATASET.CACHE", "DATASET.MAX_BAD", "TRAIN.PRINT_FREQ", "TRAIN.EVAL_INTERVAL", "TRAIN.END_EPOCH",
-    "TRAIN.STOP_ON_COLLAPSE", "TRAIN.PATIENCE", "TRAIN.MAX_NONFINITE", "TRAIN.PROFILE",
-)  # fmt: skip
-# what may differ between the processes of a run, as they may be on several machines
-MACHINE_KEYS = (
-    "OUTPUT_DIR", "WORKERS", "GPUS", "TRACKING", "DATASET.ROOT", "DATASET.LINKS", "DATASET.CACHE", "MODEL.PRETRAINED",
-)  # fmt: skip
 # what last.pth holds, and best.pth does not
 RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
@@ -202,11 +193,11 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     if assemble.build_device(config.GPUS).type == "cpu":
         keep_freed_memory()
     checkpoints = CheckpointFolder(Path(config.OUTPUT_DIR) / config.NAME, config.CHECKPOINT.KEEP)
-    common = {"--resume": repr(resume)} | _keys_without(MACHINE_KEYS, config)
+    common = {"--resume": repr(resume)} | keys_without(MACHINE_KEYS, config)
     refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
-        _refuse_changes(saved_config(state, source), config, source)
+        compare(saved_config(state, source), config, source)
     if is_first():
         check_folder(checkpoints.folder, "--output-dir and --name")
     tracker = _make_tracker(config, checkpoints.folder, state)
@@ -218,6 +209,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
         data, trainer = build_run(config, tracker, interrupts, pretrained=state is None)
         refuse_different({"the training data": trainer.record.data_key})
         if state:
+            warn_of_another_cosine(saved_config(state, source), config)
             trainer.load_state_dict(state, source)
             log.info("resumed from %s at step %d, epoch %d", source, trainer.step, trainer.epoch)
         tracker.start(to_plain(config))  # the first that writes anything
@@ -269,25 +261,9 @@ def _resume_state(checkpoints: CheckpointFolder, resume: str | None) -> tuple[di
             f"{path}: not a checkpoint to resume from: best.pth holds networks only, use last.pth; "
             "or it is of an older version"
         )
+    if path.resolve().parent != checkpoints.folder.resolve():  # of another run, which keeps its best.pth and its record
+        state |= {"wandb_run_id": None, "best": None, "best_epoch": 0}
     return state, str(path)
-
-
-def _refuse_changes(before: dict, config: CfgNode, source: str) -> None:
-    """A run can only go on as what it was; raises ConfigError for the first key that has changed.
-
-    A key that is younger than the run had its default: a new key does nothing by default.
-    """
-    before = flat_keys(to_plain(default_config())) | before
-    for key, value in _keys_without(FREE_ON_RESUME, config).items():
-        if before[key] != value:
-            raise ConfigError(
-                f"{key} is {value!r}, but the run in {source} has {before[key]!r}; "
-                "go on with the same value, or start a new run with another --name"
-            )
-
-
-def _keys_without(starts: tuple[str, ...], config: CfgNode) -> dict:
-    return {key: value for key, value in sorted(flat_keys(to_plain(config)).items()) if not key.startswith(starts)}
 
 
 def _write(path: Path, text: str) -> None:

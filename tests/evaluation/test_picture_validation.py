@@ -171,6 +171,15 @@ def test_several_scales_find_each_person_once(root):
     assert validator.score(only(validator), rows, people)["AP"] > 0.9
 
 
+def test_another_size_alone_finds_them_in_the_same_places(root):
+    found = []
+    for sizes in ("[2]", "[1,2]"):
+        config, validator = make(root, "TEST.SCALES", sizes)
+        rows, people = validator.predict(only(validator), {"one": Everywhere(config)}, ("one",))["one"]
+        found.append(validator.score(only(validator), rows, people)["AP"])
+    assert found[0] > 0.9 and found[0] == pytest.approx(found[1], abs=0.05)
+
+
 def test_scales_are_multiples_of_what_the_networks_take(root):
     network = assemble.build_network(crowd_config(root))
     view = View(torch.rand(1, 3, 64, 128), torch.eye(2, 3)[None], torch.zeros(1, dtype=torch.bool), torch.arange(17))

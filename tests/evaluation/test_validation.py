@@ -460,6 +460,22 @@ def test_persons_without_a_box_are_predicted_and_scored(config):
     assert all(a["area"] > 0 for a in labels.ground_truth.dataset["annotations"])
 
 
+def test_persons_without_labels_stay_ignored_where_a_picture_is_left_out(config):
+    """Detections on them are no mistakes, whatever other pictures are taken."""
+
+    def hide(number, person):
+        person |= {"keypoints": [0] * 51, "num_keypoints": 0} if number in (2, 3) else {}
+
+    source = edited(config, "hidden", hide)
+    document = json.loads(Path(config.DATASET.ROOT, "hidden.json").read_text())
+    files = {image["id"]: image["file_name"] for image in document["images"]}
+    first, third, last = (files[document["annotations"][number]["image_id"]] for number in (0, 3, 9))
+    for choice, ignored in (("", 2), (f", exclude: [{first}]", 2), (f", only: [{third}, {last}]", 1)):
+        own = on_sets(config, f"{{{source}{choice}}}")
+        truth = only(assemble.build_validator(own, assemble.read_validation(own))).labels.ground_truth
+        assert sum(a["num_keypoints"] == 0 for a in truth.dataset["annotations"]) == ignored
+
+
 def test_detections_of_other_categories_are_asked_for(config):
     people = json.loads(Path(config.DATASET.ROOT, "annotations/person_keypoints_val.json").read_text())["annotations"]
     boxes_of(config, people, category=0)

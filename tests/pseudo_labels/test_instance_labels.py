@@ -70,6 +70,15 @@ def test_labels_follow_the_map_to_the_students_view():
     assert nearest.max() < 1.0 and (scores.amax(-1) > 0).sum() == 2
 
 
+def test_trust_counts_for_maps_of_the_teacher_too():
+    trust = torch.full((1, JOINTS), 0.5)
+    trust[0, 1] = 0
+    _, pseudo = label(InstanceLabeler("heatmap"), output_with(), trust=trust)
+    assert pseudo.weights.tolist() == [[0.5, 0, *[0.5] * (JOINTS - 2), 1]]
+    _, pseudo = label(InstanceLabeler("heatmap"), output_with())
+    assert pseudo.weights.tolist() == [[1] * (JOINTS + 1)]
+
+
 def test_trust_scales_the_weights_and_no_trust_ignores():
     trust = torch.full((1, JOINTS), 0.5)
     trust[0, 0] = 0

@@ -192,7 +192,12 @@ def _known(sources: list[Source], persons: list[Persons], skeleton: Skeleton) ->
 
 
 def _read_regions(sources: list[Source], persons: list[Persons]) -> dict[str, list[Region]]:
-    return {path: parts for pair in zip(sources, persons) for path, parts in unlabelled_regions(*pair).items()}
+    """Of a picture that several sources have, the regions of all of them."""
+    regions = {}
+    for pair in zip(sources, persons):
+        for path, parts in unlabelled_regions(*pair).items():
+            regions[path] = [*regions.get(path, ()), *parts]
+    return regions
 
 
 def _stem(annotation: str) -> str:

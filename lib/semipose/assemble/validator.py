@@ -209,15 +209,15 @@ def _ground_truth(source: Source, labeled: Persons, by_category: bool) -> CocoGr
     """
     sigmas = np.array(source.skeleton.sigmas)
     annotation, images = places(source) if source.format in COCO_FILES else ("", "")
-    part = source.start or source.length or source.exclude or source.only
-    if source.format not in READ_AS_THEY_ARE or (part and not source.whole):
+    cut = source.start or source.length
+    if source.format not in READ_AS_THEY_ARE or (cut and not source.whole):
         crowds = read_crowd_index(annotation) if source.format == "crowdpose" else None
         truth = ground_truth_from_persons(labeled, sigmas, crowds)
     else:
         groups = dict(zip(labeled.ids.tolist(), labeled.group_ids.tolist()))
         reading = CocoReading(source.skeleton, source.categories, images)
         truth = with_groups(load_ground_truth(annotation, sigmas, reading), groups)
-        truth = restrict(truth, labeled.image_ids.tolist()) if part else truth
+        truth = restrict(truth, labeled.image_ids.tolist()) if cut or source.exclude or source.only else truth
     if source.whole and source.format == "labelme":
         others, numbers = persons_without_labels(source, labeled), dict(zip(labeled.image_paths, labeled.image_ids))
         truth = with_unlabelled(truth, [numbers[others.path(row)] for row in range(len(others))], others.boxes)

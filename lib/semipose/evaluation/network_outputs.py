@@ -43,10 +43,11 @@ def _resized(images: Tensor, scale: float, step: int) -> Tensor:
 
 
 def decode_scales(networks: list[nn.Module], outputs: list[list[Tensor]]) -> tuple[Tensor, Tensor]:
-    """`decode_mean` of the outputs of each network for `resized_views`; several only with a codec of instances."""
-    if len(outputs[0]) == 1:
+    """`decode_mean` of the outputs of each network for `resized_views`; another size than that of the view, and several
+    sizes, only with a codec of instances."""
+    codec, first = networks[0].codec, outputs[0]
+    if len(first) == 1 and (not codec.instances or tuple(first[0].shape[:1:-1]) == tuple(codec.size)):
         return decode_mean(networks, [output for (output,) in outputs])
-    codec = networks[0].codec
     return codec.decode_sizes([codec.average(list(same)) for same in zip(*outputs)])
 
 

@@ -1,6 +1,7 @@
 """Pseudo-labels of whole pictures: the instances that a teacher finds on the easy view, for the student's view."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from semipose.codecs import Codec
@@ -68,6 +69,9 @@ class InstanceLabeler:
         target, counted = codec.encode(keypoints, weights, None if view_map is None else _seen(view_map, codec))
         if self.target == "heatmap":
             target = codec.warp(prediction.output, view_map or _same_view(prediction.output, codec))
+            if trust is not None:  # it has no weights of its own
+                seen = trust if view_map is None else view_map.swap(trust, axis=-1)
+                counted = counted * F.pad(seen, (0, 1), value=1.0)
         return PseudoLabels(target, counted, keypoints, torch.where(weights > 0, scores, 0))
 
     def joints(self, pseudo: PseudoLabels, easy: Tensor | None) -> PredictedJoints:
