@@ -56,6 +56,13 @@ def test_a_torso_below_one_pixel_or_not_shown_is_taken_from_the_prediction(torso
     assert torso_norm(predictions, targets, visible, JHMDB).tolist() == [expected]
 
 
+def test_somebody_who_was_not_found_counts_as_wrong():
+    targets, visible, boxes = one_person()
+    visible[0, JHMDB.index("left_shoulder")] = 0  # no labelled torso, and none that was predicted
+    metrics = jhmdb_pck(np.full((1, 15, 2), -1e6), targets, visible, boxes, JHMDB)
+    assert metrics["tPCK"] == metrics["PCK"] == 0
+
+
 def test_another_skeleton_is_refused():
     arrays = np.zeros((1, 17, 2)), np.zeros((1, 17, 2)), np.ones((1, 17)), np.ones((1, 4))
     with pytest.raises(ConfigError, match="'coco'.*keypoints.*'head'"):

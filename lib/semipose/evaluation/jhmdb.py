@@ -40,8 +40,9 @@ def jhmdb_pck(
         ConfigError: the skeleton lacks a keypoint of a part.
     """
     arrays, metrics = (predictions, targets, visible), {}
-    results = {"PCK": pck(*arrays, box_norm(boxes), threshold)}
-    results["tPCK"] = pck(*arrays, torso_norm(*arrays, skeleton), threshold)
+    box, torso = box_norm(boxes), torso_norm(*arrays, skeleton)
+    torso = np.where(torso > 0, torso, box)  # somebody who was not found has none, and counts as wrong
+    results = {"PCK": pck(*arrays, box, threshold), "tPCK": pck(*arrays, torso, threshold)}
     for kind, result in results.items():
         shares = part_shares(result, skeleton, JHMDB_PARTS)
         metrics |= {f"{kind}_{part}": share for part, share in shares.items()} | {kind: result.mean}
