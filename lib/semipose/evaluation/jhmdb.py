@@ -40,9 +40,10 @@ def jhmdb_pck(
         ConfigError: the skeleton lacks a keypoint of a part.
     """
     arrays, metrics = (predictions, targets, visible), {}
-    box, torso = box_norm(boxes), torso_norm(*arrays, skeleton)
-    torso = np.where(torso > 0, torso, box)  # somebody who was not found has none, and counts as wrong
-    results = {"PCK": pck(*arrays, box, threshold), "tPCK": pck(*arrays, torso, threshold)}
+    box = box_norm(boxes)
+    results = {"PCK": pck(*arrays, box, threshold)}
+    torso = torso_norm(*arrays, skeleton)  # somebody who was not found has none, and counts as wrong
+    results["tPCK"] = pck(*arrays, np.where(torso > 0, torso, box), threshold)
     for kind, result in results.items():
         shares = part_shares(result, skeleton, JHMDB_PARTS)
         metrics |= {f"{kind}_{part}": share for part, share in shares.items()} | {kind: result.mean}
