@@ -16,7 +16,7 @@ import torch
 import yaml
 
 from semipose import cli
-from semipose.assemble.resumed import compare
+from semipose.assemble.resumed import refuse_changes
 from semipose.config import default_config, flat_keys, to_plain
 from semipose.errors import ConfigError, DivergedError
 from semipose.evaluation import KeypointPredictions, load_ground_truth
@@ -431,10 +431,10 @@ def test_a_run_that_is_older_than_a_key_goes_on_with_its_default():
     before = flat_keys(to_plain(default_config()))
     del before["MODEL.FREEZE_BN"]
     config = default_config()
-    compare(before, config, "last.pth")
+    refuse_changes(before, config, "last.pth")
     config.MODEL.FREEZE_BN = True
     with pytest.raises(ConfigError, match="MODEL.FREEZE_BN is True, but the run in last.pth has False"):
-        compare(before, config, "last.pth")
+        refuse_changes(before, config, "last.pth")
 
 
 def test_a_resumed_run_goes_on_in_the_same_wandb_run(call, monkeypatch):

@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 
 from semipose import assemble
 from semipose.assemble.from_checkpoint import saved_config, scored_networks
-from semipose.assemble.resumed import MACHINE_KEYS, compare, keys_without, warn_of_another_cosine
+from semipose.assemble.resumed import MACHINE_KEYS, keys_without, refuse_changes, warn_of_another_cosine
 from semipose.assemble.run import build_run
 from semipose.config import changed_keys, to_plain, to_yaml
 from semipose.data.faults import FaultLog
@@ -44,10 +44,10 @@ from semipose.writable import check_file, check_folder
 
 log = logging.getLogger(__name__)
 
-# what last.pth holds, and best.pth does not
+# what last.pth has held in all versions, and best.pth does not
 RESUME_FIELDS = {
     "stepper", "rng", "other_ranks", "averages", "epoch_averages", "alarm", "records", "step", "epoch", "epoch_steps",
-    "data_key", "wandb_run_id", "best_epoch", "ramp",
+    "data_key", "wandb_run_id", "best_epoch",
 }  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def _train(config: CfgNode, resume: str | None, interrupts: Interrupts) -> None:
     refuse_different({key: repr(value) for key, value in common.items()})
     state, source = _resume_state(checkpoints, resume)
     if state:
-        compare(saved_config(state, source), config, source)
+        refuse_changes(saved_config(state, source), config, source)
     if is_first():
         check_folder(checkpoints.folder, "--output-dir and --name")
     tracker = _make_tracker(config, checkpoints.folder, state)

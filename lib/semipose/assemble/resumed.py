@@ -22,7 +22,7 @@ MACHINE_KEYS = (
 )  # fmt: skip
 
 
-def compare(before: dict, config: CfgNode, source: str) -> None:
+def refuse_changes(before: dict, config: CfgNode, source: str) -> None:
     """A run can only go on as what it was; raises ConfigError for the first key that has changed.
 
     A key that is younger than the run had its default: a new key does nothing by default.

@@ -37,7 +37,7 @@ def difference_interval(
     return float(_difference(sums.sum(0))), *(float(end) for end in np.nanpercentile(drawn, [2.5, 97.5]))
 
 
-def said(seen: dict[str, Seen], main: str, in_px: bool) -> str:
+def differences_text(seen: dict[str, Seen], main: str, in_px: bool) -> str:
     """What the keypoints of all other runs tell about the result of `main`; "" where there is no other run.
 
     Args:

@@ -1,7 +1,7 @@
 """The sections of the page as HTML, each "" where there is nothing to show."""
 
 from semipose.report.album import Album
-from semipose.report.chance import said
+from semipose.report.chance import differences_text
 from semipose.report.charts import loss_chart, network_chart, pseudo_charts, setting_chart
 from semipose.report.examples import suspect_rows, validation_rows, worst_and_random
 from semipose.report.inspection import Inspection
@@ -62,7 +62,7 @@ def validation(album: Album, settings: list[Setting], found: list[Inspection], e
         heading = "Validation" + (f", {main}" if len(groups) > 1 else "")
         own, in_px = seen[main], in_pixels(metrics[main])
         what = "Mean error in pixels" if in_px else "Keypoints that are right, in percent"
-        lead = f"{what}, of the networks of the best epoch. {said(seen, main, in_px)}".strip()
+        lead = f"{what}, of the networks of the best epoch. {differences_text(seen, main, in_px)}".strip()
         keypoints = under("By keypoint", lead, keypoint_table(seen, in_px))
         sections.append(section(heading, _rules(own), keypoints, _worst_beside_random(album, seen, main, examples)))
     return sections

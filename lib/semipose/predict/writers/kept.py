@@ -35,5 +35,8 @@ def _is_label(path: Path) -> bool:
 
 
 def _head(path: Path) -> str:
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        return file.read(_HEAD)
+    try:
+        with open(path, encoding="utf-8-sig", errors="replace") as file:
+            return file.read(_HEAD)
+    except OSError:
+        return ""  # whose it is cannot be seen

@@ -15,15 +15,21 @@ def corrected_pictures(folder: str) -> tuple[list[str], int]:
     Raises:
         DataError: it has no labelme file, or none is corrected.
     """
-    documents = {file: load_json(file) for file in json_files(folder)}
-    documents = {file: each for file, each in documents.items() if isinstance(each, dict) and "shapes" in each}
-    if not documents:
+    corrected, untouched = [], 0
+    for file in json_files(folder):
+        document = load_json(file)  # one at a time: labelme puts the picture into its file
+        if not isinstance(document, dict) or "shapes" not in document:
+            continue
+        if is_corrected(document):
+            corrected.append(_picture(file, document))
+        else:
+            untouched += 1
+    if not corrected and not untouched:
         raise DataError(f"{folder}: has no labelme file (*.json) in it or below it")
-    corrected = [_picture(file, each) for file, each in documents.items() if is_corrected(each)]
     if not corrected:
         advice = "move a point in labelme and save, or switch off the flag semipose_predicted where all is right"
-        raise DataError(f"{folder}: none of its {len(documents)} files is corrected yet; {advice}")
-    return corrected, len(documents) - len(corrected)
+        raise DataError(f"{folder}: none of its {untouched} files is corrected yet; {advice}")
+    return corrected, untouched
 
 
 def pictures_folder(folder: str, pictures: Sequence[str], root: str) -> str:
